@@ -1,0 +1,1 @@
+"""Deep visualization and interpretability with error bars."""

@@ -1,0 +1,1 @@
+"""The vocabulary of Pellucid: records, contracts, errors. NumPy only; imports no other room."""

@@ -1,0 +1,56 @@
+"""What is checked of every array a user gives, before any work is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.errors import DtypeError, EmptyError, NonFiniteError, ShapeError
+
+Array = np.ndarray
+
+
+def _words(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join(["samples", *("any" if size is None else str(size) for size in shape)]) + ")"
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(want in (None, have) for have, want in zip(shape, expected, strict=True))
+
+
+def check_shape(array: Array, expected: tuple[int | None, ...], name: str = "x") -> None:
+    """Raise unless the array is (samples, *expected); says so where only the batch or the channel axis is missing."""
+    if _fits(array.shape[1:], expected):
+        return
+    problem = f"{name} has shape {array.shape}, the model takes {_words(expected)}."
+    if _fits(array.shape, expected):
+        raise ShapeError(f"{problem} The batch axis is missing: use {name}[None].")
+    if _fits((*array.shape[1:], 1), expected):
+        raise ShapeError(f"{problem} The channel axis is missing: use {name}[..., None].")
+    if _fits((*array.shape, 1), expected):
+        raise ShapeError(f"{problem} The batch and channel axes are missing: use {name}[None, ..., None].")
+    raise ShapeError(f"{problem} Reshape or resize it to that.")
+
+
+def check_inputs(x: Any, expected: tuple[int | None, ...] | None, name: str = "x") -> Array:
+    """`x` as an array of numbers that the model can take: (samples, *expected), finite, at least one sample.
+
+    Integers and booleans become float32, as do float16 and float64 (networks compute in float32).
+    """
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ShapeError(f"{name} is not one array but has rows of different lengths ({error}); give samples of one shape.") from error
+    if array.dtype.kind not in "fiub":
+        raise DtypeError(f"{name} holds {array.dtype}, expected numbers; convert it, e.g. {name}.astype('float32').")
+    if array.ndim == 0:
+        raise ShapeError(f"{name} is a single number, expected an array of samples.")
+    if array.size == 0:
+        raise EmptyError(f"{name} has shape {array.shape}: there is no sample to explain. Give at least one.")
+    if expected is not None:
+        check_shape(array, expected, name)
+    if not np.isfinite(array).all():
+        bad = np.argwhere(~np.isfinite(array))[0]
+        raise NonFiniteError(f"{name} holds NaN or infinity, first at {tuple(int(i) for i in bad)}; replace it, e.g. np.nan_to_num({name}).")
+    return np.ascontiguousarray(array, dtype=np.float32)

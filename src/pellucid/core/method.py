@@ -1,0 +1,118 @@
+"""The contract between the verbs and what they call: a `Method` explains, a `ViewMethod` visualizes.
+
+A method is a frozen dataclass: its fields are its settings, its class attributes say what it needs, what it gives and where it comes from.
+Lists, documentation, command line and test grid are made from them.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from pellucid.core.features import FeatureMap
+from pellucid.core.model import Model
+from pellucid.core.outcome import Check
+from pellucid.core.target import Target
+
+Array = np.ndarray
+Progress = Callable[[float], None]
+"""Called with the fraction of the work that is done."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything a method is given. `baseline` is (1 or samples, *shape); `fills` is (1 or samples, rows, *shape); both and
+    `features` are there only for a method that accepts them."""
+
+    model: Model
+    inputs: Array
+    target: Target
+    tolerance: float
+    max_evaluations: int
+    seed: int
+    progress: Progress = lambda fraction: None
+    layer: str | None = None
+    baseline: Array | None = None
+    features: FeatureMap | None = None
+    fills: Array | None = None
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """Everything a method gives back.
+
+    `values` and `error` are (samples, *feature); `error_kind` is "standard_error", "bound", "exact" or "none"; `degrees` are the degrees
+    of freedom behind each sample's error (infinite for a known one). `evaluations` counts inputs that went forward for each sample and
+    `gradients` those among them that also went backward. `statistics` holds further arrays, one row a sample. `resolved` says what the method chose by itself.
+    """
+
+    values: Array
+    error: Array
+    error_kind: str
+    axes: tuple[str, ...]
+    evaluations: Array
+    gradients: Array
+    stops: Sequence[Check]
+    degrees: Array | None = None
+    statistics: Mapping[str, Array] = field(default_factory=dict)
+    resolved: Mapping[str, str | float | int] = field(default_factory=dict)
+
+
+class Method(ABC):
+    """One way to explain. Settings are the dataclass fields of a subclass."""
+
+    title: ClassVar[str]
+    answers: ClassVar[str]
+    family: ClassVar[str]
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Of "gradients" and "spatial layer"."""
+    accepts: ClassVar[frozenset[str]] = frozenset()
+    """Which of "baseline", "background", "features", "fill" and "layer" it takes."""
+    error_kind: ClassVar[str]
+    default_tolerance: ClassVar[float] = 0.05
+    default_max_evaluations: ClassVar[int] = 10_000
+    modalities: ClassVar[tuple[str, ...]] = ("image", "series", "table")
+    citation: ClassVar[str]
+
+    @abstractmethod
+    def explain(self, task: Task) -> Attribution:
+        """Attribute the target's score to the features."""
+
+    @classmethod
+    def refuses(cls, model: Model) -> str:
+        """Why this method cannot serve the model; empty where it can."""
+        if "gradients" in cls.needs and not model.traits.gradients:
+            return f"needs gradients, which {model.traits.framework} does not give"
+        if "spatial layer" in cls.needs and not any(layer.spatial for layer in model.layers()):
+            return "needs a layer with channels over a grid (a convolution); this network has none"
+        return ""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a view gives back: per layer an array (samples, *layer) and the names of its axes."""
+
+    values: Mapping[str, Array]
+    axes: Mapping[str, tuple[str, ...]]
+    resolved: Mapping[str, str | float | int] = field(default_factory=dict)
+
+
+class ViewMethod(ABC):
+    """One way to look inside. Settings are the dataclass fields of a subclass."""
+
+    title: ClassVar[str]
+    answers: ClassVar[str]
+    citation: ClassVar[str] = ""
+
+    @abstractmethod
+    def show(self, model: Model, inputs: Array, layers: Sequence[str] | None) -> Shown:
+        """Read the inside of the network for these inputs."""
+
+    @classmethod
+    def refuses(cls, model: Model) -> str:
+        """Why this view cannot serve the model; empty where it can."""
+        return "" if model.layers() else f"needs a network with layers; {model.traits.framework} shows none"

@@ -1,0 +1,207 @@
+"""The `Model` contract: what every framework must answer, NumPy at the boundary, the loop inside.
+
+An adapter implements the coarse verbs. The fused verbs `path_gradients` and `masked_scores` have their plain form here; an adapter
+overrides them where its framework can keep the work on the device, and the test grid holds the two equal.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pellucid.core.errors import UnknownLayerError, UnsupportedError, unknown
+from pellucid.core.target import Target
+
+Array = np.ndarray
+INPUT = "input"
+"""The name by which `wrt` means the network's input."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network. `shape` is its output's without the batch axis; None where it is unknown."""
+
+    name: str
+    kind: str
+    shape: tuple[int | None, ...] | None
+    parameters: int = 0
+    activation: str = ""
+    spatial: bool = False
+    sequential: bool = False
+    """`spatial`: channels last over a grid, so that class activation maps apply. `sequential`: a state per time step can be read."""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Scores (samples,), and per name in `wrt` the gradient and the value it was taken at, each (samples, *shape)."""
+
+    scores: Array
+    gradients: Mapping[str, Array]
+    values: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class PathRows:
+    """Gradients to take at points on straight paths, and the sums wanted of them.
+
+    Row r lies at `starts[path[r]] + position[r] · (ends[path[r]] − starts[path[r]])` and adds to group `group[r]` (ascending).
+    With q = gradient × displacement (or the gradient alone where `displace` is False), a group's sums are
+
+        first  = Σ weight[r] · q[r]
+        second = Σ square[r] · (Σ_j stencil[j] · q[r−j])²
+
+    so that the stencil (1,) gives a second moment, (½, ½) that of antithetic pairs, (1, −1) the roughness along a path. Rows whose stencil
+    would reach into another path must have `square` 0.
+    """
+
+    starts: Array
+    ends: Array
+    path: Array
+    position: Array
+    weight: Array
+    square: Array
+    group: Array
+    groups: int
+    stencil: tuple[float, ...] = (1.0,)
+    displace: bool = True
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+    def points(self, rows: slice) -> Array:
+        """The points themselves, shape (rows, *shape)."""
+        path = self.path[rows]
+        position = self.position[rows].reshape((-1,) + (1,) * (self.starts.ndim - 1)).astype(self.starts.dtype)
+        start = self.starts[path]
+        points: Array = start + position * (self.ends[path] - start)
+        return points
+
+
+@dataclass(frozen=True)
+class MaskRows:
+    """Masked inputs to score.
+
+    Row r keeps the features of `inputs[sample[r]]` where `masks[r]` is 1 and takes those of `fills[sample[r] or 0, fill[r]]` where it is 0
+    (between the two, a blend). `labels` has shape (1 or samples, *map) as in `FeatureMap`; −1 is always kept.
+    """
+
+    inputs: Array
+    fills: Array
+    labels: Array
+    masks: Array
+    sample: Array
+    fill: Array
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def compose(self, rows: slice) -> Array:
+        """The masked inputs themselves, shape (rows, *shape)."""
+        sample, masks = self.sample[rows], self.masks[rows].astype(self.inputs.dtype)
+        masks = np.concatenate([masks, np.ones((len(masks), 1), masks.dtype)], axis=1)
+        labels = self.labels[sample if len(self.labels) > 1 else np.zeros_like(sample)]
+        labels = np.where(labels < 0, masks.shape[1] - 1, labels)
+        keep = np.take_along_axis(masks, labels.reshape(len(masks), -1), axis=1).reshape(labels.shape)
+        present = self.inputs[sample]
+        absent = self.fills[sample if len(self.fills) > 1 else np.zeros_like(sample), self.fill[rows]]
+        composed: Array = keep * present + (1 - keep) * absent
+        return composed
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a model can do and what it takes.
+
+    `input_shape` has no batch axis; None where a length is free; None as a whole where it is unknown. `head` is "softmax", "sigmoid" or None.
+    `scales_input`: the network holds a layer that rescales its input itself. `tokens`: it reads integers.
+    """
+
+    framework: str
+    input_shape: tuple[int | None, ...] | None = None
+    head: str | None = None
+    gradients: bool = False
+    scales_input: bool = False
+    tokens: bool = False
+    fingerprint: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Model(ABC):
+    """A network behind one contract. Arrays in and out are NumPy's; the first axis counts samples."""
+
+    traits: Traits
+    batch_size: int
+
+    @abstractmethod
+    def predict(self, inputs: Array, *, logits: bool = False) -> Array:
+        """Outputs, shape (samples, *output); before the final softmax or sigmoid where `logits`."""
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Every layer that computes something, in the order it is called."""
+        return ()
+
+    def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
+        """Layer → its output, shape (samples, *layer)."""
+        raise UnsupportedError(f"{self.traits.framework} shows no layers; activations need a network, e.g. a Keras model.")
+
+    def states(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
+        """Recurrent layer → its hidden state at every time step, shape (samples, time, units)."""
+        raise UnsupportedError(f"{self.traits.framework} shows no recurrent layers; states need a network, e.g. a Keras model.")
+
+    def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
+        """Scores and their gradients with respect to the input or named layers."""
+        raise UnsupportedError(f"{self.traits.framework} gives no gradients.")
+
+    def scores(self, inputs: Array, target: Target) -> Array:
+        """The target's score of each sample, shape (samples,), float64."""
+        return target.of(self.predict(inputs, logits=target.reads_logits))
+
+    def path_gradients(self, rows: PathRows, target: Target) -> tuple[Array, Array]:
+        """The sums of `PathRows`, each (groups, *shape) in float64; `target` has one entry per group."""
+        shape = (rows.groups, *rows.starts.shape[1:])
+        first, second = np.zeros(shape), np.zeros(shape)
+        reach = len(rows.stencil) - 1
+        tail = np.zeros((reach, *shape[1:]))
+        for part in batches(len(rows), self.batch_size):
+            group = rows.group[part]
+            found = self.gradients(rows.points(part), target.take(group)).gradients[INPUT].astype(np.float64)
+            if rows.displace:
+                found = found * (rows.ends[rows.path[part]] - rows.starts[rows.path[part]])
+            chain = np.concatenate([tail, found])
+            mixed = sum(c * chain[reach - j : len(chain) - j] for j, c in enumerate(rows.stencil))
+            tail = chain[len(chain) - reach :]
+            column = (-1,) + (1,) * (found.ndim - 1)
+            np.add.at(first, group, rows.weight[part].reshape(column) * found)
+            np.add.at(second, group, rows.square[part].reshape(column) * np.square(mixed))
+        return first, second
+
+    def masked_scores(self, rows: MaskRows, target: Target) -> Array:
+        """The score of every masked input, shape (rows,), float64; `target` has one entry per sample of `rows.inputs`."""
+        found = [self.scores(rows.compose(part), target.take(rows.sample[part])) for part in batches(len(rows), self.batch_size)]
+        return np.concatenate(found) if found else np.zeros(0)
+
+    def layer(self, name: str) -> Layer:
+        """The layer of this name; an unknown one is an error that lists those there are."""
+        known = {layer.name: layer for layer in self.layers()}
+        if name not in known:
+            raise UnknownLayerError(unknown("layer", name, known))
+        return known[name]
+
+
+def batches(rows: int, size: int) -> Iterator[slice]:
+    """Consecutive slices of at most `size` rows."""
+    for start in range(0, rows, size):
+        yield slice(start, min(start + size, rows))
+
+
+def power_of_two_batch(bytes_per_row: float, budget: float = 8e6, most: int = 512) -> int:
+    """Rows a batch: the power of two whose activations fit a budget near the size of a processor's cache.
+
+    A fixed function of shapes and dtype, never of a measured time: predictions differ in their last bits with batch size.
+    """
+    sizes = itertools.takewhile(lambda n: n * bytes_per_row <= budget and n <= most, (2**k for k in range(20)))
+    return max(sizes, default=1)

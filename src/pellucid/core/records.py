@@ -1,0 +1,271 @@
+"""What the verbs return: frozen records of arrays, axes and provenance. No plotting; figures and reports are made from them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.errors import SettingError
+from pellucid.core.features import FeatureMap
+from pellucid.core.model import Layer
+from pellucid.core.outcome import Outcomes
+
+Array = np.ndarray
+ERROR_KINDS = ("standard_error", "bound", "exact", "none")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Per sample: inputs that went forward and, among them, those that went backward too; and seconds for all samples together."""
+
+    evaluations: Array
+    gradients: Array
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What was explained: per sample a label, and the scale of the score ("logit", "probability", "output", ...)."""
+
+    labels: tuple[str, ...]
+    score: str
+
+
+def _rows(array: Array | None, index: slice | Array) -> Array | None:
+    return None if array is None else array[index]
+
+
+def _as_rows(index: int | slice | Sequence[int] | Array, count: int) -> slice | Array:
+    """Any index as one that keeps the sample axis."""
+    if isinstance(index, slice):
+        return index
+    if isinstance(index, (int, np.integer)):
+        if not -count <= index < count:
+            raise IndexError(f"sample {index} of {count}")
+        return np.array([int(index) % count])
+    return np.asarray(index)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What in the input mattered, with its error.
+
+    Shapes: `values` and `error` (samples, *feature), where *feature is the input's shape, a layer's grid, or a number of features cut by `features`
+    (padded with zeros where `feature_mask` is False). `prediction` (samples, *output) is what the network returns; `score` and `baseline_score` (samples,) are
+    the explained score at the input and at the baseline or mean fill. `baseline` is (1 or samples, *shape); for coalition methods the mean fill.
+
+    `error_kind` says what `error` holds: "standard_error" (sampling), "bound" (a deterministic estimate of the same meaning: one standard deviation),
+    "exact" (zeros), "none" (NaN). `interval(.95)` is the one way to read it.
+    """
+
+    method: str
+    values: Array
+    error: Array
+    error_kind: str
+    axes: tuple[str, ...]
+    inputs: Array
+    prediction: Array
+    score: Array
+    target: Explained
+    cost: Cost
+    outcome: Outcomes
+    degrees: Array
+    baseline: Array | None = None
+    baseline_score: Array | None = None
+    features: FeatureMap | None = None
+    class_names: tuple[str, ...] = ()
+    statistics: Mapping[str, Array] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Explanation]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Explanation:
+        """The explanation of some samples; the sample axis stays."""
+        rows = _as_rows(index, len(self))
+        chosen = np.arange(len(self))[rows]
+        shared = self.baseline is not None and len(self.baseline) == 1
+        return replace(
+            self,
+            values=self.values[rows],
+            error=self.error[rows],
+            inputs=self.inputs[rows],
+            prediction=self.prediction[rows],
+            score=self.score[rows],
+            target=Explained(tuple(self.target.labels[i] for i in chosen), self.target.score),
+            cost=Cost(self.cost.evaluations[rows], self.cost.gradients[rows], self.cost.seconds),
+            outcome=Outcomes(tuple(self.outcome[int(i)] for i in chosen)),
+            degrees=self.degrees[rows],
+            baseline=self.baseline if shared else _rows(self.baseline, rows),
+            baseline_score=_rows(self.baseline_score, rows),
+            features=None if self.features is None else self.features[rows],
+            statistics={name: array[rows] for name, array in self.statistics.items()},
+        )
+
+    @property
+    def feature_mask(self) -> Array:
+        """True where `values` holds a feature, False where it is padding; shape of `values`."""
+        if self.features is None:
+            return np.ones(self.values.shape, dtype=bool)
+        counts = np.broadcast_to(self.features.counts, (len(self),))
+        mask: Array = np.arange(self.values.shape[1])[None] < counts[:, None]
+        return mask
+
+    def interval(self, level: float = 0.95) -> tuple[Array, Array]:
+        """Lower and upper end of a pointwise interval at `level`; Student's t where the error was estimated from few draws."""
+        if not 0 < level < 1:
+            raise SettingError(f"level must lie between 0 and 1, got {level}; for 95 % write 0.95.")
+        reach = t_quantile((1 + level) / 2, self.degrees).reshape((-1,) + (1,) * (self.values.ndim - 1)) * self.error
+        return self.values - reach, self.values + reach
+
+    def to_input(self) -> Array:
+        """The values over the input's shape: features painted on their elements, layer maps resized bilinearly. Shape of `inputs`."""
+        if self.features is not None:
+            return self.features.spread(self.values, self.inputs.shape[1:])
+        if self.values.shape == self.inputs.shape:
+            return self.values
+        return resize(self.values, self.inputs.shape)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{i}</td><td>{html.escape(self.target.labels[i])}</td><td>{self.score[i]:.4g}</td>"
+            f"<td>{int(self.cost.evaluations[i])}</td><td>{html.escape(str(self.outcome[i]))}</td></tr>"
+            for i in range(min(len(self), 20))
+        )
+        more = f"<p>… and {len(self) - 20} more samples</p>" if len(self) > 20 else ""
+        head = "".join(f"<th>{name}</th>" for name in ("sample", "target", f"score ({html.escape(self.target.score)})", "evaluations", "outcome"))
+        return f"<b>Explanation</b> by {html.escape(self.method)}<table><tr>{head}</tr>{rows}</table>{more}"
+
+    def __repr__(self) -> str:
+        return f"Explanation({self.method!r}, samples={len(self)}, values={self.values.shape}, outcome={self.outcome.worst.code!r})"
+
+
+@dataclass(frozen=True)
+class View:
+    """What happens inside: per layer an array (samples, *layer) with named axes, and the inputs it was read for."""
+
+    view: str
+    values: Mapping[str, Array]
+    axes: Mapping[str, tuple[str, ...]]
+    inputs: Array
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int | slice | Sequence[int] | Array) -> View:
+        """The view of some samples; the sample axis stays."""
+        rows = _as_rows(index, len(self))
+        return replace(self, values={name: array[rows] for name, array in self.values.items()}, inputs=self.inputs[rows])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{array.shape}</td></tr>" for name, array in self.values.items())
+        return f"<b>View</b> {html.escape(self.view)}<table><tr><th>layer</th><th>shape</th></tr>{rows}</table>"
+
+    def __repr__(self) -> str:
+        return f"View({self.view!r}, samples={len(self)}, layers={list(self.values)})"
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a network is and what serves it: `methods` and `views` hold for each name an empty text, or the reason why it does not serve."""
+
+    framework: str
+    input_shape: tuple[int | None, ...] | None
+    head: str | None
+    layers: tuple[Layer, ...]
+    methods: Mapping[str, str]
+    views: Mapping[str, str]
+    fingerprint: str = ""
+
+    @property
+    def parameters(self) -> int:
+        return sum(layer.parameters for layer in self.layers)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{html.escape(layer.name)}</td><td>{html.escape(layer.kind)}</td><td>{html.escape(str(layer.shape))}</td><td>{layer.parameters}</td></tr>"
+            for layer in self.layers
+        )
+        return f"<b>{html.escape(self.framework)}</b><table><tr><th>layer</th><th>kind</th><th>shape</th><th>parameters</th></tr>{rows}</table>"
+
+
+Record = Explanation | View | Inspection
+
+
+def concat(explanations: Sequence[Explanation]) -> Explanation:
+    """One explanation of all the samples, in order. All must come from one method, with features of one kind and shape."""
+    if not explanations:
+        raise SettingError("concat needs at least one explanation, got none.")
+    first = explanations[0]
+    for other in explanations[1:]:
+        if (other.method, other.axes, other.values.shape[1:]) != (first.method, first.axes, first.values.shape[1:]):
+            raise SettingError(f"cannot join {first!r} and {other!r}: method, axes and feature shapes must agree.")
+
+    def joined(arrays: Sequence[Array | None]) -> Array | None:
+        present = [array for array in arrays if array is not None]
+        return np.concatenate(present) if len(present) == len(arrays) else None
+
+    def full(e: Explanation) -> Array | None:
+        return None if e.baseline is None else np.broadcast_to(e.baseline, e.inputs.shape)
+
+    features = first.features
+    if features is not None:
+        labels = [np.broadcast_to(e.features.labels, (len(e), *e.features.labels.shape[1:])) for e in explanations if e.features is not None]
+        features = FeatureMap(np.concatenate(labels), features.names, features.kind)
+    arrays: dict[str, Any] = {
+        name: np.concatenate([getattr(e, name) for e in explanations]) for name in ("values", "error", "inputs", "prediction", "score", "degrees")
+    }
+    return replace(
+        first,
+        **arrays,
+        target=Explained(tuple(label for e in explanations for label in e.target.labels), first.target.score),
+        cost=Cost(
+            np.concatenate([e.cost.evaluations for e in explanations]),
+            np.concatenate([e.cost.gradients for e in explanations]),
+            sum(e.cost.seconds for e in explanations),
+        ),
+        outcome=Outcomes(tuple(outcome for e in explanations for outcome in e.outcome)),
+        baseline=joined([full(e) for e in explanations]),
+        baseline_score=joined([e.baseline_score for e in explanations]),
+        features=features,
+        statistics={name: np.concatenate([e.statistics[name] for e in explanations]) for name in first.statistics},
+    )
+
+
+def t_quantile(probability: float, degrees: Array | float) -> Array:
+    """Student's t quantile by the Cornish–Fisher expansion (Abramowitz & Stegun 26.7.5): within .2 % from 5 degrees of freedom on.
+
+    >>> round(float(t_quantile(0.975, 10)), 2)
+    2.23
+    """
+    z, v = NormalDist().inv_cdf(probability), np.maximum(np.asarray(degrees, dtype=float), 3.0)
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    quantile: Array = z + np.sum([term / v ** (k + 1) for k, term in enumerate(terms)], axis=0)
+    return quantile
+
+
+def resize(maps: Array, shape: tuple[int, ...]) -> Array:
+    """Layer maps (samples, height, width) over inputs of `shape` (samples, rows, columns[, channels]), bilinear between cell centres."""
+    out = maps.astype(np.float64)
+    for axis, size in ((1, shape[1]), (2, shape[2])):
+        cells = out.shape[axis]
+        where = np.clip((np.arange(size) + 0.5) * cells / size - 0.5, 0, cells - 1)
+        low = np.floor(where).astype(int)
+        high = np.minimum(low + 1, cells - 1)
+        part = (where - low).reshape([-1 if a == axis else 1 for a in range(out.ndim)])
+        out = np.take(out, low, axis) * (1 - part) + np.take(out, high, axis) * part
+    return np.broadcast_to(out.reshape(out.shape + (1,) * (len(shape) - out.ndim)), shape).astype(maps.dtype)
