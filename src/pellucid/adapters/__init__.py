@@ -1,0 +1,63 @@
+"""Makes a `Model` of what the user has: one file a framework, the only way by which a framework reaches an algorithm.
+
+Each file holds an `Adapter`: whether it recognises an object, and how it opens it. No framework is imported before an object of it comes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from pellucid.core.catalogue import Catalogue
+from pellucid.core.errors import DataNotFoundError, ModelError
+from pellucid.core.model import Model
+
+ADAPTERS = Catalogue("framework", "pellucid.adapters", Path(__file__).parent)
+
+
+class Adapter(Protocol):
+    """What each file of this room holds: a `Model` class with these three besides the contract's verbs."""
+
+    suffixes: tuple[str, ...]
+    rank: int
+    """Lower ranks are asked first; the black box, which takes any callable, comes last."""
+
+    @classmethod
+    def recognises(cls, candidate: Any) -> bool:
+        """Whether this object (never a path) is of this framework; must not import the framework."""
+
+    @classmethod
+    def open(cls, candidate: Any, *, allow_unsafe: bool) -> Model:
+        """The model of an object or a file."""
+
+
+def adapt(model: Any, *, allow_unsafe: bool = False) -> Model:
+    """A `Model` of a Keras model, a model file, a callable from arrays to scores, or a `Model` itself.
+
+    `allow_unsafe` lets a model file run code that it holds (a Lambda layer): only for files whose origin you trust.
+
+    >>> import numpy as np
+    >>> adapt(lambda x: x @ np.ones((3, 2))).traits.framework
+    'a black box'
+    """
+    if isinstance(model, Model):
+        return model
+    known: list[Any] = sorted((ADAPTERS.load(name) for name in ADAPTERS), key=lambda adapter: adapter.rank)
+    if isinstance(model, (str, Path)):
+        return _open_file(Path(model), known, allow_unsafe)
+    for adapter in known:
+        if adapter.recognises(model):
+            found: Model = adapter.open(model, allow_unsafe=allow_unsafe)
+            return found
+    raise ModelError(f"cannot explain a {type(model).__name__}; give a Keras model, a model file, or a callable from arrays to scores.")
+
+
+def _open_file(path: Path, known: list[Any], allow_unsafe: bool) -> Model:
+    suffixes = [suffix for adapter in known for suffix in adapter.suffixes]
+    if path.suffix.lower() not in suffixes:
+        raise ModelError(f"'{path}' is not a model file that can be opened; known: {', '.join(suffixes)}. Save the model as .keras.")
+    if not path.is_file():
+        raise DataNotFoundError(f"there is no model file '{path}'; check the path, or train one: pellucid train cnn mnist --out {path.name}")
+    adapter = next(adapter for adapter in known if path.suffix.lower() in adapter.suffixes)
+    found: Model = adapter.open(path, allow_unsafe=allow_unsafe)
+    return found

@@ -1,0 +1,59 @@
+"""Any callable from arrays to scores: what it returns is what is explained; it gives no gradients and shows no layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.errors import ModelError, NonFiniteError
+from pellucid.core.model import Model, Traits, batches
+
+Array = np.ndarray
+
+
+class BlackBox(Model):
+    """A callable f(inputs (samples, *shape)) → scores (samples, classes), or (samples,) for one score.
+
+    It is called with at most `batch_size` inputs at a time. Does not give gradients: coalition methods serve it.
+
+    >>> import numpy as np
+    >>> BlackBox(lambda x: x.sum(axis=1)).predict(np.ones((2, 3), np.float32)).shape
+    (2, 1)
+    """
+
+    suffixes: tuple[str, ...] = ()
+    rank = 100
+
+    def __init__(self, function: Callable[[Array], Any], batch_size: int = 256) -> None:
+        self.function = function
+        self.batch_size = batch_size
+        name = getattr(function, "__qualname__", type(function).__qualname__)
+        self.traits = Traits("a black box", fingerprint=f"callable:{getattr(function, '__module__', '')}.{name}", tokens=True)
+
+    @classmethod
+    def recognises(cls, candidate: Any) -> bool:
+        return callable(candidate)
+
+    @classmethod
+    def open(cls, candidate: Any, *, allow_unsafe: bool) -> BlackBox:
+        if isinstance(candidate, Path):
+            raise ModelError("a black box is a callable, not a file.")
+        return cls(candidate)
+
+    def predict(self, inputs: Array, *, logits: bool = False) -> Array:
+        found = [self._call(inputs[part]) for part in batches(len(inputs), self.batch_size)]
+        return np.concatenate(found)
+
+    def _call(self, inputs: Array) -> Array:
+        returned = np.asarray(self.function(inputs))
+        if returned.ndim == 0 or len(returned) != len(inputs) or returned.dtype.kind not in "fiub":
+            raise ModelError(
+                f"the callable returned {returned.dtype} of shape {returned.shape} for {len(inputs)} inputs; "
+                f"it must return numbers of shape ({len(inputs)}, classes)."
+            )
+        if not np.isfinite(returned).all():
+            raise NonFiniteError("the callable returned NaN or infinity; explanations need finite scores.")
+        return returned[:, None] if returned.ndim == 1 else returned

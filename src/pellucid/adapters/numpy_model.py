@@ -1,0 +1,111 @@
+"""The oracle: networks written out in NumPy, float64, with gradients by hand, against which every framework and method is held."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.errors import UnsupportedError
+from pellucid.core.model import INPUT, Gradients, Layer, Model, Traits, batches
+from pellucid.core.target import Target
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Dense:
+    """One dense layer: `activation` is "linear", "relu" or "tanh"; weights (inputs, units), bias (units,)."""
+
+    weights: Array
+    bias: Array
+    activation: str = "linear"
+
+
+_ACTIVATIONS: dict[str, tuple[Callable[[Array], Array], Callable[[Array], Array]]] = {
+    "linear": (lambda z: z, lambda z: np.ones_like(z)),
+    "relu": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(z.dtype)),
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+}
+
+
+class NumpyModel(Model):
+    """A stack of dense layers on flattened inputs, with an optional softmax at its end; everything in float64.
+
+    `input_shape` is flattened first. With no gradients by framework to trust, derivatives are written out by the chain rule.
+
+    >>> model = NumpyModel([Dense(np.array([[2.0], [3.0]]), np.array([1.0]))], (2,))
+    >>> model.predict(np.array([[1.0, 1.0]]))
+    array([[6.]])
+    """
+
+    suffixes: tuple[str, ...] = ()
+    rank = 0
+
+    def __init__(self, stack: Sequence[Dense], input_shape: tuple[int, ...], *, softmax: bool = False, batch_size: int = 64) -> None:
+        self.stack = tuple(stack)
+        self.batch_size = batch_size
+        self.traits = Traits("NumPy", input_shape=tuple(input_shape), head="softmax" if softmax else None, gradients=True, tokens=True, fingerprint="numpy")
+
+    @classmethod
+    def recognises(cls, candidate: Any) -> bool:
+        return isinstance(candidate, cls)
+
+    @classmethod
+    def open(cls, candidate: Any, *, allow_unsafe: bool) -> Model:
+        if not isinstance(candidate, cls):
+            raise UnsupportedError("a NumpyModel is built in Python, not opened.")
+        return candidate
+
+    def _forward(self, inputs: Array) -> tuple[list[Array], list[Array]]:
+        values, sums = [inputs.reshape(len(inputs), -1).astype(np.float64)], []
+        for dense in self.stack:
+            sums.append(values[-1] @ dense.weights + dense.bias)
+            values.append(_ACTIVATIONS[dense.activation][0](sums[-1]))
+        return values, sums
+
+    def predict(self, inputs: Array, *, logits: bool = False) -> Array:
+        outputs = np.concatenate([self._forward(inputs[part])[0][-1] for part in batches(len(inputs), self.batch_size)])
+        return _softmax(outputs) if self.traits.head == "softmax" and not logits else outputs
+
+    def layers(self) -> tuple[Layer, ...]:
+        return tuple(
+            Layer(f"dense_{i}", "Dense", (dense.weights.shape[1],), dense.weights.size + dense.bias.size, dense.activation)
+            for i, dense in enumerate(self.stack)
+        )
+
+    def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
+        values, _ = self._forward(inputs)
+        names = [layer.name for layer in self.layers()]
+        return {name: values[names.index(self.layer(name).name) + 1] for name in layers}
+
+    def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
+        values, sums = self._forward(inputs)
+        outputs = values[-1]
+        probabilities = _softmax(outputs)
+        through_softmax = self.traits.head == "softmax" and not target.reads_logits
+        scores = target.of(probabilities if through_softmax else outputs)
+        back = _at_outputs(target, outputs, probabilities, through_softmax)
+        named = {self.layers()[-1].name: back}
+        for i in reversed(range(len(self.stack))):
+            back = (back * _ACTIVATIONS[self.stack[i].activation][1](sums[i])) @ self.stack[i].weights.T
+            named[f"dense_{i - 1}" if i else INPUT] = back.reshape(inputs.shape) if i == 0 else back
+        taken_at = {INPUT: inputs, **{f"dense_{i}": value for i, value in enumerate(values[1:])}}
+        return Gradients(scores, {name: named[name] for name in wrt}, {name: taken_at[name] for name in wrt})
+
+
+def _softmax(logits: Array) -> Array:
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def _at_outputs(target: Target, outputs: Array, probabilities: Array, through_softmax: bool) -> Array:
+    """The gradient of the score with respect to the last layer's outputs."""
+    weights = target.effective_weights.astype(np.float64)
+    if target.score == "log_probability":
+        weights = weights / np.maximum(probabilities if through_softmax else outputs, 1e-30)
+    if not through_softmax:
+        return weights
+    return probabilities * (weights - (weights * probabilities).sum(axis=-1, keepdims=True))
