@@ -1,0 +1,57 @@
+# Five commands: make demo, make test, make check, make bench, make docs.
+# Each makes .venv once, installs what it needs once, and again when pyproject.toml changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+QUIET_LOGS := TF_CPP_MIN_LOG_LEVEL=3 TF_ENABLE_ONEDNN_OPTS=0 PYTHONUNBUFFERED=1
+BACKENDS ?= tensorflow
+
+.PHONY: help demo test check bench docs clean
+
+help:
+	@echo "make demo    train a CNN and an RNN on real digits, explain them, write pellucid-demo/report.html"
+	@echo "make test    run every test, the slow ones too, once per Keras backend"
+	@echo "make check   format, lint, types, import arrows"
+	@echo "make bench   speed, memory and accuracy beside the peers"
+	@echo "make docs    write docs/methods and docs/views from the code"
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Pellucid needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 <target>" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
+	  echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@touch $@
+
+# One rule for every extra: .venv/.installed-demo installs pellucid[demo].
+$(VENV)/.installed-%: $(VENV)/.made pyproject.toml
+	@echo "installing pellucid[$*] into $(VENV) (once; minutes on a slow line)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
+
+.PRECIOUS: $(VENV)/.installed-%
+
+demo: $(VENV)/.installed-demo
+	@$(QUIET_LOGS) $(BIN)/pellucid demo --out pellucid-demo
+
+test: $(VENV)/.installed-test
+	@set -e; for backend in $(BACKENDS); do \
+	  echo "tests, Keras on $$backend"; \
+	  KERAS_BACKEND=$$backend $(QUIET_LOGS) $(BIN)/python -m pytest -m 'slow or not slow'; \
+	done
+
+check: $(VENV)/.installed-check
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/python tests/house/house_checks.py
+
+bench: $(VENV)/.installed-peers
+	@$(QUIET_LOGS) $(BIN)/python benchmarks/run.py
+
+docs: $(VENV)/.made
+	@test -e $(VENV)/.installed-test || test -e $(VENV)/.installed-demo || $(MAKE) --no-print-directory $(VENV)/.installed-demo
+	@$(BIN)/python docs/make.py
+
+clean:
+	rm -rf $(VENV) pellucid-demo .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,162 @@
+"""The rules of the house, each a function from a package folder to the list of what breaks it. Runs by itself: `python tests/house/house_checks.py`."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+FLOORS = {
+    "core": 0,
+    "maths": 1,
+    "adapters": 2,
+    "data": 2,
+    "methods": 3,
+    "views": 3,
+    "diagnostics": 3,
+    "metrics": 3,
+    "figures": 3,
+    "store": 3,
+    "api": 4,
+    "recipes": 4,
+    "plans": 5,
+    "report": 5,
+    "applications": 6,
+    "apps": 7,
+}
+"""Room → floor, as in DESIGN: a room imports only rooms on lower floors."""
+
+FRAMEWORKS = {"tensorflow", "tf_keras", "keras", "jax", "torch", "onnxruntime"}
+KERAS_ROOMS = {"adapters", "recipes", "data"}
+LONGEST_FUNCTION = 60
+LONGEST_FILE = 600
+PACKAGE = "pellucid"
+
+
+def sources(package: Path) -> Iterator[tuple[Path, ast.Module]]:
+    """Every source file of a package folder with its syntax tree."""
+    for path in sorted(package.rglob("*.py")):
+        yield path, ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def room_of(package: Path, path: Path) -> str:
+    """The room a file lies in; empty for the root's own files."""
+    parts = path.relative_to(package).parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def _called_with(node: ast.Call) -> str | None:
+    """The module that `import_module("…")` or `__import__("…")` names, where it is a constant."""
+    function = node.func
+    name = function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    if name in ("import_module", "__import__") and node.args and isinstance(node.args[0], ast.Constant):
+        return str(node.args[0].value)
+    return None
+
+
+def imports_of(package: Path, path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(line, dotted name) of everything a file imports, inside functions and by `importlib` too.
+
+    `from a import b` gives "a.b", so that `from pellucid import core` counts as the room, not as the root.
+    """
+    here = (PACKAGE, *path.relative_to(package).parent.parts)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(here[: len(here) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module or "") if part)
+            yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
+        elif isinstance(node, ast.Call) and (name := _called_with(node)):
+            yield node.lineno, name
+
+
+def arrows(package: Path) -> list[str]:
+    """Imports that go up, sideways, or to the package's root."""
+    faults = []
+    for path, tree in sources(package):
+        room = room_of(package, path)
+        if not room:
+            continue
+        if room not in FLOORS:
+            faults.append(f"{path}: room '{room}' stands on no floor")
+            continue
+        for line, name in imports_of(package, path, tree):
+            parts = name.split(".")
+            if parts[0] != PACKAGE:
+                continue
+            other = parts[1] if len(parts) > 1 else ""
+            if other not in FLOORS:
+                faults.append(f"{path}:{line}: imports the package's root ({name})")
+            elif other != room and FLOORS[other] >= FLOORS[room]:
+                faults.append(f"{path}:{line}: {room} (floor {FLOORS[room]}) imports {other} (floor {FLOORS[other]})")
+    return faults
+
+
+def rooms(package: Path) -> list[str]:
+    """Frameworks and matplotlib outside their rooms; anything but NumPy in core."""
+    faults = []
+    for path, tree in sources(package):
+        room = room_of(package, path)
+        for line, name in imports_of(package, path, tree):
+            top = name.split(".")[0]
+            wrong = (
+                (top in FRAMEWORKS and room != "adapters" and not (top == "keras" and room in KERAS_ROOMS))
+                or (top in ("matplotlib", "mpl_toolkits") and room != "figures")
+                or (room == "core" and top not in (*sys.stdlib_module_names, "numpy", PACKAGE))
+            )
+            if wrong:
+                faults.append(f"{path}:{line}: {room or 'the root'} must not import {top}")
+    return faults
+
+
+def _docstring_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = node.body[0]
+    is_text = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    return (first.end_lineno or first.lineno) - first.lineno + 1 if is_text else 0
+
+
+def lengths(package: Path) -> list[str]:
+    """Functions and files that are too long; a docstring does not count."""
+    faults = []
+    for path, tree in sources(package):
+        total = len(path.read_text(encoding="utf-8").splitlines())
+        if total > LONGEST_FILE:
+            faults.append(f"{path}: {total} lines, at most {LONGEST_FILE}")
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1 - _docstring_lines(node)
+                if lines > LONGEST_FUNCTION:
+                    faults.append(f"{path}:{node.lineno}: {node.name} has {lines} lines, at most {LONGEST_FUNCTION}")
+    return faults
+
+
+def asserts(package: Path) -> list[str]:
+    """`assert` in library code, which `python -O` would drop."""
+    return [f"{path}:{node.lineno}: assert" for path, tree in sources(package) for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+
+
+def docstrings(package: Path) -> list[str]:
+    """Modules and public classes without a docstring. A file with no statement at all may stay empty."""
+    faults = []
+    for path, tree in sources(package):
+        if tree.body and not ast.get_docstring(tree):
+            faults.append(f"{path}:1: the module says nothing of why it exists")
+        public = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+        faults += [f"{path}:{node.lineno}: class {node.name} has no docstring" for node in public if not ast.get_docstring(node)]
+    return faults
+
+
+CHECKS: tuple[Callable[[Path], list[str]], ...] = (arrows, rooms, lengths, asserts, docstrings)
+
+
+def main() -> int:
+    package = Path(__file__).resolve().parents[2] / "src" / PACKAGE
+    faults = [fault for check in CHECKS for fault in check(package)]
+    sys.stdout.write("".join(f"{fault}\n" for fault in faults) or f"house rules: {len(CHECKS)} hold\n")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
