@@ -1,0 +1,1 @@
+"""What absent features hold: one file, one way."""
