@@ -1,0 +1,49 @@
+"""What a data set is: samples, labels, names, and where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pellucid.core.errors import EmptyError, ShapeError
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples with their labels.
+
+    `inputs` is float32 of shape (samples, *shape); `labels` holds class numbers of shape (samples,), or is None; `class_names` may be
+    empty. `source` says where the data was found, `licence` under which terms it may be used.
+
+    >>> data = Dataset("two", "test", np.zeros((2, 3), np.float32), np.array([0, 1]), ("no", "yes"), "made here", "CC0")
+    >>> len(data), len(data.take(slice(0, 1)))
+    (2, 1)
+    """
+
+    name: str
+    split: str
+    inputs: Array
+    labels: Array | None = None
+    class_names: tuple[str, ...] = ()
+    source: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        if self.labels is not None and self.labels.shape != (len(self.inputs),):
+            raise ShapeError(
+                f"data set '{self.name}' has labels of shape {self.labels.shape} for {len(self.inputs)} samples; give one class number per sample."
+            )
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def take(self, index: slice | Sequence[int] | Array) -> Dataset:
+        """The chosen samples; `EmptyError` where the index chooses none."""
+        rows = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
+        if not len(rows):
+            raise EmptyError(f"'{self.name}' has {len(self)} samples, numbered 0 to {len(self) - 1}; {index} chooses none of them.")
+        return replace(self, inputs=self.inputs[rows], labels=None if self.labels is None else self.labels[rows])

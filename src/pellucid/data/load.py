@@ -1,0 +1,143 @@
+"""Data by what users write: the name of a data set with its split, or a file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+from skimage.color import rgba2rgb
+from skimage.io import imread
+
+from pellucid.core.errors import DataNotFoundError, EmptyError, InputError, SettingError, ShapeError, UnknownDatasetError, unknown
+from pellucid.core.inputs import check_inputs
+from pellucid.data import DATASETS
+from pellucid.data.dataset import Dataset
+
+Array = np.ndarray
+IMAGES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".npz", ".npy", *IMAGES)
+
+
+def load(spec: str | os.PathLike[str]) -> Dataset:
+    """The data that `spec` stands for.
+
+    `name` or `name:split` is a data set of the catalogue (`mnist:test`; the split is `test` where none is given). `file.npz:key` is an array
+    of an archive, with the labels of `y_test` for a key `x_test`; `file.npz` serves where it holds a single array besides labels. `.npy` is one array.
+    Their values are taken as they are. `.png` and `.jpg` give one image (1, height, width, 1 or 3) in [0, 1]; transparency is laid over white.
+
+    Errors: `UnknownDatasetError`, `DataNotFoundError` (no such file, or a data set to be had nowhere), `InputError` (damaged, no numbers, a missing key).
+    """
+    text = os.fspath(spec)
+    path, key = _split_key(text)
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        return _named(text)
+    if key and suffix != ".npz":
+        raise SettingError(f"'{text}' has a key after the colon, which only .npz files take; write {path}.")
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise DataNotFoundError(f"{path} {what} (looked in {path.absolute().parent}); give a file that ends in {', '.join(SUFFIXES)}.")
+    if suffix == ".npz":
+        return _archive(path, key)
+    return _array(path) if suffix == ".npy" else _image(path)
+
+
+def _split_key(text: str) -> tuple[Path, str]:
+    """File and key; the key follows the last colon, where what stands before it is an archive or another known file."""
+    before, colon, key = text.rpartition(":")
+    if colon and before.lower().endswith(SUFFIXES):
+        return Path(before).expanduser(), key
+    return Path(text).expanduser(), ""
+
+
+def _named(text: str) -> Dataset:
+    name, _, split = text.partition(":")
+    if name not in DATASETS:
+        raise UnknownDatasetError(f"{unknown('data set', name, DATASETS)} Or give a file that ends in {', '.join(SUFFIXES)}.")
+    data: Dataset = DATASETS.load(name)(split or "test")
+    return data
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    if "allow_pickle" in str(error):
+        return InputError(f"{path} is damaged or holds Python objects, which are never opened; write it again as plain numbers.")
+    return InputError(f"{path} cannot be read ({type(error).__name__}: {error}). It may be damaged or cut off; write or fetch it again.")
+
+
+def _archive(path: Path, key: str) -> Dataset:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            key = _key(path, key, list(arrays))
+            inputs = arrays[key]
+            label_key = "y" + key[1:] if key[0] == "x" else ""
+            labels = arrays.get(label_key)
+            names = tuple(str(name) for name in arrays["class_names"]) if "class_names" in arrays else ()
+    except InputError:
+        raise
+    except Exception as error:
+        raise _damaged(path, error) from error
+    where = f"{path.name}:{key}"
+    return Dataset(where, "", check_inputs(inputs, None, where), _labels(labels, len(inputs), f"{path.name}:{label_key}"), names, str(path))
+
+
+def _key(path: Path, key: str, keys: list[str]) -> str:
+    """The key meant; without one, the only array that can be samples."""
+    if not keys:
+        raise EmptyError(f"{path} holds no array.")
+    if key and key not in keys:
+        raise InputError(unknown(f"key of {path.name}", key, keys))
+    if key:
+        return key
+    samples = [name for name in keys if not name.startswith("y") and name != "class_names"]
+    if len(samples) != 1:
+        raise InputError(f"{path} holds {len(keys)} arrays; say which one, e.g. {path}:{(samples or keys)[0]}. Keys: {', '.join(sorted(keys))}.")
+    return samples[0]
+
+
+def _labels(labels: Array | None, samples: int, where: str) -> Array | None:
+    """Class numbers of shape (samples,); None where the array holds no whole numbers."""
+    if labels is None or labels.dtype.kind not in "iub":
+        return None
+    if labels.size != samples:
+        raise ShapeError(f"{where} has shape {labels.shape}, expected one label for each of the {samples} samples.")
+    return labels.reshape(samples).astype(np.int64)
+
+
+def _array(path: Path) -> Dataset:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except Exception as error:
+        raise _damaged(path, error) from error
+    return Dataset(path.name, "", check_inputs(array, None, path.name), source=str(path))
+
+
+def _image(path: Path) -> Dataset:
+    try:
+        pixels = np.asarray(imread(path))
+    except Exception as error:
+        raise _damaged(path, error) from error
+    return Dataset(path.name, "", check_inputs(_channels(_unit(pixels), path)[None], None, path.name), source=str(path))
+
+
+def _unit(pixels: Array) -> Array:
+    """Pixels of any depth as float in [0, 1]; some readers hand 16 bits over as 32."""
+    if pixels.dtype.kind == "b":
+        return pixels.astype(np.float32)
+    if pixels.dtype.kind not in "iu":
+        return pixels
+    depth = 255 if pixels.dtype.itemsize == 1 else 65535
+    return pixels.astype(np.float32) / np.float32(depth)
+
+
+def _channels(pixels: Array, path: Path) -> Array:
+    """(height, width, 1 or 3)."""
+    if pixels.ndim == 2:
+        return pixels[..., None]
+    if pixels.ndim == 3 and pixels.shape[-1] in (1, 3):
+        return pixels
+    if pixels.ndim == 3 and pixels.shape[-1] == 2:
+        return pixels[..., :1] * pixels[..., 1:] + (1 - pixels[..., 1:])
+    if pixels.ndim == 3 and pixels.shape[-1] == 4:
+        return np.asarray(rgba2rgb(pixels))
+    raise ShapeError(f"{path} holds pixels of shape {pixels.shape}, expected one grayscale or RGB image; save it as such.")
