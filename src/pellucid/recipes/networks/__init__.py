@@ -1,0 +1,1 @@
+"""Reference networks: one file, one network, a function from input shape and number of classes to a Keras model."""

@@ -1,0 +1,168 @@
+"""Training a reference network on a data set, the same for the same seed, without touching anything global."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pellucid.core.errors import EmptyError, SettingError
+from pellucid.data.dataset import Dataset
+from pellucid.data.load import load
+from pellucid.recipes import NETWORKS
+from pellucid.recipes.augment import batches, movements
+from pellucid.recipes.frameworks import keras_and_tensorflow
+from pellucid.recipes.schedule import Schedule
+
+Array = np.ndarray
+Report = Callable[[Mapping[str, float]], None]
+"""Called after each epoch with epoch, epochs, loss, accuracy and val_accuracy."""
+Network = str | Callable[..., Any]
+Data = str | os.PathLike[str] | Dataset | tuple[Dataset, Dataset]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network. `history` holds a value per epoch of loss, accuracy and val_accuracy; `accuracy` is the last on what was held out."""
+
+    model: Any
+    history: Mapping[str, Sequence[float]]
+    accuracy: float
+    seconds: float
+    held_out: Dataset
+
+
+def train(network: Network, dataset: Data, *, epochs: int | None = None, seed: int = 0, progress: Report | None = None) -> Trained:
+    """Train `network` (a name of `NETWORKS`, or a function like theirs) on `dataset`.
+
+    A named data set is trained on its `train` part and judged on its `test` part, by which nothing is chosen. Of a file or a single `Dataset`
+    a fifth of each class is held out; a pair is (training, held-out). Sparse cross-entropy, Adam, a learning rate that falls along a cosine;
+    images are shifted and turned a little in the pipeline. The same seed gives the same network on the same machine, as far as TensorFlow
+    adds in the same order.
+
+    Errors: `UnknownNetworkError`, `UnknownDatasetError`, `DataNotFoundError`, `SettingError`, `ShapeError` (a network that does not take such samples),
+    `MissingExtraError` (no TensorFlow).
+    """
+    if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1):
+        raise SettingError(f"epochs is {epochs!r}, expected a whole number from 1 on.")
+    build, schedule = _network(network)
+    training, held = _parts(dataset, seed)
+    classes = _classes(training, held)
+    started = time.perf_counter()
+    model = build(tuple(training.inputs.shape[1:]), classes, seed=seed)
+    history = _fit(model, training, held, schedule, epochs or schedule.epochs, seed, progress)
+    return Trained(model, history, history["val_accuracy"][-1], time.perf_counter() - started, held)
+
+
+def _network(network: Network) -> tuple[Callable[..., Any], Schedule]:
+    """The function that builds the network, and how its file says it is trained."""
+    build: Callable[..., Any] = NETWORKS.load(network) if isinstance(network, str) else network
+    if not callable(build):
+        raise SettingError(f"network is {network!r}, expected a name ({', '.join(NETWORKS)}) or a function of input shape and classes.")
+    schedule = getattr(inspect.getmodule(build), "SCHEDULE", None)
+    return build, schedule if isinstance(schedule, Schedule) else Schedule()
+
+
+def _parts(dataset: Data, seed: int) -> tuple[Dataset, Dataset]:
+    """What is trained on and what is held out."""
+    if isinstance(dataset, tuple):
+        return dataset
+    if isinstance(dataset, Dataset):
+        return _split(dataset, seed)
+    name, _, split = os.fspath(dataset).partition(":")
+    if split in ("", "train") and not Path(name).suffix:
+        return load(f"{name}:train"), load(f"{name}:test")
+    if split == "test" and not Path(name).suffix:
+        raise SettingError(f"'{name}:test' is what is held out; train on '{name}'.")
+    return _split(load(dataset), seed)
+
+
+def _split(data: Dataset, seed: int) -> tuple[Dataset, Dataset]:
+    """A fifth of each class held out."""
+    if data.labels is None:
+        raise SettingError(f"data set '{data.name}' has no labels to train on; in an .npz file, name them y_train beside x_train.")
+    draw = np.random.default_rng([seed, 1])
+    rows = [draw.permutation(np.flatnonzero(data.labels == label)) for label in np.unique(data.labels)]
+    held = np.concatenate([row[: len(row) // 5] for row in rows])
+    if not len(held):
+        raise EmptyError(f"data set '{data.name}' has {len(data)} samples, too few to hold out a fifth of each class; give five of each at least.")
+    return data.take(np.setdiff1d(np.arange(len(data)), held)), data.take(held)
+
+
+def _classes(training: Dataset, held: Dataset) -> int:
+    """The number of classes; labels must be class numbers from 0 on."""
+    for data in (training, held):
+        if data.labels is None:
+            raise SettingError(f"data set '{data.name}' has no labels to train on; in an .npz file, name them y_train beside x_train.")
+        if int(data.labels.min()) < 0:
+            raise SettingError(f"data set '{data.name}' has the label {int(data.labels.min())}; number the classes from 0 on.")
+    return max(len(training.class_names), *(int(data.labels.max()) + 1 for data in (training, held) if data.labels is not None))
+
+
+def _pipeline(training: Dataset, schedule: Schedule, epochs: int, seed: int) -> tuple[Any, int]:
+    """All batches of all epochs as one tf.data pipeline, and the steps of an epoch."""
+    _, tf = keras_and_tensorflow()
+    draw = np.random.default_rng([seed, 0])
+    rows = batches(len(training), schedule.batch, epochs, draw)
+    inputs, labels = tf.constant(training.inputs), tf.constant(training.labels)
+    if training.inputs.ndim != 4 or not (schedule.shift or schedule.turn):
+        return tf.data.Dataset.from_tensor_slices(rows).map(lambda row: (tf.gather(inputs, row), tf.gather(labels, row))).prefetch(2), len(rows) // epochs
+    height, width = training.inputs.shape[1:3]
+    moves = movements(rows.size, height, width, schedule, draw).reshape(*rows.shape, 8)
+
+    def moved(row: Any, move: Any) -> tuple[Any, Any]:
+        images = tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.gather(inputs, row), transforms=move, output_shape=[height, width], fill_value=0.0, interpolation="BILINEAR", fill_mode="NEAREST"
+        )
+        return tf.ensure_shape(images, (rows.shape[1], *training.inputs.shape[1:])), tf.gather(labels, row)
+
+    return tf.data.Dataset.from_tensor_slices((rows, moves)).map(moved, num_parallel_calls=1).prefetch(2), len(rows) // epochs
+
+
+def _fit(model: Any, training: Dataset, held: Dataset, schedule: Schedule, epochs: int, seed: int, progress: Report | None) -> dict[str, list[float]]:
+    keras, _ = keras_and_tensorflow()
+    pipeline, steps = _pipeline(training, schedule, epochs, seed)
+    rate = keras.optimizers.schedules.CosineDecay(schedule.rate, epochs * steps)
+    model.compile(optimizer=keras.optimizers.Adam(rate), loss="sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
+
+    def tell(epoch: int, logs: Mapping[str, float]) -> None:
+        if progress is not None:
+            values = {name: float(logs[name]) for name in ("loss", "accuracy", "val_accuracy")}
+            progress({"epoch": epoch + 1, "epochs": epochs, **values})
+
+    fitted = model.fit(
+        pipeline,
+        epochs=epochs,
+        steps_per_epoch=steps,
+        validation_data=(held.inputs, held.labels),
+        validation_batch_size=500,
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell)],
+        shuffle=False,
+        verbose=0,
+    )
+    return {name: [float(value) for value in fitted.history[name]] for name in ("loss", "accuracy", "val_accuracy")}
+
+
+@contextlib.contextmanager
+def progress_bar(title: str) -> Iterator[Report]:
+    """A bar with the epoch and the accuracies, on the terminal, for `train(…, progress=…)`."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
+    with Progress(*columns) as bar:
+        task = bar.add_task(title, total=None, words="starting")
+
+        def report(values: Mapping[str, float]) -> None:
+            words = (
+                f"epoch {values['epoch']:.0f}/{values['epochs']:.0f}, loss {values['loss']:.3f}, "
+                f"accuracy {values['accuracy']:.1%}, held-out {values['val_accuracy']:.1%}"
+            )
+            bar.update(task, total=values["epochs"], completed=values["epoch"], words=words)
+
+        yield report
