@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +29,8 @@ FLOORS = {
 """Room → floor, as in DESIGN: a room imports only rooms on lower floors."""
 
 FRAMEWORKS = {"tensorflow", "tf_keras", "keras", "jax", "torch", "onnxruntime"}
-KERAS_ROOMS = {"adapters", "recipes", "data"}
+ALLOWED = {"adapters": FRAMEWORKS, "recipes": {"keras", "tensorflow"}, "data": {"keras"}, "figures": {"matplotlib", "mpl_toolkits"}}
+"""Room → what it may import of frameworks and matplotlib. Recipes train through TensorFlow's data pipeline, the download is Keras's."""
 LONGEST_FUNCTION = 60
 LONGEST_FILE = 600
 PACKAGE = "pellucid"
@@ -46,13 +48,25 @@ def room_of(package: Path, path: Path) -> str:
     return parts[0] if len(parts) > 1 else ""
 
 
-def _called_with(node: ast.Call) -> str | None:
-    """The module that `import_module("…")` or `__import__("…")` names, where it is a constant."""
+def _is_dynamic(node: ast.AST) -> bool:
+    """A call of `import_module(…)` or `__import__(…)`."""
+    if not isinstance(node, ast.Call):
+        return False
     function = node.func
     name = function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
-    if name in ("import_module", "__import__") and node.args and isinstance(node.args[0], ast.Constant):
-        return str(node.args[0].value)
-    return None
+    return name in ("import_module", "__import__")
+
+
+def _named_dynamically(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """What `import_module` may load: its constant, or, where it is given a variable, every watched name among the file's strings."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_dynamic(node)]
+    constants = [call.args[0] for call in calls if call.args and isinstance(call.args[0], ast.Constant)]
+    yield from ((constant.lineno, str(constant.value)) for constant in constants)
+    if len(constants) == len(calls):
+        return
+    watched = FRAMEWORKS | ALLOWED["figures"]
+    strings = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    yield from ((node.lineno, str(node.value)) for node in strings if node.value in watched or re.fullmatch(rf"{PACKAGE}(\.\w+)+", str(node.value)))
 
 
 def imports_of(package: Path, path: Path, tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -68,8 +82,7 @@ def imports_of(package: Path, path: Path, tree: ast.Module) -> Iterator[tuple[in
             base = ".".join(here[: len(here) - node.level + 1]) if node.level else ""
             module = ".".join(part for part in (base, node.module or "") if part)
             yield from ((node.lineno, f"{module}.{alias.name}") for alias in node.names)
-        elif isinstance(node, ast.Call) and (name := _called_with(node)):
-            yield node.lineno, name
+    yield from _named_dynamically(tree)
 
 
 def arrows(package: Path) -> list[str]:
@@ -101,11 +114,8 @@ def rooms(package: Path) -> list[str]:
         room = room_of(package, path)
         for line, name in imports_of(package, path, tree):
             top = name.split(".")[0]
-            wrong = (
-                (top in FRAMEWORKS and room != "adapters" and not (top == "keras" and room in KERAS_ROOMS))
-                or (top in ("matplotlib", "mpl_toolkits") and room != "figures")
-                or (room == "core" and top not in (*sys.stdlib_module_names, "numpy", PACKAGE))
-            )
+            watched = top in FRAMEWORKS or top in ALLOWED["figures"]
+            wrong = (watched and top not in ALLOWED.get(room, ())) or (room == "core" and top not in (*sys.stdlib_module_names, "numpy", PACKAGE))
             if wrong:
                 faults.append(f"{path}:{line}: {room or 'the root'} must not import {top}")
     return faults

@@ -13,6 +13,12 @@ PLANTED = {
     "up": ("arrows", "core/a.py", "from pellucid.api import explain\n"),
     "up inside a function": ("arrows", "maths/a.py", "def f():\n    import pellucid.methods.path\n"),
     "up by importlib": ("arrows", "methods/a.py", "import importlib\nimportlib.import_module('pellucid.report.page')\n"),
+    "up by importlib and a variable": (
+        "arrows",
+        "methods/a.py",
+        "import importlib\nfor name in ('pellucid.report.page',):\n    importlib.import_module(name)\n",
+    ),
+    "a framework by a variable": ("rooms", "methods/a.py", "from importlib import import_module\nname = 'torch'\nimport_module(name)\n"),
     "up by a relative import": ("arrows", "methods/path/a.py", "from ...api import explain\n"),
     "sideways": ("arrows", "methods/a.py", "from pellucid.figures import heat\n"),
     "the root": ("arrows", "apps/a.py", "from pellucid import explain\n"),

@@ -1,0 +1,165 @@
+"""What people type, turned into what the verbs take; every mistake is found here, before any work is done."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pellucid.core.catalogue import Catalogue, settings_of
+from pellucid.core.errors import OutputError, SettingError, unknown
+
+SUFFIXES = {".html": "a report", ".safetensors": "records", ".png": "one figure"}
+FIRST_BACKGROUND_ROWS = 100
+_RANGE = re.compile(r"^(?P<spec>.+)\[(?P<index>[^\[\]]+)\]$")
+_OPTIONS = ("layer", "baseline", "background", "features", "fill")
+
+
+def parse_index(text: str, count: int) -> list[int]:
+    """The sample numbers that `3`, `0:6` or `0,4,9` stands for, out of `count` samples.
+
+    >>> parse_index("1:8:3", 10), parse_index("0,4,-1", 10)
+    ([1, 4, 7], [0, 4, 9])
+    """
+    chosen: list[int] = []
+    for part in text.split(","):
+        numbers = [piece.strip() for piece in part.split(":")]
+        if not all(re.fullmatch(r"-?\d+", piece) or (not piece and len(numbers) > 1) for piece in numbers) or len(numbers) > 3:
+            raise SettingError(f"--index {text!r} cannot be read; write 3, 0:6 or 0,4,9.")
+        if len(numbers) == 1:
+            index = int(numbers[0])
+            if not -count <= index < count:
+                raise SettingError(f"--index {text!r}: there is no sample {index}; the data has {count}, 0 to {count - 1}.")
+            chosen.append(index % count)
+        else:
+            if len(numbers) == 3 and numbers[2] and not int(numbers[2]):
+                raise SettingError(f"--index {text!r}: the step cannot be 0; write 0:6 or 0:6:2.")
+            chosen += range(count)[slice(*(int(piece) if piece else None for piece in numbers))]
+    if not chosen:
+        raise SettingError(f"--index {text!r} chooses no sample; the data has {count}, 0 to {count - 1}.")
+    return chosen
+
+
+def split_range(spec: str) -> tuple[str, str | None]:
+    """A data spec and the range in brackets after it, where there is one.
+
+    >>> split_range("mnist:train[0:50]"), split_range("mnist:train")
+    (('mnist:train', '0:50'), ('mnist:train', None))
+    """
+    found = _RANGE.match(spec)
+    return (found["spec"], found["index"]) if found else (spec, None)
+
+
+def parse_names(text: str, catalogue: Catalogue) -> list[str]:
+    """Comma-separated names, each of which stands in the catalogue."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise SettingError(f"no {catalogue.kind} is named; known: {', '.join(catalogue.names())}.")
+    for name in names:
+        if name not in catalogue:
+            raise catalogue.error(unknown(catalogue.kind, name, catalogue.names()))
+    return list(dict.fromkeys(names))
+
+
+def parse_value(text: str) -> Any:
+    """A setting's value: a Python literal where it reads as one, else the text itself.
+
+    >>> parse_value("0.5"), parse_value("(1, 2)"), parse_value("midpoint"), parse_value("true")
+    (0.5, (1, 2), 'midpoint', True)
+    """
+    if text.lower() in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text
+
+
+def parse_settings(pairs: Sequence[str], parts: Mapping[str, type]) -> dict[str, dict[str, Any]]:
+    """Settings per method or view: `name=value` goes to each one that knows the name, `part.name=value` to that one alone."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in parts}
+    known = {name: settings_of(part) for name, part in parts.items()}
+    every = sorted({setting for settings in known.values() for setting in settings})
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.strip():
+            raise SettingError(f"--set {pair!r} cannot be read; write --set name=value.")
+        part, dot, setting = key.strip().rpartition(".")
+        if dot and part not in parts:
+            raise SettingError(f"--set {pair!r}: {unknown('method', part, parts)}")
+        takers = [name for name in ([part] if dot else parts) if setting in known[name]]
+        if not takers:
+            names = known[part] if dot else every
+            raise SettingError(f"--set {pair!r}: " + (unknown("setting", setting, names) if names else f"{', '.join(parts)} has no setting."))
+        for name in takers:
+            found[name][setting] = parse_value(text)
+    return found
+
+
+def share_options(options: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each given option for the methods that accept it; for all of them, so that they object, where none does."""
+    shared: dict[str, dict[str, Any]] = {name: {} for name in parts}
+    for option, value in options.items():
+        if value is None:
+            continue
+        takers = [name for name, part in parts.items() if option not in _OPTIONS or option in part.accepts]
+        for name in takers or parts:
+            shared[name][option] = value
+    return shared
+
+
+def parse_target(text: str, class_names: Sequence[str] | None) -> str | int:
+    """`predicted`, a class name, or a class number.
+
+    >>> parse_target("3", None), parse_target("cat", ["dog", "cat"])
+    (3, 'cat')
+    """
+    if class_names is not None and text in class_names:
+        return text
+    return int(text) if re.fullmatch(r"-?\d+", text) else text
+
+
+def parse_class_names(text: str | None) -> list[str] | None:
+    """Names separated by commas, or `@file` with one name a line."""
+    if text is None:
+        return None
+    if not text.startswith("@"):
+        return [name.strip() for name in text.split(",")]
+    try:
+        return [line.strip() for line in Path(text[1:]).read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"--class-names {text!r} cannot be read: {error}. Give a text file with one name a line.") from error
+
+
+def check_file(out: Path, suffixes: Sequence[str] = tuple(SUFFIXES)) -> Path:
+    """`out`, if it has a known suffix and can be written; leaves nothing behind."""
+    if out.suffix.lower() not in suffixes:
+        known = ", ".join(f"{suffix} ({SUFFIXES[suffix]})" if suffix in SUFFIXES else suffix for suffix in suffixes)
+        raise OutputError(f"--out '{out}' has no suffix that says what to write; known: {known}.")
+    if out.is_dir():
+        raise OutputError(f"--out '{out}' is a folder; name a file in it.")
+    _probe(out.parent, out)
+    return out
+
+
+def check_folder(out: Path) -> Path:
+    """`out`, if it is or can be made a folder to write into; leaves nothing behind."""
+    nearest = out
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    _probe(nearest, out)
+    return out
+
+
+def _probe(folder: Path, out: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=os.fspath(folder)):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"cannot write '{out}': {error.strerror or error} ('{folder}'). Give a path in a folder that exists and that you may write to."
+        ) from error

@@ -1,0 +1,167 @@
+"""The command line: parse, call, print. Everything heavy is imported inside the command that needs it, so that help is quick."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pellucid.core.errors import PellucidError
+
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+"""Set, where the user has not, before a framework is imported: no start-up chatter, and the backend that is served."""
+USAGE_ERROR, INTERRUPTED = 2, 130
+
+app = typer.Typer(
+    name="pellucid",
+    help="See what a deep network does inside, explain what it decided, and know how far each explanation can be trusted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras, .h5 or .hdf5 file.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="mnist:test, file.npz:key, file.npy, or an image file.")]
+Index = Annotated[str, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6 or 0,4,9.")]
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Report (.html), records (.safetensors) or one figure (.png).")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method or view; may be repeated. METHOD.NAME=VALUE: of one.")
+]
+AllowUnsafe = Annotated[bool, typer.Option("--allow-unsafe", help="Open a model file that runs code of its own. Only for files you trust.")]
+
+
+class Catalogues(StrEnum):
+    """What `pellucid list` can list."""
+
+    METHODS = "methods"
+    VIEWS = "views"
+    DATASETS = "datasets"
+    NETWORKS = "networks"
+    FEATURES = "features"
+    FILLS = "fills"
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pellucid {metadata.version('pellucid')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")] = False) -> None:
+    """Options of the program itself."""
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where report, figures, models and records go.")] = Path("pellucid-demo"),
+    seed: Annotated[int, typer.Option("--seed", help="Seed of training and sampling.")] = 0,
+) -> None:
+    """Train a CNN and an RNN on real digits, explain held-out ones with every technique, write a report."""
+    from pellucid.apps import work
+
+    work.demo(out, seed=seed)
+
+
+@app.command()
+def train(
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="cnn or rnn; see `pellucid list networks`.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="mnist or cifar10; see `pellucid list datasets`.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.keras", help="Where the trained model goes.")],
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training data; the recipe's own number where left out.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of weights, order and augmentation.")] = 0,
+) -> None:
+    """Train a reference network on a data set and save it."""
+    from pellucid.apps import work
+
+    work.train(network, dataset, out, epochs=epochs, seed=seed)
+
+
+@app.command()
+def explain(
+    model: Model,
+    data: Data,
+    method: Annotated[str, typer.Option("--method", metavar="NAME[,NAME]", help="See `pellucid list methods`.")],
+    out: Out,
+    index: Index = "0:6",
+    target: Annotated[str, typer.Option("--target", metavar="predicted|N|NAME", help="Which class.")] = "predicted",
+    score: Annotated[str | None, typer.Option("--score", help="logit, centered_logit, log_probability, probability or output.")] = None,
+    layer: Annotated[str | None, typer.Option("--layer", metavar="NAME", help="For methods that read a layer.")] = None,
+    features: Annotated[str | None, typer.Option("--features", metavar="NAME", help="patches:4, superpixels:slic:30, pixels, ...")] = None,
+    fill: Annotated[str | None, typer.Option("--fill", metavar="NAME", help="What absent features hold: a number, mean, blur:2, ...")] = None,
+    baseline: Annotated[str | None, typer.Option("--baseline", metavar="N|DATA", help="A number, or data such as mnist:train[0] (the samples' mean).")] = None,
+    background: Annotated[str | None, typer.Option("--background", metavar="DATA", help="Such as mnist:train[0:50]; the first 100 samples by default.")] = None,
+    tolerance: Annotated[float | None, typer.Option("--tolerance", metavar="T", help="Relative error to stop at; the method's own where left out.")] = None,
+    max_evaluations: Annotated[int | None, typer.Option("--max-evaluations", metavar="N", help="Most evaluations a sample.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of sampling.")] = 0,
+    class_names: Annotated[str | None, typer.Option("--class-names", metavar="A,B|@FILE", help="Names of the outputs, or a file of them.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where a check fails, instead of saying so in the outcome.")] = False,
+    settings: Settings = None,
+    allow_unsafe: AllowUnsafe = False,
+) -> None:
+    """Explain what a network decided on samples of a data set or file."""
+    from pellucid.apps import work
+
+    options = {"target": target, "score": score, "layer": layer, "features": features, "fill": fill, "baseline": baseline, "background": background}
+    numbers = {"tolerance": tolerance, "max_evaluations": max_evaluations, "seed": seed, "strict": strict}
+    work.explain(model, data, method, index, out, options | numbers, settings or [], class_names=class_names, allow_unsafe=allow_unsafe)
+
+
+@app.command()
+def visualize(
+    model: Model,
+    data: Data,
+    view: Annotated[str, typer.Option("--view", metavar="NAME", help="See `pellucid list views`.")],
+    out: Out,
+    layer: Annotated[str | None, typer.Option("--layer", metavar="NAME[,NAME]", help="Which layers; the view's own choice where left out.")] = None,
+    index: Index = "0:6",
+    settings: Settings = None,
+    allow_unsafe: AllowUnsafe = False,
+) -> None:
+    """Show what happens inside a network on samples of a data set or file."""
+    from pellucid.apps import work
+
+    work.visualize(model, data, view, layer, index, out, settings or [], allow_unsafe=allow_unsafe)
+
+
+@app.command()
+def inspect(model: Model, allow_unsafe: AllowUnsafe = False) -> None:
+    """Show a network's layers, shapes and parameters; which methods and views serve it, and why not the others."""
+    from pellucid.apps import work
+
+    work.inspect(model, allow_unsafe=allow_unsafe)
+
+
+@app.command("list")
+def list_(what: Annotated[Catalogues, typer.Argument(help="What to list.")]) -> None:
+    """List the methods, views, data sets, networks, features or fills there are."""
+    from pellucid.apps import work
+
+    work.listing(what.value)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Exit code 0, or 2 with one line on stderr for a mistake in what was given, or 130 where the user broke off."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="pellucid")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except PellucidError as error:
+        sys.stderr.write(f"pellucid: {' '.join(str(error).split())}\n")
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""What the command line prints: tables and lines on stdout, errors on stderr. Whatever comes from outside is shown as plain text."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pellucid.core.catalogue import Catalogue
+from pellucid.core.records import Explanation, Inspection, View
+
+WIDTH_WITHOUT_TERMINAL = 160
+
+
+def console() -> Console:
+    """A console on stdout as it is now; wide where there is no terminal, so that a file or a pipe gets whole rows."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_WITHOUT_TERMINAL
+    return Console(width=width, highlight=False)
+
+
+def say(text: str) -> None:
+    """One line on stdout."""
+    console().print(Text(text), soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """One line on stderr."""
+    line = " ".join(str(text).split())
+    sys.stderr.write(f"pellucid: {line}\n")
+
+
+def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """A table; the columns named in `right` are set right."""
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold", title_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    console().print(table)
+
+
+def show_explanations(explanations: Sequence[Explanation], samples: Sequence[int]) -> None:
+    """One row per method and sample; `samples` are the numbers the user chose."""
+    rows = [
+        (e.method, samples[i], e.target.labels[i], f"{e.score[i]:.4g}", int(e.cost.evaluations[i]), e.outcome[i].code, str(e.outcome[i]))
+        for e in explanations
+        for i in range(len(e))
+    ]
+    score = f"score ({explanations[0].target.score})"
+    show("", ("method", "sample", "target", score, "evaluations", "outcome", "in words"), rows, right=("sample", score, "evaluations"))
+
+
+def show_view(view: View) -> None:
+    """One row per layer of a view."""
+    show(
+        f"{view.view}, {len(view)} samples",
+        ("layer", "axes", "shape"),
+        [(name, ", ".join(view.axes[name]), array.shape) for name, array in view.values.items()],
+    )
+
+
+def shape_words(shape: tuple[int | None, ...] | None) -> str:
+    """A shape without its batch axis, in words.
+
+    >>> shape_words((28, None, 1)), shape_words(None)
+    ('28 × any × 1', 'unknown')
+    """
+    if shape is None:
+        return "unknown"
+    return " × ".join("any" if size is None else str(size) for size in shape) or "one number"
+
+
+def show_inspection(found: Inspection, name: str) -> None:
+    """Layers, then what serves the network and why the rest does not."""
+    say(f"{name}: {found.framework}, input {shape_words(found.input_shape)}, ends in {found.head or 'no softmax or sigmoid'}, {found.parameters:,} parameters")
+    rows = [(layer.name, layer.kind, shape_words(layer.shape), layer.activation or "–", f"{layer.parameters:,}") for layer in found.layers]
+    show("", ("layer", "kind", "output", "activation", "parameters"), rows, right=("parameters",))
+    for word, verdicts in (("method", found.methods), ("view", found.views)):
+        say("")
+        show("", (word, "serves", "why not"), [(name, "no" if reason else "yes", reason) for name, reason in verdicts.items()])
+
+
+def show_methods(catalogue: Catalogue) -> None:
+    """The table of methods, from their class attributes."""
+    rows = []
+    for name in catalogue.names():
+        part = catalogue.load(name)
+        tolerance = "–" if part.error_kind == "exact" else f"{part.default_tolerance:g}"
+        needs, accepts = (", ".join(sorted(names)) or "–" for names in (part.needs, part.accepts))
+        rows.append((name, part.title, part.answers, needs, accepts, tolerance, part.error_kind.replace("_", " "), part.citation))
+    show("", ("name", "title", "answers", "needs", "accepts", "default tolerance", "error", "source"), rows)
+
+
+def show_views(catalogue: Catalogue) -> None:
+    """The table of views, from their class attributes."""
+    parts = [(name, catalogue.load(name)) for name in catalogue.names()]
+    show("", ("name", "title", "answers"), [(name, part.title, part.answers) for name, part in parts])
+
+
+def show_plain(catalogue: Catalogue) -> None:
+    """Names and the first line of what each says of itself."""
+    rows = []
+    for name in catalogue.names():
+        text = (catalogue.load(name).__doc__ or "").strip()
+        rows.append((name, " ".join(text.split("\n\n")[0].split())))
+    show("", ("name", "what it is"), rows)
+
+
+def written(path: Path) -> None:
+    """Says where a file is."""
+    say(f"written: {path}")
