@@ -1,0 +1,47 @@
+"""Records drawn: one file = one figure, named as its file. The only room that imports matplotlib, and only once a figure is asked for.
+
+A figure takes a record, draws on `ax` (its own new figure where that is None) and returns the artists it drew:
+
+    from pellucid.figures import FIGURES, save
+    artists = FIGURES.load("attribution_map")(explanation, sample=0)
+    save(artists[0].figure, "map.png")
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pellucid.core.catalogue import Catalogue
+from pellucid.core.errors import UnknownPartError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["FIGURES", "panels", "png_bytes", "save"]
+
+FIGURES = Catalogue("figure", __name__, Path(__file__).parent, UnknownPartError, plain=True)
+
+
+def panels(kinds: Sequence[str], height: float) -> list[Axes]:
+    """Axes side by side on one new figure; each kind ("picture", "map", "bars", …) brings the room that its labels need."""
+    from pellucid.figures import _canvas
+
+    return _canvas.panels(kinds, height)
+
+
+def png_bytes(figure: Figure, dpi: int = 110) -> bytes:
+    """The figure as a PNG file's bytes; the same figure gives the same bytes."""
+    from pellucid.figures import _canvas
+
+    return _canvas.png_bytes(figure, dpi)
+
+
+def save(figure: Figure, path: str | os.PathLike[str], dpi: int = 150) -> Path:
+    """Write the figure as PNG, whole or not at all."""
+    from pellucid.figures import _canvas
+
+    return _canvas.save(figure, path, dpi)

@@ -1,0 +1,46 @@
+"""Writing a file whole or not at all: a reader never meets half a report, and a failure leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from pellucid.core.errors import OutputError
+
+
+def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write `content` under a temporary name beside `path`, then rename; an existing file is replaced in one step.
+
+    Missing folders are not made: a mistyped path is an `OutputError`.
+    """
+    goal = Path(path)
+    temporary = None
+    try:
+        if goal.is_dir():
+            raise IsADirectoryError("it is a folder")
+        handle, temporary = tempfile.mkstemp(prefix=f".{goal.name[:100]}.", suffix=".part", dir=goal.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, goal)
+    except BaseException as error:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+        if isinstance(error, (OSError, ValueError)):
+            raise OutputError(f"cannot write {str(goal)!r}: {_reason(error)}. Give a path in a folder that exists and that you may write to.") from error
+        raise
+    return goal
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _umask() -> int:
+    """The process's file mode mask, which can only be read by setting it."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,56 @@
+"""The strongest features with their errors: whether the first is really ahead of the second."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+
+from pellucid.core.errors import UnsupportedError
+from pellucid.core.records import Explanation
+from pellucid.figures._canvas import AGAINST, FOR, INK, own_axes, words
+from pellucid.figures._picture import check_sample
+
+Array = np.ndarray
+
+
+def strongest(explanation: Explanation, sample: int, count: int) -> Array:
+    """The numbers of the features with the largest absolute values, strongest first."""
+    present = np.flatnonzero(explanation.feature_mask[sample])
+    order = np.argsort(-np.abs(explanation.values[sample, present]), kind="stable")
+    return np.asarray(present[order][:count])
+
+
+def feature_bars(explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, count: int = 8, title: str = "strongest features") -> tuple[Artist, ...]:
+    """Bars of the strongest features, the strongest on top, red for and blue against the target, with 95 % intervals where there is an error.
+
+    One bar a feature, then one artist with the error bars if there are any.
+    """
+    if explanation.features is None:
+        raise UnsupportedError(f"'{explanation.method}' attributes to single elements, not to features; draw 'attribution_map'.")
+    ax = own_axes(ax, "bars", 2.3)
+    sample = check_sample(sample, len(explanation))
+    chosen = strongest(explanation, sample, count)
+    values = explanation.values[sample, chosen]
+    places = np.arange(len(chosen))
+    bars = ax.barh(places, values, color=[FOR if value > 0 else AGAINST for value in values], height=0.7)
+    artists: list[Artist] = list(bars)
+    _, upper = explanation[sample].interval(0.95)
+    half = upper[0, chosen] - values
+    if explanation.error_kind not in ("exact", "none"):
+        artists.append(ax.errorbar(values, places, xerr=half, fmt="none", ecolor=INK, elinewidth=0.9, capsize=1.8).lines[2][0])
+    names = explanation.features.names
+    ax.set_yticks(places, [_short(names[i]) if i < len(names) else f"feature {i}" for i in chosen], **words(7))
+    ax.tick_params(axis="x", labelsize=7, length=2)
+    ax.tick_params(axis="y", length=0)
+    ax.locator_params(axis="x", nbins=4)
+    ax.invert_yaxis()
+    ax.axvline(0, color=INK, linewidth=0.6)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    ax.set_title(title, **words(9))
+    return tuple(artists)
+
+
+def _short(name: str, most: int = 16) -> str:
+    return name if len(name) <= most else name[: most - 1] + "…"

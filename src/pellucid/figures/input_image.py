@@ -1,0 +1,22 @@
+"""The input itself, so that a map can be compared with what it speaks of."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+
+from pellucid.core.records import Explanation, View
+from pellucid.figures._canvas import own_axes, words
+from pellucid.figures._picture import as_picture, aspect_of, bare, check_sample, sequence_axes
+
+
+def input_image(record: Explanation | View, *, sample: int = 0, ax: Axes | None = None, title: str = "input") -> tuple[AxesImage]:
+    """One sample as an image: gray, in colour, or a sequence (time, features) as a grid."""
+    values = record.inputs[check_sample(sample, len(record))]
+    ax = own_axes(ax, "grid" if values.ndim == 2 else "picture", 2.3)
+    picture = as_picture(values)
+    image = ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect=aspect_of(picture.shape))
+    bare(ax)
+    sequence_axes(ax, values.shape)
+    ax.set_title(title, **words(9))
+    return (image,)

@@ -1,0 +1,119 @@
+"""Records with known arrays, made without a network, for the rooms that only draw, store and report them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from pellucid.core.features import FeatureMap
+from pellucid.core.model import Layer
+from pellucid.core.outcome import Check, Outcome, Outcomes
+from pellucid.core.records import Cost, Explained, Explanation, Inspection, View
+
+DIGITS = tuple("0123456789")
+COALITION = ("lime", "shap")
+EXACT = ("saliency", "gradient_x_input", "grad_cam")
+
+
+def digits(count: int, seed: int = 0) -> np.ndarray:
+    """Rings and strokes that look a little like digits, (count, 28, 28, 1) in [0, 1]."""
+    rng = np.random.default_rng(seed)
+    row, column = np.mgrid[:28, :28]
+    images = []
+    for _ in range(count):
+        y, x, radius = rng.uniform(11, 16), rng.uniform(11, 16), rng.uniform(5, 8)
+        ring = np.exp(-np.square(np.hypot(row - y, column - x) - radius) / 3)
+        stroke = np.exp(-np.square(column - rng.uniform(8, 20)) / 3) * (np.abs(row - 14) < 9)
+        images.append(np.clip(ring + rng.integers(2) * stroke, 0, 1))
+    images = np.stack(images)
+    images[images < 0.1] = 0
+    return images[..., None].astype(np.float32)
+
+
+def patches(size: int = 4) -> FeatureMap:
+    row, column = np.mgrid[: 28 // size, : 28 // size]
+    labels = np.kron(row * (28 // size) + column, np.ones((size, size), int))[None, ..., None]
+    return FeatureMap(labels, tuple(f"patch {i}, {j}" for i in range(28 // size) for j in range(28 // size)), "patches")
+
+
+def _values(method: str, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if method in COALITION:
+        live = inputs.reshape(len(inputs), 7, 4, 7, 4).sum(axis=(2, 4)).reshape(len(inputs), 49) > 0
+        return (rng.normal(0.15, 0.4, live.shape) * live).astype(np.float32)
+    if method == "grad_cam":
+        return np.abs(rng.normal(size=(len(inputs), 5, 5))).astype(np.float32)
+    field = np.abs(rng.normal(size=inputs.shape)) if method in ("saliency", "smooth_grad") else rng.normal(size=inputs.shape) * inputs
+    return np.asarray(0.1 * field, dtype=np.float32)
+
+
+def explanation(
+    method: str = "integrated_gradients", count: int = 3, seed: int = 0, *, class_names: tuple[str, ...] = DIGITS, network: str = "CNN"
+) -> Explanation:
+    """An explanation of `count` digits; every optional field is filled where the method has it."""
+    rng = np.random.default_rng(seed)
+    inputs = digits(count)
+    values = _values(method, inputs, rng)
+    kind = "exact" if method in EXACT else "bound" if method == "integrated_gradients" else "standard_error"
+    error = np.zeros_like(values) if kind == "exact" else (0.05 * np.abs(values)).astype(np.float32)
+    prediction = rng.dirichlet(np.full(len(class_names), 0.1), count).astype(np.float32)
+    predicted = prediction.argmax(axis=1)
+    stop = (
+        Check("exact", "Exact by definition.")
+        if kind == "exact"
+        else Check("converged", "Computed to within 2 % of this method's definition.", "", {"error": 0.018})
+    )
+    outcome = Outcome(stop)
+    if method == "lime":
+        outcome = outcome.with_finding(
+            Check("poor_fit", "The linear surrogate explains only 41 % of the variance: do not rely on it.", "Use shap.", {"r": 0.41})
+        )
+    statistics = {"lime": {"r_squared": np.full(count, 0.41)}, "integrated_gradients": {"completeness_gap": np.full(count, 0.001)}}.get(method, {})
+    labels = [int(predicted[0] + 1) % len(class_names), *(int(i) for i in predicted[1:])]
+    return Explanation(
+        method, values, error, kind, ("sample", "feature") if method in COALITION else ("sample", "row", "column", "channel")[: values.ndim],
+        inputs, prediction, np.linspace(3, 9, count), Explained(tuple(class_names[i] for i in predicted), "logit"),
+        Cost(np.full(count, 24), np.full(count, 0 if method in COALITION else 24), 0.12 * count), Outcomes((outcome,) * count),
+        np.full(count, np.inf if kind != "standard_error" else 40.0), baseline=np.zeros_like(inputs[:1]), baseline_score=np.full(count, 0.25),
+        features=patches() if method in COALITION else None, class_names=class_names, statistics=statistics,
+        provenance={"method": method, "settings": {"rule": "gauss"}, "seed": 0, "tolerance": 0.02, "max_evaluations": 10000, "target": "predicted",
+                    "score": "logit", "framework": "Keras on TensorFlow", "fingerprint": f"{network}-0a1b2c3d", "versions": {"numpy": "2.0"}, "batch_size": 64,
+                    "pellucid": "0.1.0", "network": network, "data": "synthetic rings", "labels": labels},
+    )  # fmt: skip
+
+
+def view(count: int = 2, *, network: str = "CNN", seed: int = 0) -> View:
+    """Activations of two convolutions and a dense layer."""
+    rng = np.random.default_rng(seed)
+    values = {
+        "conv": np.maximum(rng.normal(size=(count, 26, 26, 12)), 0).astype(np.float32),
+        "conv_1": rng.normal(size=(count, 3, 3, 20)).astype(np.float32),
+        "dense": np.maximum(rng.normal(size=(count, 64)), 0).astype(np.float32),
+    }
+    axes = {"conv": ("sample", "row", "column", "channel"), "conv_1": ("sample", "row", "column", "channel"), "dense": ("sample", "unit")}
+    return View("activation_map", values, axes, digits(count), {"view": "activation_map", "network": network, "fingerprint": f"{network}-0a1b2c3d"})
+
+
+def states(count: int = 1) -> View:
+    """The state of a recurrent layer over time."""
+    values = np.tanh(np.cumsum(np.random.default_rng(1).normal(scale=0.3, size=(count, 28, 40)), axis=1)).astype(np.float32)
+    return View(
+        "activation_map", {"lstm": values}, {"lstm": ("sample", "time", "unit")}, digits(count)[..., 0], {"network": "RNN", "fingerprint": "RNN-0a1b2c3d"}
+    )
+
+
+def inspection(network: str = "CNN") -> Inspection:
+    layers = (Layer("conv", "Conv2D", (26, 26, 12), 120, "relu", spatial=True), Layer("dense", "Dense", (10,), 12850, "softmax"))
+    methods = {"saliency": "", "grad_cam": "" if network == "CNN" else "needs a layer with channels over a grid (a convolution); this network has none"}
+    return Inspection("Keras on TensorFlow", (28, 28, 1), "softmax", layers, methods, {"activation_map": ""}, f"{network}-0a1b2c3d")
+
+
+def rnn(record: Explanation) -> Explanation:
+    """The same numbers as if a recurrent network had read rows as time steps: inputs without the channel axis."""
+    shape = record.inputs.shape[:-1]
+    values = record.values if record.values.ndim == 2 else record.values[..., 0]
+    error = record.error if record.error.ndim == 2 else record.error[..., 0]
+    features = None if record.features is None else FeatureMap(record.features.labels[..., 0], record.features.names, record.features.kind)
+    baseline = None if record.baseline is None else record.baseline[..., 0]
+    provenance = {**record.provenance, "network": "RNN", "fingerprint": "RNN-0a1b2c3d"}
+    return replace(record, values=values, error=error, inputs=record.inputs.reshape(shape), features=features, baseline=baseline, provenance=provenance)
