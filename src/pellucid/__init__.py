@@ -1,1 +1,65 @@
-"""Deep visualization and interpretability with error bars."""
+"""See what a deep network does inside, explain what it decided, and know how far each explanation can be trusted.
+
+    view = pellucid.visualize(model, x, "activation_map")
+    explanation = pellucid.explain(model, x, "integrated_gradients", tolerance=0.02)
+    pellucid.report([view, explanation], "report.html")
+
+Names are loaded when they are first used: importing the package loads no framework.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pellucid.adapters import adapt
+    from pellucid.api.explain import explain
+    from pellucid.api.inspect import inspect
+    from pellucid.api.visualize import visualize
+    from pellucid.core.errors import PellucidError
+    from pellucid.core.records import Explanation, Inspection, View, concat
+    from pellucid.report import report
+    from pellucid.store import load, save
+
+_HOMES = {
+    "Explanation": "pellucid.core.records",
+    "Inspection": "pellucid.core.records",
+    "PellucidError": "pellucid.core.errors",
+    "View": "pellucid.core.records",
+    "adapt": "pellucid.adapters",
+    "concat": "pellucid.core.records",
+    "explain": "pellucid.api.explain",
+    "inspect": "pellucid.api.inspect",
+    "load": "pellucid.store",
+    "report": "pellucid.report",
+    "save": "pellucid.store",
+    "visualize": "pellucid.api.visualize",
+}
+
+__version__ = "0.1.0"
+__all__ = [
+    "Explanation",
+    "Inspection",
+    "PellucidError",
+    "View",
+    "__version__",
+    "adapt",
+    "concat",
+    "explain",
+    "inspect",
+    "load",
+    "report",
+    "save",
+    "visualize",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'pellucid' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

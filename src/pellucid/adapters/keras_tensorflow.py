@@ -42,6 +42,7 @@ class KerasTensorflow(Model):
         self.traits = Traits(
             framework="Keras on TensorFlow",
             input_shape=shape,
+            output_shape=tuple(keras_model.output_shape[1:]),
             head=_keras.head_of(self._final),
             gradients=True,
             scales_input=any(kind in ("Rescaling", "Normalization") for kind in kinds),
@@ -82,15 +83,18 @@ class KerasTensorflow(Model):
         named = tuple(name for name in wrt if name != INPUT)
         chosen = self._named(named)
         function = self._function(
-            ("gradients", target.score, tuple(wrt)),
-            lambda: self._trace(lambda x, w: self._score_and_gradients(x, w, target.score, tuple(wrt), chosen), *self._specs("input", "weights")),
+            ("gradients", target.score, tuple(wrt), target.follows_prediction),
+            lambda: self._trace(
+                lambda x, w: self._score_and_gradients(x, w, target.score, tuple(wrt), chosen, target.follows_prediction), *self._specs("input", "weights")
+            ),
         )
         weights = target.effective_weights
         found = [function(self._tensor(inputs[part]), self._tensor(weights[part])) for part in batches(len(inputs), self.batch_size)]
         return Gradients(
-            np.concatenate([scores.numpy() for scores, _, _ in found]).astype(np.float64),
-            {name: np.concatenate([gradients[i].numpy() for _, gradients, _ in found]) for i, name in enumerate(wrt)},
-            {name: np.concatenate([values[i].numpy() for _, _, values in found]) for i, name in enumerate(wrt)},
+            np.concatenate([scores.numpy() for scores, *_ in found]).astype(np.float64),
+            np.concatenate([outputs.numpy() for _, outputs, _, _ in found]),
+            {name: np.concatenate([gradients[i].numpy() for *_, gradients, _ in found]) for i, name in enumerate(wrt)},
+            {name: np.concatenate([values[i].numpy() for *_, values in found]) for i, name in enumerate(wrt)},
         )
 
     def path_gradients(self, rows: PathRows, target: Target) -> tuple[Array, Array]:
@@ -136,14 +140,18 @@ class KerasTensorflow(Model):
             raise UnsupportedError("networks with several outputs are not served yet; wrap the model so that it returns one array.")
         return self.tf.cast(outputs, "float32")
 
-    def _scores(self, x: Any, weights: Any, score: str) -> Any:
-        outputs = self._outputs(x, score in ("logit", "centered_logit"))
+    def _scores(self, x: Any, weights: Any, score: str, follow: bool = False) -> tuple[Any, Any]:
+        """Scores and outputs; the weights follow the prediction where asked."""
+        outputs = read = self._outputs(x, score in ("logit", "centered_logit"))
+        if follow:
+            weights = self.tf.one_hot(self.tf.argmax(read, axis=-1), read.shape[-1])
+            weights = weights - 1 / read.shape[-1] if score == "centered_logit" else weights
         if score == "log_probability":
             outputs = self.tf.math.log(self.tf.maximum(outputs, 1e-30))
-        return self.tf.reduce_sum(self.tf.reshape(outputs * weights, (self.tf.shape(x)[0], -1)), axis=1)
+        return self.tf.reduce_sum(self.tf.reshape(outputs * weights, (self.tf.shape(x)[0], -1)), axis=1), read
 
-    def _score_and_gradients(self, x: Any, weights: Any, score: str, wrt: tuple[str, ...], chosen: dict[str, Any]) -> Any:
-        """Scores, gradients and values; a layer's gradient is that of a zero probe added to its output, so that nothing below is differentiated."""
+    def _score_and_gradients(self, x: Any, weights: Any, score: str, wrt: tuple[str, ...], chosen: dict[str, Any], follow: bool = False) -> Any:
+        """Scores, outputs, gradients and values; a layer's gradient is that of a zero probe added to its output, so that nothing below is differentiated."""
         tape = self.tf.GradientTape(watch_accessed_variables=False)
         probes: dict[str, Any] = {}
         values: dict[str, Any] = {INPUT: x}
@@ -163,9 +171,9 @@ class KerasTensorflow(Model):
             if INPUT in wrt:
                 tape.watch(x)
                 probes[INPUT] = x
-            scores = self._scores(x, weights, score)
+            scores, outputs = self._scores(x, weights, score, follow)
         gradients = tape.gradient(scores, [probes[name] for name in wrt], unconnected_gradients="zero")
-        return scores, gradients, [values[name] for name in wrt]
+        return scores, outputs, gradients, [values[name] for name in wrt]
 
     def _trace_path(self, score: str, stencil: tuple[float, ...], displace: bool) -> Callable[..., Any]:
         tf = self.tf
@@ -177,7 +185,7 @@ class KerasTensorflow(Model):
             start = tf.gather(starts, path)
             displacement = tf.gather(ends, path) - start
             points = start + tf.reshape(position, column) * displacement
-            _, (found,), _ = self._score_and_gradients(points, tf.gather(weights, group), score, (INPUT,), {})
+            _, _, (found,), _ = self._score_and_gradients(points, tf.gather(weights, group), score, (INPUT,), {})
             found = found * displacement if displace else found
             chain = tf.concat([tail, found], axis=0)
             count = tf.shape(found)[0]
@@ -200,7 +208,7 @@ class KerasTensorflow(Model):
             keep = tf.reshape(keep, (-1, *grid))
             hidden = tf.gather(absent, fill)
             points = hidden + keep * (tf.gather(inputs, sample) - hidden)
-            return self._scores(points, tf.gather(weights, sample), score)
+            return self._scores(points, tf.gather(weights, sample), score)[0]
 
         free, index = self._specs("input")[0], tf.TensorSpec((None,), "int32")
         table = tf.TensorSpec((None, None), "int32")

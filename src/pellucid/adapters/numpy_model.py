@@ -47,7 +47,15 @@ class NumpyModel(Model):
     def __init__(self, stack: Sequence[Dense], input_shape: tuple[int, ...], *, softmax: bool = False, batch_size: int = 64) -> None:
         self.stack = tuple(stack)
         self.batch_size = batch_size
-        self.traits = Traits("NumPy", input_shape=tuple(input_shape), head="softmax" if softmax else None, gradients=True, tokens=True, fingerprint="numpy")
+        self.traits = Traits(
+            "NumPy",
+            input_shape=tuple(input_shape),
+            output_shape=(stack[-1].weights.shape[1],),
+            head="softmax" if softmax else None,
+            gradients=True,
+            tokens=True,
+            fingerprint="numpy",
+        )
 
     @classmethod
     def recognises(cls, candidate: Any) -> bool:
@@ -86,14 +94,15 @@ class NumpyModel(Model):
         outputs = values[-1]
         probabilities = _softmax(outputs)
         through_softmax = self.traits.head == "softmax" and not target.reads_logits
-        scores = target.of(probabilities if through_softmax else outputs)
+        read = probabilities if through_softmax else outputs
+        target = target.settled(read)
         back = _at_outputs(target, outputs, probabilities, through_softmax)
         named = {self.layers()[-1].name: back}
         for i in reversed(range(len(self.stack))):
             back = (back * _ACTIVATIONS[self.stack[i].activation][1](sums[i])) @ self.stack[i].weights.T
             named[f"dense_{i - 1}" if i else INPUT] = back.reshape(inputs.shape) if i == 0 else back
         taken_at = {INPUT: inputs, **{f"dense_{i}": value for i, value in enumerate(values[1:])}}
-        return Gradients(scores, {name: named[name] for name in wrt}, {name: taken_at[name] for name in wrt})
+        return Gradients(target.of(read), read, {name: named[name] for name in wrt}, {name: taken_at[name] for name in wrt})
 
 
 def _softmax(logits: Array) -> Array:

@@ -1,0 +1,1 @@
+"""The verbs: adapt → inputs → method or view → diagnostics → record."""

@@ -36,7 +36,7 @@ def check_shape(array: Array, expected: tuple[int | None, ...], name: str = "x")
 def check_inputs(x: Any, expected: tuple[int | None, ...] | None, name: str = "x") -> Array:
     """`x` as an array of numbers that the model can take: (samples, *expected), finite, at least one sample.
 
-    Integers and booleans become float32, as do float16 and float64 (networks compute in float32).
+    Everything but float64 becomes float32; adapters of networks compute in their own precision.
     """
     try:
         array = np.asarray(x)
@@ -53,4 +53,4 @@ def check_inputs(x: Any, expected: tuple[int | None, ...] | None, name: str = "x
     if not np.isfinite(array).all():
         bad = np.argwhere(~np.isfinite(array))[0]
         raise NonFiniteError(f"{name} holds NaN or infinity, first at {tuple(int(i) for i in bad)}; replace it, e.g. np.nan_to_num({name}).")
-    return np.ascontiguousarray(array, dtype=np.float32)
+    return np.ascontiguousarray(array, dtype=array.dtype if array.dtype == np.float64 else np.float32)

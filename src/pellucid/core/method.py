@@ -25,12 +25,13 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Task:
-    """Everything a method is given. `baseline` is (1 or samples, *shape); `fills` is (1 or samples, rows, *shape); both and
-    `features` are there only for a method that accepts them."""
+    """Everything a method is given. `scores` (samples,) are the target's at the inputs. `baseline` is (1 or samples, *shape), `fills`
+    (1 or samples, rows, *shape); both and `features` are there only for a method that accepts them."""
 
     model: Model
     inputs: Array
     target: Target
+    scores: Array
     tolerance: float
     max_evaluations: int
     seed: int
@@ -47,7 +48,9 @@ class Attribution:
 
     `values` and `error` are (samples, *feature); `error_kind` is "standard_error", "bound", "exact" or "none"; `degrees` are the degrees
     of freedom behind each sample's error (infinite for a known one). `evaluations` counts inputs that went forward for each sample and
-    `gradients` those among them that also went backward. `statistics` holds further arrays, one row a sample. `resolved` says what the method chose by itself.
+    `gradients` those among them that also went backward. `statistics` holds further arrays, one row a sample. `resolved` says what the
+    method chose by itself. `outputs` are the network's at the inputs, on the target's side of the softmax; only a method with
+    `single_pass` gives them.
     """
 
     values: Array
@@ -58,6 +61,8 @@ class Attribution:
     gradients: Array
     stops: Sequence[Check]
     degrees: Array | None = None
+    baseline_score: Array | None = None
+    outputs: Array | None = None
     statistics: Mapping[str, Array] = field(default_factory=dict)
     resolved: Mapping[str, str | float | int] = field(default_factory=dict)
 
@@ -76,6 +81,9 @@ class Method(ABC):
     default_tolerance: ClassVar[float] = 0.05
     default_max_evaluations: ClassVar[int] = 10_000
     modalities: ClassVar[tuple[str, ...]] = ("image", "series", "table")
+    single_pass: ClassVar[bool] = False
+    """It runs the network once at the inputs themselves and gives the outputs back, so that no prediction is made beforehand; its
+    target may follow the prediction."""
     citation: ClassVar[str]
 
     @abstractmethod

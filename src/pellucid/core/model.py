@@ -37,9 +37,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Gradients:
-    """Scores (samples,), and per name in `wrt` the gradient and the value it was taken at, each (samples, *shape)."""
+    """Scores (samples,), outputs on the target's side of the softmax, and per name in `wrt` the gradient and the value it was taken at
+    (samples, *shape)."""
 
     scores: Array
+    outputs: Array
     gradients: Mapping[str, Array]
     values: Mapping[str, Array]
 
@@ -116,12 +118,14 @@ class MaskRows:
 class Traits:
     """What a model can do and what it takes.
 
-    `input_shape` has no batch axis; None where a length is free; None as a whole where it is unknown. `head` is "softmax", "sigmoid" or None.
+    `input_shape` and `output_shape` have no batch axis; None where a length is free; None as a whole where it is unknown. `head` is
+    "softmax", "sigmoid" or None.
     `scales_input`: the network holds a layer that rescales its input itself. `tokens`: it reads integers.
     """
 
     framework: str
     input_shape: tuple[int | None, ...] | None = None
+    output_shape: tuple[int | None, ...] | None = None
     head: str | None = None
     gradients: bool = False
     scales_input: bool = False
@@ -157,8 +161,9 @@ class Model(ABC):
         raise UnsupportedError(f"{self.traits.framework} gives no gradients.")
 
     def scores(self, inputs: Array, target: Target) -> Array:
-        """The target's score of each sample, shape (samples,), float64."""
-        return target.of(self.predict(inputs, logits=target.reads_logits))
+        """The target's score of each sample, shape (samples,), float64; one input serves a target of many samples."""
+        outputs = self.predict(inputs, logits=target.reads_logits)
+        return target.of(np.broadcast_to(outputs, (len(target.weights), *outputs.shape[1:])))
 
     def path_gradients(self, rows: PathRows, target: Target) -> tuple[Array, Array]:
         """The sums of `PathRows`, each (groups, *shape) in float64; `target` has one entry per group."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,16 +22,25 @@ class Target:
     `weights` has shape (samples, *output). `score` is one of `SCORES`: `logit` and `centered_logit` (minus the mean over
     classes) read the network before its softmax or sigmoid, `probability` and `log_probability` after it, `output` reads
     what the network returns. A logit is known only up to a shift common to all classes.
-    `labels` names what is explained, one per sample.
+    `labels` names what is explained, one per sample. Where `follows_prediction`, the weights are not known before the network
+    has run: one on the class with the highest output; only `Model.gradients` takes such a target, which saves a pass.
     """
 
     weights: Array
     score: str
     labels: tuple[str, ...]
+    follows_prediction: bool = False
 
     def take(self, samples: Array) -> Target:
         """The target of chosen samples, with repetition."""
-        return Target(self.weights[samples], self.score, tuple(self.labels[int(i)] for i in samples))
+        return replace(self, weights=self.weights[samples], labels=tuple(self.labels[int(i)] for i in samples))
+
+    def settled(self, outputs: Array) -> Target:
+        """The target once the outputs are known."""
+        if not self.follows_prediction:
+            return self
+        weights = np.eye(outputs.shape[-1], dtype=np.float32)[outputs.argmax(axis=-1)]
+        return replace(self, weights=weights, follows_prediction=False)
 
     @property
     def reads_logits(self) -> bool:
@@ -126,6 +135,13 @@ def _items(target: TargetLike | Callable[..., object], outputs: Array) -> list[s
     if isinstance(target, (int, np.integer)) and not isinstance(target, bool):
         return [int(target)] * samples
     raise SettingError(f"target must be 'predicted', a class number or name, a list, or a pair of names; got {target!r}.")
+
+
+def following_target(samples: int, output_shape: tuple[int | None, ...], score: str) -> Target:
+    """The target "predicted" of samples that have not been seen by the network yet; the output must be (classes,)."""
+    if len(output_shape) != 1:
+        _predicted(np.zeros((samples, *(size or 1 for size in output_shape))))
+    return Target(np.zeros((samples, output_shape[0] or 1), np.float32), score, ("predicted",) * samples, follows_prediction=True)
 
 
 def resolve_target(target: TargetLike, score: str, outputs: Array, class_names: Sequence[str] | None = None) -> Target:

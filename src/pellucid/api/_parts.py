@@ -1,0 +1,127 @@
+"""Turns what a user wrote into what a method takes: the method, its target, its baseline, features and fill."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.catalogue import build, settings_of
+from pellucid.core.errors import CombinationError, SettingError, ShapeError, UnknownMethodError, UnknownViewError, UnsupportedError, unknown
+from pellucid.core.features import FeatureMap
+from pellucid.core.method import Method, ViewMethod
+from pellucid.core.model import Model
+from pellucid.core.target import Target, TargetLike, following_target, resolve_score, resolve_target
+from pellucid.data.fills.background import Background
+from pellucid.data.parts import parse_features, parse_fill
+from pellucid.methods import METHODS
+from pellucid.views import VIEWS
+
+Array = np.ndarray
+OPTIONS = ("layer", "baseline", "background", "features", "fill")
+"""Keywords that some methods accept; the others are common to all."""
+
+
+def find_method(method: str | Method, settings: Mapping[str, Any]) -> tuple[str, Method]:
+    """The method of a name with its settings, or a method object as it is."""
+    if isinstance(method, Method):
+        if settings:
+            raise SettingError(f"a method object holds its own settings; got {', '.join(settings)} besides. Set them where the object is made.")
+        return type(method).__name__, method
+    if method in VIEWS:
+        raise UnknownMethodError(f"'{method}' is a view: it shows the inside of a network. Use pellucid.visualize(model, x, '{method}').")
+    part = METHODS.load(method)
+    _check_settings("method", method, part, settings, [option for option in OPTIONS if option in part.accepts])
+    found: Method = build("method", method, part, dict(settings))
+    return method, found
+
+
+def find_view(view: str | ViewMethod, settings: Mapping[str, Any]) -> tuple[str, ViewMethod]:
+    """The view of a name with its settings, or a view object as it is."""
+    if isinstance(view, ViewMethod):
+        return type(view).__name__, view
+    if view in METHODS:
+        raise UnknownViewError(f"'{view}' is a method: it attributes to the input. Use pellucid.explain(model, x, '{view}').")
+    part = VIEWS.load(view)
+    _check_settings("view", view, part, settings, ["layers"])
+    found: ViewMethod = build("view", view, part, dict(settings))
+    return view, found
+
+
+def _check_settings(kind: str, name: str, part: type, settings: Mapping[str, Any], options: Sequence[str]) -> None:
+    known = settings_of(part) + list(options)
+    for key in settings:
+        if key not in known:
+            raise SettingError(f"{kind} '{name}': {unknown('keyword', key, known) if known else f'takes no setting, got {key!r}.'}")
+
+
+def check_options(name: str, method: Method, options: Mapping[str, Any]) -> None:
+    """Raise where a keyword was given that this method does not take."""
+    for key, value in options.items():
+        if value is not None and key not in method.accepts:
+            takes = ", ".join(sorted(method.accepts)) or "none of layer, baseline, background, features, fill"
+            raise SettingError(f"method '{name}' does not take {key}; it takes {takes}.")
+    if options.get("background") is not None and options.get("fill") is not None:
+        raise CombinationError("give either fill or background, not both: a background is a fill whose rows are data.")
+
+
+def check_serves(name: str, method: Method | ViewMethod, model: Model) -> None:
+    """Raise where the method or view cannot serve the model, and name those that can."""
+    reason = method.refuses(model)
+    if not reason:
+        return
+    catalogue = METHODS if isinstance(method, Method) else VIEWS
+    serving = [other for other in catalogue if not catalogue.load(other).refuses(model)]
+    raise UnsupportedError(f"'{name}' cannot serve this model: it {reason}. These can: {', '.join(serving) or 'none'}.")
+
+
+def early_target(model: Model, method: Method, inputs: Array, target: TargetLike, score: str, names: Sequence[str] | None) -> Target | None:
+    """A target made before any pass, where the method makes its own and the output's shape is known."""
+    shape = model.traits.output_shape
+    if not method.single_pass or shape is None or None in shape:
+        return None
+    if isinstance(target, str) and target == "predicted":
+        return following_target(len(inputs), shape, score)
+    return resolve_target(target, score, np.zeros((len(inputs), *(size or 1 for size in shape))), names)
+
+
+def score_scale(model: Model, score: str | None) -> str:
+    return resolve_score(score, model.traits.head)
+
+
+def as_predictions(model: Model, outputs: Array, logits: bool) -> Array:
+    """What the network returns, from outputs that may lie before its softmax or sigmoid."""
+    if not logits:
+        return outputs
+    if model.traits.head == "sigmoid":
+        return np.asarray(1 / (1 + np.exp(-outputs)), dtype=outputs.dtype)
+    powers = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def find_baseline(method: Method, baseline: Any, inputs: Array) -> Array | None:
+    """The baseline, (1 or samples, *shape): a number, an array, or a fill with one row; zeros by default."""
+    if "baseline" not in method.accepts:
+        return None
+    if isinstance(baseline, np.ndarray) and baseline.shape == inputs.shape and len(inputs) > 1:
+        return baseline.astype(inputs.dtype)
+    rows = parse_fill(0.0 if baseline is None else baseline).rows(inputs)
+    if rows.shape[1] != 1:
+        raise ShapeError(
+            f"baseline has {rows.shape[1]} rows, expected one, or one for each of the {len(inputs)} samples; give its mean, or use shap with background=."
+        )
+    return rows[:, 0].astype(inputs.dtype)
+
+
+def find_features(method: Method, features: Any, inputs: Array) -> FeatureMap | None:
+    """The feature map of a method that needs one."""
+    return parse_features(features, inputs).label(inputs) if "features" in method.accepts else None
+
+
+def find_fills(method: Method, fill: Any, background: Any, inputs: Array) -> Array | None:
+    """Fill rows (1 or samples, rows, *shape); constant 0 by default."""
+    if "fill" not in method.accepts:
+        return None
+    chosen = Background(np.asarray(background)) if background is not None else parse_fill(0.0 if fill is None else fill)
+    return chosen.rows(inputs).astype(inputs.dtype)

@@ -1,0 +1,48 @@
+"""What a record says of how it was made: everything needed to make it again."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.features import Features, Fill
+from pellucid.core.method import Method, ViewMethod
+from pellucid.core.model import Model
+
+
+def versions(model: Model) -> dict[str, str]:
+    """Pellucid's, Python's, NumPy's and the framework's."""
+    return {"pellucid": version("pellucid"), "python": platform.python_version(), "numpy": np.__version__, **model.traits.versions}
+
+
+def plain(value: Any) -> Any:
+    """A setting as text or numbers; arrays by shape."""
+    if isinstance(value, np.ndarray):
+        return f"array of shape {value.shape}"
+    if isinstance(value, (Features, Fill)):
+        return " ".join(repr(value).split())[:200]
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value.item() if isinstance(value, np.generic) else value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)[:200]
+
+
+def settings(part: Method | ViewMethod) -> dict[str, Any]:
+    """The settings of a method or view."""
+    return {field.name: plain(getattr(part, field.name)) for field in dataclasses.fields(part)} if dataclasses.is_dataclass(part) else {}
+
+
+def describe(model: Model, **more: Any) -> dict[str, Any]:
+    """The common part of every record's provenance, and more."""
+    traits = model.traits
+    common = {
+        "framework": traits.framework,
+        "fingerprint": traits.fingerprint,
+        "batch_size": model.batch_size,
+        "takes": {"input_shape": list(traits.input_shape or ()), "scales_input": traits.scales_input, "tokens": traits.tokens},
+        "versions": versions(model),
+    }
+    return common | {key: value for key, value in more.items() if value is not None}

@@ -1,0 +1,68 @@
+"""Rules for integrals over [0, 1], and the error of a rule on integrands that jump, as gradients of ReLU networks along a path do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Array = np.ndarray
+
+JUMP_VARIANCE = 1 / 12
+"""A jump at a uniformly random place between two nodes a distance h apart leaves an error uniform over ±h/2 times the jump: variance h²/12."""
+
+
+def sine_angles(nodes: int) -> Array:
+    """The angles kπ/(n+1) of the sine rule with n = `nodes`; those of 2n+1 nodes contain them at every second place."""
+    return np.arange(1, nodes + 1) * np.pi / (nodes + 1)
+
+
+def sine_rule(nodes: int) -> tuple[Array, Array]:
+    """Nodes (1 − cos θ)/2 and weights ∝ sin θ: the trapezoidal rule after the substitution that Clenshaw–Curtis and Fejér rules use.
+
+    Its weights keep their proportions when the rule is refined, so that a sum over old nodes can be kept and old values need not; nodes
+    crowd at both ends, where the path leaves the baseline. Exact for constants; error O(n⁻²) for smooth integrands.
+
+    >>> nodes, weights = sine_rule(3)
+    >>> float(weights.sum().round(12))
+    1.0
+    """
+    angles = sine_angles(nodes)
+    weights = np.sin(angles)
+    return (1 - np.cos(angles)) / 2, weights / weights.sum()
+
+
+def midpoint_rule(nodes: int) -> tuple[Array, Array]:
+    """Equal cells, a node in the middle of each."""
+    return (np.arange(nodes) + 0.5) / nodes, np.full(nodes, 1 / nodes)
+
+
+def trapezoid_rule(nodes: int) -> tuple[Array, Array]:
+    """Equal cells, both ends included (two nodes at least)."""
+    weights = np.full(nodes, 1 / (nodes - 1))
+    weights[[0, -1]] /= 2
+    return np.linspace(0, 1, nodes), weights
+
+
+def gauss_legendre_rule(nodes: int) -> tuple[Array, Array]:
+    """Exact for polynomials of degree 2n − 1."""
+    places, weights = np.polynomial.legendre.leggauss(nodes)
+    return (places + 1) / 2, weights / 2
+
+
+RULES: dict[str, Callable[[int], tuple[Array, Array]]] = {
+    "sine": sine_rule,
+    "midpoint": midpoint_rule,
+    "trapezoid": trapezoid_rule,
+    "gauss_legendre": gauss_legendre_rule,
+}
+"""Rules by name: number of nodes → (nodes in ascending order, weights that sum to 1)."""
+
+
+def jump_weights(nodes: Array, refinement: float = 1.0) -> Array:
+    """The factor of each squared difference of neighbouring values in the variance of the rule's error; 0 for the first node.
+
+    `refinement` is how much finer the rule is than these nodes alone (2 where they are every second node of it).
+    """
+    gaps = np.diff(nodes, prepend=nodes[0]) / refinement
+    return JUMP_VARIANCE * gaps**2

@@ -1,0 +1,50 @@
+"""Weighted least squares with standard errors that respect clusters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A weighted linear fit with intercept: coefficients (features,), their covariance, intercept, weighted R², degrees of freedom."""
+
+    coefficients: Array
+    covariance: Array
+    intercept: float
+    r_squared: float
+    degrees: float
+
+
+def weighted_regression(rows: Array, scores: Array, weights: Array, cluster: int = 1, ridge: float = 0.0) -> Fit:
+    """Minimise Σ w (y − a − xᵀb)² + ridge ‖b‖²; the intercept is not penalised.
+
+    The covariance is the sandwich A⁻¹ (Σ_c s_c s_cᵀ) A⁻¹ with s_c the weighted residual sums of clusters of `cluster` consecutive rows
+    (2 for antithetic pairs), times c/(c − p), p being the number of coefficients (Liang & Zeger 1986). `rows` (n, features), `scores` and `weights` (n,).
+    """
+    centre = weights @ rows / weights.sum()
+    level = weights @ scores / weights.sum()
+    centred, target = rows - centre, scores - level
+    weighted = centred * weights[:, None]
+    information = centred.T @ weighted + ridge * np.eye(rows.shape[1])
+    inverse = np.linalg.pinv(information, hermitian=True)
+    coefficients = inverse @ (weighted.T @ target)
+    residuals = target - centred @ coefficients
+    pieces = (weighted * residuals[:, None]).reshape(-1, cluster, rows.shape[1]).sum(axis=1)
+    clusters = len(pieces)
+    degrees = max(clusters - rows.shape[1] - 1, 1)
+    covariance = inverse @ (pieces.T @ pieces) @ inverse * (clusters / degrees)
+    total = float(weights @ np.square(target))
+    fitted = 1 - float(weights @ np.square(residuals)) / total if total > 0 else 1.0
+    return Fit(coefficients, covariance, float(level - centre @ coefficients), fitted, degrees)
+
+
+def lime_kernel(coalitions: Array, width: float) -> Array:
+    """LIME's weight of a coalition: √exp(−d²/width²), d the cosine distance to the full coalition. Shape (n,)."""
+    kept = coalitions.sum(axis=1) / coalitions.shape[1]
+    distance = 1 - np.sqrt(kept)
+    return np.sqrt(np.exp(-np.square(distance) / width**2))

@@ -1,0 +1,1 @@
+"""Estimators on scores of masked inputs: feature × fill × coalitions × estimator × stopping rule."""

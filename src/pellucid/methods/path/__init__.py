@@ -1,0 +1,1 @@
+"""Σ weight × gradient at chosen points: where the points lie × the rule × the stopping rule."""
