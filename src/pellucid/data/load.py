@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from skimage.color import rgba2rgb
-from skimage.io import imread
+from PIL import Image
 
 from pellucid.core.errors import DataNotFoundError, EmptyError, InputError, SettingError, ShapeError, UnknownDatasetError, unknown
 from pellucid.core.inputs import check_inputs
@@ -114,30 +113,29 @@ def _array(path: Path) -> Dataset:
 
 def _image(path: Path) -> Dataset:
     try:
-        pixels = np.asarray(imread(path))
+        with Image.open(path, formats=("PNG", "JPEG")) as image:
+            pixels = np.asarray(image if image.mode in _PLAIN else image.convert("RGB" if image.mode == "CMYK" else "RGBA"))
     except Exception as error:
         raise _damaged(path, error) from error
-    return Dataset(path.name, "", check_inputs(_channels(_unit(pixels), path)[None], None, path.name), source=str(path))
+    return Dataset(path.name, "", check_inputs(_channels(_unit(pixels))[None], None, path.name), source=str(path))
+
+
+_PLAIN = ("1", "L", "LA", "I", "I;16", "RGB", "RGBA")
+"""Pillow's modes whose arrays are shades; palettes and other colour spaces are converted."""
 
 
 def _unit(pixels: Array) -> Array:
-    """Pixels of any depth as float in [0, 1]; some readers hand 16 bits over as 32."""
-    if pixels.dtype.kind == "b":
-        return pixels.astype(np.float32)
-    if pixels.dtype.kind not in "iu":
-        return pixels
-    depth = 255 if pixels.dtype.itemsize == 1 else 65535
+    """Pixels of any depth as float32 in [0, 1]; Pillow hands 16 bits over as 32."""
+    depth = 1 if pixels.dtype.kind == "b" else 255 if pixels.dtype.itemsize == 1 else 65535
     return pixels.astype(np.float32) / np.float32(depth)
 
 
-def _channels(pixels: Array, path: Path) -> Array:
-    """(height, width, 1 or 3)."""
+def _channels(pixels: Array) -> Array:
+    """(height, width, 1 or 3), what is transparent over white."""
     if pixels.ndim == 2:
         return pixels[..., None]
-    if pixels.ndim == 3 and pixels.shape[-1] in (1, 3):
+    if pixels.shape[-1] == 3:
         return pixels
-    if pixels.ndim == 3 and pixels.shape[-1] == 2:
-        return pixels[..., :1] * pixels[..., 1:] + (1 - pixels[..., 1:])
-    if pixels.ndim == 3 and pixels.shape[-1] == 4:
-        return np.asarray(rgba2rgb(pixels))
-    raise ShapeError(f"{path} holds pixels of shape {pixels.shape}, expected one grayscale or RGB image; save it as such.")
+    colours, alpha = pixels[..., :-1], pixels[..., -1:]
+    over: Array = colours * alpha + (1 - alpha)
+    return over

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,7 +42,13 @@ def _slic(image: Array, n: int) -> Array:
 
 def _felzenszwalb(image: Array, n: int) -> Array:
     smallest = max(2, round(image.shape[0] * image.shape[1] / n / 8))
-    return _nearest(lambda scale: np.asarray(felzenszwalb(image, scale=scale, sigma=0.4, min_size=smallest, channel_axis=-1)), n, 1e-3, 1e3)
+
+    def segment(scale: float) -> Array:
+        with warnings.catch_warnings():  # more than three channels are meant
+            warnings.filterwarnings("ignore", "Got image with third dimension", RuntimeWarning)
+            return np.asarray(felzenszwalb(image, scale=scale, sigma=0.4, min_size=smallest, channel_axis=-1))
+
+    return _nearest(segment, n, 1e-3, 1e3)
 
 
 def _quickshift(image: Array, n: int) -> Array:

@@ -1,0 +1,147 @@
+"""Features: every element in exactly one of them, labels without gaps, and clear words where there is no grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pellucid.core.errors import CombinationError, SettingError
+from pellucid.core.features import FeatureMap
+from pellucid.data.features.columns import Columns
+from pellucid.data.features.given import Given
+from pellucid.data.features.patches import Patches
+from pellucid.data.features.pixels import Pixels
+from pellucid.data.features.superpixels import ALGORITHMS, Superpixels
+
+
+def partition(features: FeatureMap, inputs: np.ndarray) -> None:
+    """Every element of every sample bears one label of 0 … count − 1, none of which is missing; there is a name for each."""
+    assert len(features.labels) in (1, len(inputs))
+    assert np.broadcast_shapes(features.labels.shape[1:], inputs.shape[1:]) == inputs.shape[1:]
+    for labels, count in zip(features.labels, features.counts, strict=True):
+        assert np.array_equal(np.unique(labels), np.arange(count))
+    assert len(features.names) == features.counts.max()
+    assert len(set(features.names)) == len(features.names)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 17), st.integers(1, 17), st.integers(0, 4), st.integers(1, 20))
+def test_patches_part_the_grid(height: int, width: int, channels: int, size: int) -> None:
+    inputs = np.zeros((2, height, width, channels)[: 4 if channels else 3], np.float32)
+    features = Patches(size).label(inputs)
+    partition(features, inputs)
+    assert features.counts[0] == -(-height // size) * -(-width // size)
+    sizes = np.bincount(features.labels.ravel())
+    assert sizes.max() <= size**2
+    assert sizes[0] == min(size, height) * min(size, width)
+
+
+def test_patches_of_a_digit() -> None:
+    features = Patches(4).label(np.zeros((5, 28, 28, 1), np.float32))
+    assert features.labels.shape == (1, 28, 28, 1)
+    assert features.counts.tolist() == [49]
+    labels = features.of(3)[..., 0]
+    assert features.names[labels[0, 13]] == "row 0, column 3"
+    assert features.names[labels[27, 0]] == "row 6, column 0"
+
+
+def test_patches_serve_rows_read_as_time_steps() -> None:
+    assert Patches(4).label(np.zeros((2, 28, 28), np.float32)).labels.shape == (1, 28, 28)
+
+
+def test_pixels_join_channels() -> None:
+    inputs = np.zeros((2, 4, 5, 3), np.float32)
+    features = Pixels().label(inputs)
+    partition(features, inputs)
+    assert features.counts.tolist() == [20]
+    assert features.names[features.of(0)[3, 4, 0]] == "pixel (3, 4)"
+
+
+def test_columns() -> None:
+    features = Columns().label(np.zeros((6, 3), np.float32))
+    partition(features, np.zeros((6, 3)))
+    assert features.names == ("column 0", "column 1", "column 2")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_superpixels_part_the_grid(digits: np.ndarray, algorithm: str, channels: int) -> None:
+    inputs = np.repeat(digits[:3], channels, axis=-1)
+    features = Superpixels(algorithm, 30).label(inputs)
+    assert features.labels.shape == (3, 28, 28, 1)
+    partition(features, inputs)
+    assert np.array_equal(features.labels, Superpixels(algorithm, 30).label(inputs).labels)
+
+
+@pytest.mark.parametrize(("algorithm", "fewest", "explained"), [("slic", 20, 0.6), ("watershed", 25, 0.5), ("felzenszwalb", 10, 0.8), ("quickshift", 15, 0.7)])
+def test_superpixels_follow_grayscale_digits(digits: np.ndarray, algorithm: str, fewest: int, explained: float) -> None:
+    """About as many as asked for, and each of nearly one shade: the mean per superpixel explains most of the digit."""
+    features = Superpixels(algorithm, 30).label(digits)
+    assert fewest <= features.counts.min()
+    assert features.counts.max() <= 45
+    shares = []
+    for index, digit in enumerate(digits):
+        labels = features.of(index).ravel()
+        means = np.bincount(labels, digit.ravel()) / np.bincount(labels)
+        shares.append(1 - np.var(digit.ravel() - means[labels]) / np.var(digit))
+    assert np.mean(shares) >= explained
+
+
+def test_superpixels_do_not_depend_on_the_scale_of_the_input(digits: np.ndarray) -> None:
+    small, large = (Superpixels().label(digits[:2] * factor).labels for factor in (1, 255))
+    assert np.array_equal(small, large)
+
+
+def test_superpixels_of_a_blank_image() -> None:
+    for algorithm in ALGORITHMS:
+        partition(Superpixels(algorithm, 9).label(np.zeros((1, 12, 12, 1), np.float32)), np.zeros((1, 12, 12, 1)))
+
+
+@pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (1, 28, 28), (1, 28, 28, 1), (3, 28, 28), (3, 28, 28, 1)])
+def test_given_labels_find_their_axes(shape: tuple[int, ...]) -> None:
+    inputs = np.zeros((3, 28, 28, 1), np.float32)
+    labels = np.zeros(shape, int)
+    labels.reshape(-1, 28, 28)[:, 14:] = 1
+    features = Given(labels).label(inputs)
+    partition(features, inputs)
+    assert features.of(2)[13:15, 0, 0].tolist() == [0, 1]
+
+
+def test_given_labels_may_leave_elements_out() -> None:
+    features = Given(np.array([-1, 0, 0, 1])).label(np.zeros((2, 4), np.float32))
+    assert features.counts.tolist() == [2]
+    assert features.spread(np.array([[5.0, 7.0]]), (4,)).tolist() == [[0, 5, 5, 7]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.zeros((5, 5), int), r"shape \(5, 5\).*\(28, 28, 1\)"),
+        (np.zeros((28, 28)), "integers.*astype"),
+        (np.full((28, 28), 2), "without gaps.*unique"),
+        (np.full((28, 28), -2), "without gaps"),
+        (np.full((28, 28), -1), "without gaps"),
+    ],
+)
+def test_given_labels_that_do_not_fit(labels: np.ndarray, words: str) -> None:
+    with pytest.raises(CombinationError, match=words):
+        Given(labels).label(np.zeros((2, 28, 28, 1), np.float32))
+
+
+@pytest.mark.parametrize("features", [Patches(), Pixels(), Superpixels()])
+def test_no_grid_in_a_table(features: Patches | Pixels | Superpixels) -> None:
+    with pytest.raises(CombinationError, match=r"\(5, 3\).*expected \(samples, height, width.*columns"):
+        features.label(np.zeros((5, 3), np.float32))
+
+
+def test_no_columns_in_an_image() -> None:
+    with pytest.raises(CombinationError, match=r"\(1, 8, 8, 1\).*patches:4"):
+        Columns().label(np.zeros((1, 8, 8, 1), np.float32))
+
+
+@pytest.mark.parametrize("make", [lambda: Patches(0), lambda: Patches(2.5), lambda: Superpixels("slic", 0), lambda: Superpixels("slick")])
+def test_settings_are_checked_at_once(make: object) -> None:
+    with pytest.raises(SettingError, match=r"expected a whole number|did you mean 'slic'"):
+        make()  # type: ignore[operator]
