@@ -89,8 +89,9 @@ def test_superpixels_follow_grayscale_digits(digits: np.ndarray, algorithm: str,
     assert np.mean(shares) >= explained
 
 
-def test_superpixels_do_not_depend_on_the_scale_of_the_input(digits: np.ndarray) -> None:
-    small, large = (Superpixels().label(digits[:2] * factor).labels for factor in (1, 255))
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_superpixels_do_not_depend_on_the_scale_of_the_input(digits: np.ndarray, algorithm: str) -> None:
+    small, large = (Superpixels(algorithm).label(digits[:2] * factor).labels for factor in (1, 256))
     assert np.array_equal(small, large)
 
 

@@ -95,6 +95,25 @@ def test_a_server_that_never_answers_is_given_up(nowhere: Path, monkeypatch: pyt
     assert socket.getdefaulttimeout() is None
 
 
+def test_a_download_that_breaks_off_is_not_there(nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Silent sockets are limited while it runs and only then; what Keras prints goes to the error stream."""
+    limits: list[float | None] = []
+
+    class Loader:
+        @staticmethod
+        def load_data() -> None:
+            limits.append(socket.getdefaulttimeout())
+            print("Downloading data")  # noqa: T201
+            raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(_places.importlib, "import_module", lambda name: Loader)
+    with pytest.raises(_places.NotThereError, match="Keras's download from here: URL fetch failure"):
+        _places.by_keras("mnist", "here", "test", cached=True)
+    assert limits == [_places.STALL]
+    assert socket.getdefaulttimeout() is None
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [("mnits:test", "did you mean 'mnist'.*Known: cifar10, mnist, mnist5000"), ("mnist:validation", "unknown split of mnist.*Known: test, train")],

@@ -154,15 +154,12 @@ def _fit(model: Any, training: Dataset, held: Dataset, schedule: Schedule, epoch
 @contextlib.contextmanager
 def progress_bar(title: str) -> Iterator[Report]:
     """A bar with the epoch and the accuracies, on the terminal, for `train(…, progress=…)`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[words]}"), TimeElapsedColumn())
     with Progress(*columns) as bar:
         task = bar.add_task(title, total=None, words="starting")
 
         def report(values: Mapping[str, float]) -> None:
-            words = (
-                f"epoch {values['epoch']:.0f}/{values['epochs']:.0f}, loss {values['loss']:.3f}, "
-                f"accuracy {values['accuracy']:.1%}, held-out {values['val_accuracy']:.1%}"
-            )
+            words = f"epoch {values['epoch']:.0f}/{values['epochs']:.0f}, accuracy {values['accuracy']:.1%}, held-out {values['val_accuracy']:.1%}"
             bar.update(task, total=values["epochs"], completed=values["epoch"], words=words)
 
         yield report
