@@ -1,0 +1,103 @@
+"""The pictures of a page: figures set side by side, as PNG with a name and a text for those who cannot see them."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pellucid.core.records import Explanation, View
+from pellucid.figures import panels, png_bytes
+from pellucid.figures.activation_map import activation_map
+from pellucid.figures.attribution_map import attribution_map, map_of
+from pellucid.figures.error_map import error_map
+from pellucid.figures.feature_bars import feature_bars
+from pellucid.figures.input_image import input_image
+from pellucid.figures.overlay import overlay
+from pellucid.figures.probabilities import probabilities
+from pellucid.report.words import title_of
+
+DPI = 130
+SHARED = (("integrated_gradients", "gradient_x_input"), ("lime", "shap", "exact_shap", "permutation_shap"))
+"""Methods whose values have the same units and meaning per element, so that one scale makes them comparable."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG, the stem of its file name, and its text."""
+
+    name: str
+    png: bytes
+    alt: str
+
+    @property
+    def src(self) -> str:
+        return "data:image/png;base64," + base64.b64encode(self.png).decode()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        width, height = struct.unpack(">II", self.png[16:24])
+        return int(width), int(height)
+
+
+def scale_key(explanation: Explanation) -> tuple[object, ...] | None:
+    """What two explanations must have in common to share a scale; None for one that shares with none."""
+    for number, methods in enumerate(SHARED):
+        if explanation.method in methods:
+            features = explanation.features
+            return (number, explanation.target.score, None if features is None else (features.kind, features.labels.shape))
+    return None
+
+
+def limits(rows: Sequence[tuple[Explanation, int]]) -> list[float | None]:
+    """The limit of each map: the largest value among those that share a scale, None for a scale of its own."""
+    found: dict[tuple[object, ...], list[float]] = {}
+    for explanation, row in rows:
+        key = scale_key(explanation)
+        if key is not None:
+            found.setdefault(key, []).append(float(np.abs(map_of(explanation, row)).max()))
+    keys = [scale_key(explanation) for explanation, _ in rows]
+    return [max(found[key]) if key is not None and len(found[key]) > 1 else None for key in keys]
+
+
+def input_picture(explanation: Explanation, row: int, true: int | None, name: str, alt: str) -> Picture:
+    """The input and, where it is over classes, the prediction."""
+    shape = "grid" if explanation.inputs.ndim == 3 else "picture"
+    scores = explanation.prediction[row]
+    axes = panels((shape, "bars") if scores.ndim == 1 else (shape,), 2.3)
+    input_image(explanation, sample=row, ax=axes[0])
+    if scores.ndim == 1:
+        probabilities(explanation, sample=row, ax=axes[1], true=true)
+    return Picture(name, png_bytes(axes[0].figure.figure, DPI), alt)
+
+
+def explanation_picture(explanation: Explanation, row: int, limit: float | None, name: str) -> Picture:
+    """A map, and beside it what says most of it: features with their errors, the error map, or the map over the input."""
+    coalition, exact = explanation.features is not None, explanation.error_kind in ("exact", "none")
+    left, right = panels(("map", "bars" if coalition else "picture" if exact else "map"), 2.3)
+    attribution_map(explanation, sample=row, ax=left, limit=limit)
+    if coalition:
+        feature_bars(explanation, sample=row, ax=right)
+    elif exact:
+        overlay(explanation, sample=row, ax=right, limit=limit)
+    else:
+        error_map(explanation, sample=row, ax=right)
+    beside = "its strongest features with 95 % intervals" if coalition else "the same over the input" if exact else "its 95 % error"
+    alt = f"{title_of(explanation)} map for the target {explanation.target.labels[row]}, and {beside}"
+    return Picture(name, png_bytes(left.figure.figure, DPI), alt)
+
+
+def view_pictures(view: View, row: int, stem: str) -> list[Picture]:
+    """One picture a layer."""
+    found = []
+    for layer, values in view.values.items():
+        artists = activation_map(view, layer=layer, sample=row, title=f"{layer}  ({' × '.join(str(n) for n in values.shape[1:])})")
+        figure = artists[0].figure
+        if figure is not None:
+            alt = f"{layer}: values of shape {values.shape[1:]} for one input, from {values[row].min():.3g} to {values[row].max():.3g}"
+            found.append(Picture(f"{stem}-{layer}", png_bytes(figure.figure, DPI), alt))
+    return found

@@ -1,0 +1,287 @@
+"""What a page says, as plain values: the template only lays it out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.errors import SettingError
+from pellucid.core.outcome import Check
+from pellucid.core.records import Explanation, Inspection, Record, View
+from pellucid.report import words
+from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
+from pellucid.report.pictures import Picture, explanation_picture, input_picture, limits, scale_key, view_pictures
+
+
+@dataclass(frozen=True)
+class Line:
+    """One check in words."""
+
+    word: str
+    sign: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """One method's answer for one sample."""
+
+    method: str
+    title: str
+    verdict: Line
+    picture: Picture
+    score: str
+    facts: tuple[tuple[str, str], ...]
+    checks: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample with all that was said of it."""
+
+    number: int
+    anchor: str
+    heading: str
+    status: str
+    status_word: str
+    verdict: str
+    picture: Picture
+    scores: tuple[str, ...]
+    cards: tuple[Card, ...]
+    scales: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A view of one sample."""
+
+    title: str
+    caption: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network's part of the page."""
+
+    name: str
+    anchor: str
+    facts: tuple[tuple[str, str], ...]
+    samples: tuple[Sample, ...]
+    views: tuple[Shown, ...]
+    inspection: Inspection | None
+    common: tuple[tuple[str, str], ...]
+    runs: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole report."""
+
+    title: str
+    summary: str
+    networks: tuple[Network, ...]
+    guide: tuple[tuple[str, str, str], ...]
+
+    @property
+    def pictures(self) -> list[Picture]:
+        """Every picture, in order."""
+        found = []
+        for network in self.networks:
+            for sample in network.samples:
+                found += [sample.picture, *(card.picture for card in sample.cards)]
+            found += [picture for view in network.views for picture in view.pictures]
+        return found
+
+
+def compose(records: Sequence[Record], title: str | None = None) -> Page:
+    """Everything a report says of these records."""
+    if not records:
+        raise SettingError("a report needs at least one record, got none.")
+    groups = group(records)
+    stems = _unique([slug(found.name) for found in groups])
+    networks = tuple(_network(found, stem) for found, stem in zip(groups, stems, strict=True))
+    names = dict.fromkeys(name for found in groups for name in (*found.methods, *(view.view for view in found.views)))
+    guide = tuple((words.plain_title(name), *words.answers(name)) for name in names)
+    return Page(title or "What the network saw, and why it decided", _summary(groups), networks, tuple(row for row in guide if row[1]))
+
+
+def slug(name: str) -> str:
+    """A part of a file name: letters, digits and hyphens.
+
+    >>> slug("CNN <b>/../x"), slug("卷积")
+    ('cnn-b-x', '卷积')
+    """
+    return re.sub(r"[\W_]+", "-", name.lower()).strip("-")[:40] or "network"
+
+
+def _unique(stems: list[str]) -> list[str]:
+    return [stem if stems.count(stem) == 1 else f"{stem}-{stems[: i + 1].count(stem)}" for i, stem in enumerate(stems)]
+
+
+def _summary(groups: Sequence[NetworkGroup]) -> str:
+    samples = len({key for found in groups for key in found.samples})
+    methods = len({name for found in groups for name in found.methods})
+    parts = []
+    if samples:
+        parts.append(f"{count(samples, 'sample')} explained by {count(methods, 'method')}")
+    views = sum(len(found.views) for found in groups)
+    if views:
+        parts.append(f"{count(views, 'view')} of what happens inside")
+    return ", ".join([*parts, count(len(groups), "network")])
+
+
+def count(number: int, noun: str) -> str:
+    """
+    >>> count(1, "sample"), count(3, "sample")
+    ('1 sample', '3 samples')
+    """
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _network(found: NetworkGroup, stem: str) -> Network:
+    inspection = found.inspections[0] if found.inspections else None
+    records: list[Explanation | View] = [*found.explanations, *found.views]
+    framework = inspection.framework if inspection else next((str(r.provenance["framework"]) for r in records if r.provenance.get("framework")), "")
+    facts = [("framework", framework)] if framework else []
+    if inspection:
+        facts += [
+            ("parameters", f"{inspection.parameters:,}"),
+            ("input", words.shape_words(inspection.input_shape)),
+            ("ends in", inspection.head or "no softmax or sigmoid"),
+        ]
+    samples = tuple(_sample(each, stem) for each in found.samples.values())
+    numbers = {key: each.number for key, each in found.samples.items()}
+    views = tuple(_shown(view, numbers, f"{stem}-view-{i + 1}" if len(found.views) > 1 else f"{stem}-view") for i, view in enumerate(found.views))
+    common, runs = _reproduce(records)
+    return Network(found.name, stem, tuple(facts), samples, views, inspection, common, runs)
+
+
+def line(check: Check) -> Line:
+    """A check with its word and sign."""
+    word, sign = words.SEVERITIES[check.severity]
+    return Line(word, sign, str(check))
+
+
+def _sample(found: SampleGroup, stem: str) -> Sample:
+    explanation, row = found.first
+    output = np.asarray(explanation.prediction[row])
+    true = None if found.true is None else words.class_number(explanation, found.true)
+    anchor = f"{stem}-sample-{found.number}"
+    cards = tuple(_card(each, i, limit, anchor) for (each, i), limit in zip(found.rows, limits(found.rows), strict=True))
+    status, status_word, heading = _answer(explanation, output, true)
+    verdict = _verdict(cards)
+    picture = input_picture(explanation, row, true, f"{anchor}-input", f"The input of sample {found.number} and the network's answer: {heading}")
+    scores = tuple(dict.fromkeys(words.score_words(each, i) for each, i in found.rows))
+    return Sample(found.number, anchor, heading, status, status_word, verdict, picture, scores, _named_apart(cards), _scales(found))
+
+
+def _answer(explanation: Explanation, output: np.ndarray, true: int | None) -> tuple[str, str, str]:
+    """Whether the network was right, as a key and a word, and its answer in words."""
+    if output.ndim != 1 or output.size < 2:
+        return "", "", f"output {np.array2string(np.ravel(output)[:4], precision=4)}"
+    predicted = int(output.argmax())
+    share = f" ({output[predicted]:.1%})" if output.min() >= 0 and abs(output.sum() - 1) < 1e-3 else ""
+    heading = f"predicted “{words.class_word(explanation, predicted)}”{share}"
+    if true is None:
+        return "", "", heading
+    if predicted == true:
+        return "correct", "✓ correct", heading
+    return "wrong", "✗ misclassified", f"{heading}, truly “{words.class_word(explanation, true)}”"
+
+
+def _verdict(cards: Sequence[Card]) -> str:
+    """One line over all methods."""
+    good = sum(card.verdict.word == "good" for card in cards)
+    parts = [f"{good} of {count(len(cards), 'explanation')} good"]
+    for word in ("note", "warning"):
+        titles = [card.title for card in cards if card.verdict.word == word]
+        if titles:
+            parts.append(f"{word} for {', '.join(titles)}")
+    return "; ".join(parts)
+
+
+def _card(explanation: Explanation, row: int, limit: float | None, anchor: str) -> Card:
+    cost, outcome = explanation.cost, explanation.outcome[row]
+    forward, backward = int(cost.evaluations[row]), int(cost.gradients[row])
+    facts = [
+        ("error", words.error_words(explanation, row)),
+        ("evaluations", f"{forward:,}" + (f", {backward:,} with a gradient" if backward else ", no gradient")),
+        ("time", f"{words.seconds(cost.seconds / max(len(explanation), 1))} a sample (mean of {len(explanation)})"),
+    ]
+    resolved = explanation.provenance.get("resolved") or {}
+    if isinstance(resolved, dict) and resolved.get("layer"):
+        facts.append(("layer", str(resolved["layer"])))
+    return Card(
+        explanation.method,
+        words.title_of(explanation),
+        line(outcome.worst),
+        explanation_picture(explanation, row, limit, f"{anchor}-{slug(explanation.method)}"),
+        words.score_words(explanation, row),
+        tuple(facts),
+        tuple(line(check) for check in outcome.checks),
+    )
+
+
+def _named_apart(cards: Sequence[Card]) -> tuple[Card, ...]:
+    """Two runs of one method get numbers, in their titles and file names."""
+    seen: dict[str, int] = {}
+    named = []
+    for card in cards:
+        seen[card.picture.name] = number = seen.get(card.picture.name, 0) + 1
+        named.append(
+            card if number == 1 else replace(card, title=f"{card.title} ({number})", picture=replace(card.picture, name=f"{card.picture.name}-{number}"))
+        )
+    return tuple(named)
+
+
+def _scales(found: SampleGroup) -> str:
+    """Which maps can be compared by colour."""
+    sharing: dict[tuple[object, ...], list[Explanation]] = {}
+    alone = []
+    for explanation, _ in found.rows:
+        key = scale_key(explanation)
+        if key is None:
+            alone.append(words.title_of(explanation))
+        else:
+            sharing.setdefault(key, []).append(explanation)
+    parts = []
+    for members in sharing.values():
+        titles = " and ".join(words.title_of(member) for member in members)
+        unit = "feature" if members[0].features is not None else "input element"
+        if len(members) > 1:
+            parts.append(f"{titles} share one scale, symmetric about zero, in units of the {members[0].target.score.replace('_', ' ')} per {unit}")
+        else:
+            alone.append(titles)
+    if alone:
+        parts.append(f"{', '.join(alone)}: {'a scale of its own' if len(alone) == 1 else 'each a scale of its own'}, as the units differ")
+    return "Colours: " + "; ".join(parts) + ". Red speaks for the target, blue against it." if parts else ""
+
+
+def _shown(view: View, numbers: dict[bytes, int], stem: str) -> Shown:
+    number = numbers.get(sample_key(view.inputs[0]))
+    which = f"sample {number}" if number else "the first input given" if len(view) > 1 else "one input"
+    caption = f"For {which}. All tiles of a layer share one scale; the number on a tile is its channel."
+    if any("time" in axes for axes in view.axes.values()):
+        caption = f"For {which}. Time runs to the right, one row a unit; the scale is symmetric about zero."
+    return Shown(str(view.provenance.get("title") or words.plain_title(view.view)), caption, tuple(view_pictures(view, 0, stem)))
+
+
+def _reproduce(records: Sequence[Explanation | View]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, tuple[tuple[str, str], ...]], ...]]:
+    """What all records of a network have in common, and what each has besides."""
+    if not records:
+        return (), ()
+    tables: list[dict[str, Any]] = [{key: words.flat(value) for key, value in record.provenance.items()} for record in records]
+    shared = {key: text for key, text in tables[0].items() if all(table.get(key) == text for table in tables)} if len(tables) > 1 else {}
+    runs = []
+    for record, table in zip(records, tables, strict=True):
+        name = record.method if isinstance(record, Explanation) else record.view
+        rest = tuple(
+            (key.replace("_", " "), text) for key, text in table.items() if key not in shared and key not in ("method", "view", "title") and text != ""
+        )
+        runs.append((str(record.provenance.get("title") or words.plain_title(name)), rest))
+    return tuple((key.replace("_", " "), text) for key, text in shared.items() if text != ""), tuple(runs)

@@ -1,0 +1,130 @@
+"""Numbers and records in plain words."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.records import Explanation
+from pellucid.methods import METHODS
+from pellucid.views import VIEWS
+
+Array = np.ndarray
+SEVERITIES = (("good", "✓"), ("note", "i"), ("warning", "!"))
+"""The word and the sign of each severity; colour only repeats them."""
+SCORES = {
+    "logit": "the logit: the network's output before its softmax or sigmoid, known only up to a shift common to all classes",
+    "centered_logit": "the logit minus the mean over all classes",
+    "log_probability": "the logarithm of the probability",
+    "probability": "the probability",
+    "output": "what the network returns",
+}
+UNITS = {"standard_error": "standard error", "bound": "estimated quadrature error"}
+
+
+def title_of(explanation: Explanation) -> str:
+    """A method's name for readers."""
+    return str(explanation.provenance.get("title") or plain_title(explanation.method))
+
+
+def plain_title(name: str) -> str:
+    """A name that a method or view declares, or its file's name without underlines."""
+    for catalogue in (METHODS, VIEWS):
+        if name in catalogue:
+            return str(catalogue.load(name).title)
+    return name.replace("_", " ").capitalize()
+
+
+def answers(name: str) -> tuple[str, str]:
+    """The question that a method or view answers, and what it cannot tell; empty for one of a user's own."""
+    for catalogue in (METHODS, VIEWS):
+        if name in catalogue:
+            part = catalogue.load(name)
+            text = " ".join((part.__doc__ or "").split())
+            found = re.search(r"(?:^|(?<=[.;:] ))Does not .*?\.(?= [A-Z>]|$)", text)
+            return str(part.answers), found.group(0).replace("`", "") if found else ""
+    return "", ""
+
+
+def percent(fraction: float) -> str:
+    """
+    >>> percent(0.0213), percent(1.0), percent(0.0), percent(float("nan"))
+    ('2.1 %', '100 %', '0 %', 'unknown')
+    """
+    if not math.isfinite(fraction):
+        return "unknown"
+    return f"{fraction * 100:.2g} %" if 0 < abs(fraction) < 0.995 else f"{fraction * 100:.0f} %"
+
+
+def seconds(value: float) -> str:
+    """
+    >>> seconds(0.0123), seconds(2.345), seconds(0.00001)
+    ('12 ms', '2.3 s', 'less than 1 ms')
+    """
+    if value < 0.001:
+        return "less than 1 ms"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+
+
+def error_words(explanation: Explanation, row: int) -> str:
+    """How far the values of one sample are from what more work would give."""
+    if explanation.error_kind == "exact":
+        return "none: exact by definition"
+    if explanation.error_kind == "none":
+        return "not estimated"
+    unit = UNITS.get(explanation.error_kind, explanation.error_kind)
+    stop = explanation.outcome[row].stop.numbers.get("relative_error")
+    estimate = relative_error(explanation, row) if stop is None else stop
+    return f"{percent(estimate)} of the map ({unit})"
+
+
+def relative_error(explanation: Explanation, row: int) -> float:
+    """‖error‖ / ‖values‖ of one sample: the sum for a bound, the root of squares for standard errors."""
+    order = 1 if explanation.error_kind == "bound" else 2
+    size = float(np.linalg.norm(np.ravel(explanation.values[row]), order))
+    return float(np.linalg.norm(np.ravel(explanation.error[row]), order)) / size if size > 0 else math.nan
+
+
+def score_words(explanation: Explanation, row: int) -> str:
+    """What was explained: target, scale and numbers."""
+    target = explanation.target
+    text = f"score of “{target.labels[row]}” at {SCORES.get(target.score, target.score)}; here {explanation.score[row]:.4g}"
+    if explanation.baseline_score is not None:
+        text += f", at the baseline {explanation.baseline_score[row]:.4g}"
+    return text
+
+
+def class_word(explanation: Explanation, index: int) -> str:
+    return explanation.class_names[index] if 0 <= index < len(explanation.class_names) else str(index)
+
+
+def class_number(explanation: Explanation, label: Any) -> int | None:
+    """The number of a class given by number or name."""
+    if isinstance(label, str):
+        return explanation.class_names.index(label) if label in explanation.class_names else None
+    return int(label)
+
+
+def flat(value: Any, most: int = 300) -> str:
+    """Any piece of provenance as one short text."""
+    if isinstance(value, Mapping):
+        text = ", ".join(f"{key}: {flat(item)}" for key, item in value.items())
+    elif isinstance(value, (list, tuple, np.ndarray)):
+        text = ", ".join(flat(item) for item in list(value)[:60]) + (" …" if len(value) > 60 else "")
+    elif isinstance(value, float):
+        text = f"{value:g}"
+    else:
+        text = "–" if value is None else str(value)
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def shape_words(shape: tuple[int | None, ...] | None) -> str:
+    """
+    >>> shape_words((26, None, 32)), shape_words(None)
+    ('26 × any × 32', 'unknown')
+    """
+    return "unknown" if shape is None else " × ".join("any" if size is None else str(size) for size in shape) or "a number"
