@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pellucid.core.catalogue import Catalogue
+from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.core.records import Explanation, Inspection, View
 
 WIDTH_WITHOUT_TERMINAL = 160
@@ -91,9 +91,11 @@ def show_methods(catalogue: Catalogue) -> None:
     for name in catalogue.names():
         part = catalogue.load(name)
         tolerance = "–" if part.error_kind == "exact" else f"{part.default_tolerance:g}"
-        needs, accepts = (", ".join(sorted(names)) or "–" for names in (part.needs, part.accepts))
-        rows.append((name, part.title, part.answers, needs, accepts, tolerance, part.error_kind.replace("_", " "), part.citation))
-    show("", ("name", "title", "answers", "needs", "accepts", "default tolerance", "error", "source"), rows)
+        takes = [f"--{option}" for option in sorted(part.accepts)] + [f"{setting}=" for setting in settings_of(part)]
+        needs, error = ", ".join(sorted(part.needs)) or "–", part.error_kind.replace("_", " ")
+        rows.append((name, part.title, part.answers, needs, ", ".join(takes) or "–", tolerance, error, part.citation))
+    show("", ("name", "title", "answers", "needs", "takes", "default tolerance", "error", "source"), rows)
+    say("\nname= is a setting: --set name=value on the command line, a keyword in Python.")
 
 
 def show_views(catalogue: Catalogue) -> None:

@@ -1,0 +1,158 @@
+"""What each command does: check what was asked, open data and model once, call the verbs, write, print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.adapters import adapt
+from pellucid.api.explain import explain as explain_samples
+from pellucid.api.inspect import inspect as inspect_model
+from pellucid.api.visualize import visualize as visualize_samples
+from pellucid.apps import arguments, console
+from pellucid.apps.writing import write
+from pellucid.core.errors import UnknownNetworkError, unknown
+from pellucid.core.inputs import check_inputs
+from pellucid.core.model import Model
+from pellucid.data import DATASETS, FEATURES, FILLS
+from pellucid.data.dataset import Dataset
+from pellucid.data.load import load
+from pellucid.methods import METHODS
+from pellucid.recipes import NETWORKS
+from pellucid.views import VIEWS
+
+CATALOGUES = {"methods": METHODS, "views": VIEWS, "datasets": DATASETS, "networks": NETWORKS, "features": FEATURES, "fills": FILLS}
+
+
+def listing(what: str) -> None:
+    """Print one catalogue."""
+    if what == "methods":
+        console.show_methods(METHODS)
+    elif what == "views":
+        console.show_views(VIEWS)
+    else:
+        console.show_plain(CATALOGUES[what])
+
+
+def inspect(path: Path, *, allow_unsafe: bool) -> None:
+    """Print what a network is and what serves it."""
+    console.show_inspection(inspect_model(adapt(path, allow_unsafe=allow_unsafe)), path.name)
+
+
+def explain(
+    path: Path,
+    data: str,
+    method: str,
+    index: str,
+    out: Path,
+    options: Mapping[str, Any],
+    pairs: Sequence[str],
+    *,
+    class_names: str | None,
+    allow_unsafe: bool,
+) -> None:
+    """Explain the chosen samples by each method, write the records, print one line per method and sample."""
+    arguments.check_file(out)
+    names = arguments.parse_names(method, METHODS)
+    parts = {name: METHODS.load(name) for name in names}
+    settings = arguments.parse_settings(pairs, parts)
+    given_names = arguments.parse_class_names(class_names)
+    samples, chosen = _samples(data, index)
+    options = dict(options) | _opened(options)
+    model = adapt(path, allow_unsafe=allow_unsafe)
+    inputs = check_inputs(samples.inputs, model.traits.input_shape, data)
+    known = given_names or _fitting_names(model, inputs, samples.class_names)
+    options["target"] = arguments.parse_target(options["target"], known)
+    shared = arguments.share_options(options, parts)
+    found = []
+    for name in names:
+        settings_of_one = shared[name] | settings[name]
+        found.append(explain_samples(model, inputs, name, class_names=known, labels=samples.labels, network=path.stem, **settings_of_one))
+    write(found, out, f"{path.name}: {', '.join(names)} on {data}")
+    console.show_explanations(found, chosen)
+    console.written(out)
+
+
+def visualize(path: Path, data: str, view: str, layer: str | None, index: str, out: Path, pairs: Sequence[str], *, allow_unsafe: bool) -> None:
+    """Show the inside of the network for the chosen samples, write the view, print its layers."""
+    arguments.check_file(out)
+    (name,) = arguments.parse_names(view, VIEWS)[:1]
+    settings = arguments.parse_settings(pairs, {name: VIEWS.load(name)})[name]
+    samples, _ = _samples(data, index)
+    model = adapt(path, allow_unsafe=allow_unsafe)
+    layers = None if layer is None else [part.strip() for part in layer.split(",")]
+    labels = None if samples.labels is None else [int(label) for label in samples.labels]
+    found = visualize_samples(model, samples.inputs, name, layers=layers, labels=labels, network=path.stem, **settings)
+    write([found], out, f"{path.name}: {name} on {data}")
+    console.show_view(found)
+    console.written(out)
+
+
+def train(network: str, dataset: str, out: Path, *, epochs: int | None, seed: int) -> None:
+    """Train, save, print the accuracy on what was held out."""
+    from pellucid.recipes import save as saving
+    from pellucid.recipes import train as training
+
+    saving.check_goal(arguments.check_file(out, (".keras",)))
+    if network not in NETWORKS:
+        raise UnknownNetworkError(unknown("network", network, NETWORKS.names()))
+    with training.progress_bar(f"training {network} on {dataset}") as progress:
+        trained = training.train(network, dataset, epochs=epochs, seed=seed, progress=progress)
+    saving.save(trained.model, out)
+    held = trained.held_out
+    console.say(f"{network} on {held.name}: {trained.accuracy:.1%} of {len(held)} held-out samples right, after {trained.seconds:.0f} s")
+    console.written(out)
+
+
+def demo(out: Path, *, seed: int) -> None:
+    """Run the demonstration and print where its files are and what they say."""
+    from pellucid.applications import demo as application
+    from pellucid.recipes.train import progress_bar
+
+    arguments.check_folder(out)
+    result = application.run(out, seed=seed, watch=progress_bar, tell=console.say)
+    for line in result.lines():
+        console.say(line)
+
+
+def _samples(spec: str, index: str) -> tuple[Dataset, list[int]]:
+    """The chosen samples of a data spec, and their numbers in it."""
+    data = load(spec)
+    chosen = arguments.parse_index("0" if len(data) == 1 and index == "0:6" else index, len(data))
+    return data.take(chosen), chosen
+
+
+def _rows(spec: str, first: int | None) -> np.ndarray:
+    """The samples of `DATA` or `DATA[range]`, at most `first` where no range is given."""
+    name, index = arguments.split_range(spec)
+    data = load(name)
+    return data.inputs[:first] if index is None else data.take(arguments.parse_index(index, len(data))).inputs
+
+
+def _number(text: str) -> float | None:
+    return float(text) if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) else None
+
+
+def _opened(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that stand for numbers or data, as such."""
+    opened: dict[str, Any] = {}
+    if (fill := options["fill"]) is not None:
+        opened["fill"] = fill if (number := _number(fill)) is None else number
+    if (baseline := options["baseline"]) is not None:
+        number = _number(baseline)
+        opened["baseline"] = _rows(baseline, None).mean(axis=0, keepdims=True) if number is None else number
+    if (background := options["background"]) is not None:
+        opened["background"] = _rows(background, arguments.FIRST_BACKGROUND_ROWS)
+    return opened
+
+
+def _fitting_names(model: Model, inputs: np.ndarray, names: Sequence[str]) -> list[str] | None:
+    """The data set's class names where the network has as many outputs, else none."""
+    if not names:
+        return None
+    outputs = model.predict(inputs[:1])
+    return list(names) if outputs.shape[-1] == len(names) else None

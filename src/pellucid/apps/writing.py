@@ -1,0 +1,33 @@
+"""Records into the file that the user named: what is written follows from its suffix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pellucid.core.records import Explanation, Record
+
+
+def write(records: Sequence[Record], out: Path, title: str) -> Path:
+    """A report (.html), records (.safetensors), or one figure of the records (.png)."""
+    suffix = out.suffix.lower()
+    if suffix == ".html":
+        from pellucid.report import report
+
+        report(records, out, title=title)
+    elif suffix == ".safetensors":
+        from pellucid.store import save
+
+        save(records, out)
+    else:
+        _figure(records, out)
+    return out
+
+
+def _figure(records: Sequence[Record], out: Path) -> None:
+    """Samples × methods, or samples × layers of a view."""
+    from pellucid.figures import FIGURES, save
+
+    explanations = [record for record in records if isinstance(record, Explanation)]
+    artists = FIGURES.load("comparison")(explanations) if explanations else FIGURES.load("layers")(records[0])
+    save(artists[0].figure, out)

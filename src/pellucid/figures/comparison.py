@@ -1,0 +1,38 @@
+"""Samples down, methods across: what several explanations say of the same inputs, on one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.artist import Artist
+
+from pellucid.core.errors import CombinationError
+from pellucid.core.records import Explanation
+from pellucid.figures._grid import cells
+from pellucid.figures.attribution_map import attribution_map
+from pellucid.figures.input_image import input_image
+
+SIDE, RIGHT = 1.7, 0.55
+
+
+def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
+    """One row a sample, the input first, then one map a method with its own scale; always on a figure of its own.
+
+    The explanations must be of the same samples. A map's title names the method, its target and how the explanation ended.
+    """
+    if not explanations:
+        raise CombinationError("a comparison needs at least one explanation, got none.")
+    first = explanations[0]
+    for other in explanations:
+        if other.inputs.shape != first.inputs.shape or not (other.inputs == first.inputs).all():
+            raise CombinationError(f"{first!r} and {other!r} are of different samples; compare explanations of the same ones.")
+    axes = cells(len(first), 1 + len(explanations), SIDE, SIDE, RIGHT)
+    artists: list[Artist] = []
+    for sample, row in enumerate(axes):
+        artists += input_image(first, sample=sample, ax=row[0], title=f"input, {first.target.score} {first.score[sample]:.3g}")
+        for explanation, ax in zip(explanations, row[1:], strict=True):
+            name = explanation.method.replace("_", " ")
+            title = f"{name}: {explanation.target.labels[sample]}\n{explanation.outcome[sample].code.replace('_', ' ')}"
+            artists += attribution_map(explanation, sample=sample, ax=ax, title=title)
+            ax.title.set_fontsize(7)
+    return tuple(artists)

@@ -1,0 +1,21 @@
+"""Samples down, layers across: everything that a view read, on one figure."""
+
+from __future__ import annotations
+
+from matplotlib.artist import Artist
+
+from pellucid.core.records import View
+from pellucid.figures._grid import cells
+from pellucid.figures.activation_map import activation_map
+
+SIDE, RIGHT = 4.6, 0.9
+
+
+def layers(view: View) -> tuple[Artist, ...]:
+    """One row a sample, one column a layer; always on a figure of its own. For many channels, a figure per layer (`activation_map`) shows more."""
+    axes = cells(len(view), len(view.values), SIDE, SIDE, RIGHT)
+    artists: list[Artist] = []
+    for sample, row in enumerate(axes):
+        for name, ax in zip(view.values, row, strict=True):
+            artists += activation_map(view, layer=name, sample=sample, ax=ax, title=f"sample {sample}, {name}")
+    return tuple(artists)
