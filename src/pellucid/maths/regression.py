@@ -8,6 +8,9 @@ import numpy as np
 
 Array = np.ndarray
 
+ROUNDING = 1e-12
+"""Scores that differ by less than this share of their size are one score: nothing is left to explain."""
+
 
 @dataclass(frozen=True)
 class Fit:
@@ -39,7 +42,8 @@ def weighted_regression(rows: Array, scores: Array, weights: Array, cluster: int
     degrees = max(clusters - rows.shape[1] - 1, 1)
     covariance = inverse @ (pieces.T @ pieces) @ inverse * (clusters / degrees)
     total = float(weights @ np.square(target))
-    fitted = 1 - float(weights @ np.square(residuals)) / total if total > 0 else 1.0
+    varies = total > ROUNDING**2 * float(weights @ np.square(scores))
+    fitted = 1 - float(weights @ np.square(residuals)) / total if varies else 1.0
     return Fit(coefficients, covariance, float(level - centre @ coefficients), fitted, degrees)
 
 
