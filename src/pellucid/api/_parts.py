@@ -12,7 +12,7 @@ from pellucid.core.errors import CombinationError, SettingError, ShapeError, Unk
 from pellucid.core.features import FeatureMap
 from pellucid.core.method import Method, ViewMethod
 from pellucid.core.model import Model
-from pellucid.core.target import Target, TargetLike, following_target, resolve_score, resolve_target
+from pellucid.core.target import Target, TargetLike, following_target, resolve_target
 from pellucid.data.fills.background import Background
 from pellucid.data.parts import parse_features, parse_fill
 from pellucid.methods import METHODS
@@ -84,10 +84,6 @@ def early_target(model: Model, method: Method, inputs: Array, target: TargetLike
     if isinstance(target, str) and target == "predicted":
         return following_target(len(inputs), shape, score)
     return resolve_target(target, score, np.zeros((len(inputs), *(size or 1 for size in shape))), names)
-
-
-def score_scale(model: Model, score: str | None) -> str:
-    return resolve_score(score, model.traits.head)
 
 
 def as_predictions(model: Model, outputs: Array, logits: bool) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterator
 
@@ -17,12 +16,13 @@ PATIENCE = 2.0
 
 @contextlib.contextmanager
 def progress_after_patience(title: str, wanted: bool | None) -> Iterator[Report]:
-    """A function that takes the fraction done. The bar goes to standard error, after `PATIENCE` seconds; None asks for it on a terminal only."""
-    if not (sys.stderr.isatty() if wanted is None else wanted):
+    """A function that takes the fraction done. The bar goes to standard error, after `PATIENCE` seconds; None asks for it on a terminal or in a notebook."""
+    console = Console(stderr=True)
+    if not (console.is_terminal or console.is_jupyter if wanted is None else wanted):
         yield lambda fraction: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar = Progress(*columns, console=console, transient=True)
     task = bar.add_task(title, total=1.0)
     began, shown = time.monotonic(), False
 

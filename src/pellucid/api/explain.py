@@ -19,7 +19,7 @@ from pellucid.core.method import Attribution, Method, Task
 from pellucid.core.model import Model
 from pellucid.core.outcome import Outcome, Outcomes
 from pellucid.core.records import Cost, Explained, Explanation
-from pellucid.core.target import Target, TargetLike, resolve_target
+from pellucid.core.target import Target, TargetLike, resolve_score, resolve_target
 from pellucid.diagnostics import examine
 
 Array = np.ndarray
@@ -81,49 +81,37 @@ def explain(
     options = {"layer": layer, "baseline": baseline, "background": background, "features": features, "fill": fill}
     _parts.check_options(name, chosen, options)
     limit, budget = _accuracy(chosen, tolerance, max_evaluations)
-    if not isinstance(seed, (int, np.integer)) or seed < 0:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise SettingError(f"seed must be a whole number of at least 0, got {seed!r}.")
     adapted = adapt(model, allow_unsafe=allow_unsafe)
     _parts.check_serves(name, chosen, adapted)
     inputs = check_inputs(x, adapted.traits.input_shape)
-    scale = _parts.score_scale(adapted, score)
+    scale = resolve_score(score, adapted.traits.head)
     resolved, outputs = _target(adapted, chosen, inputs, target, scale, class_names)
     with progress_after_patience(f"{chosen.title}, {len(inputs)} samples", progress) as report:
         task = Task(
-            adapted,
-            inputs,
-            resolved,
-            np.zeros(len(inputs)) if outputs is None else resolved.of(outputs),
-            limit,
-            budget,
-            int(seed),
-            report,
-            layer,
-            _parts.find_baseline(chosen, baseline, inputs),
-            _parts.find_features(chosen, features, inputs),
-            _parts.find_fills(chosen, fill, background, inputs),
+            model=adapted,
+            inputs=inputs,
+            target=resolved,
+            scores=np.zeros(len(inputs)) if outputs is None else resolved.of(outputs),
+            tolerance=limit,
+            max_evaluations=budget,
+            seed=int(seed),
+            progress=report,
+            layer=layer,
+            baseline=_parts.find_baseline(chosen, baseline, inputs),
+            features=_parts.find_features(chosen, features, inputs),
+            fills=_parts.find_fills(chosen, fill, background, inputs),
         )
         found = chosen.explain(task)
-    if found.outputs is not None:
+    if outputs is None:
+        if found.outputs is None:
+            raise SettingError(f"method '{name}' says single_pass but gave no outputs.")
         outputs = found.outputs
         resolved = resolve_target(target, scale, outputs, class_names)
         task = replace(task, target=resolved, scores=resolved.of(outputs))
-    about = {key: plain(value) for key, value in options.items() if value is not None}
-    provenance = describe(
-        adapted,
-        method=name,
-        title=chosen.title,
-        citation=chosen.citation,
-        settings=settings(chosen) | about,
-        resolved=dict(found.resolved),
-        seed=int(seed),
-        tolerance=limit,
-        max_evaluations=budget,
-        target=plain(target),
-        score=scale,
-        network=network,
-        labels=None if labels is None else [int(label) for label in labels],
-    )
+    shown = {"target": plain(target), "network": network, "labels": None if labels is None else [int(label) for label in labels]}
+    provenance = _provenance(name, chosen, task, found, options) | {key: value for key, value in shown.items() if value is not None}
     record = _record(name, task, found, outputs, class_names, provenance, time.perf_counter() - began)
     return _strict(record) if strict else record
 
@@ -147,11 +135,23 @@ def _target(model: Model, method: Method, inputs: Array, target: TargetLike, sca
     return resolve_target(target, scale, outputs, names), outputs
 
 
-def _record(
-    name: str, task: Task, found: Attribution, outputs: Array | None, names: Sequence[str] | None, provenance: dict[str, Any], seconds: float
-) -> Explanation:
-    if outputs is None:
-        raise SettingError(f"method '{name}' says single_pass but gave no outputs.")
+def _provenance(name: str, method: Method, task: Task, found: Attribution, options: dict[str, Any]) -> dict[str, Any]:
+    given = {key: plain(value) for key, value in options.items() if value is not None}
+    return describe(
+        task.model,
+        method=name,
+        title=method.title,
+        citation=method.citation,
+        settings=settings(method) | given,
+        resolved=dict(found.resolved),
+        seed=task.seed,
+        tolerance=task.tolerance,
+        max_evaluations=task.max_evaluations,
+        score=task.target.score,
+    )
+
+
+def _record(name: str, task: Task, found: Attribution, outputs: Array, names: Sequence[str] | None, provenance: dict[str, Any], seconds: float) -> Explanation:
     record = Explanation(
         method=name,
         values=found.values,

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import math
 
+from pellucid.core.errors import SettingError
 from pellucid.core.outcome import Check
 
 MIN_PAIRS = 30
 """No sampling method stops before this many independent draws: below it an estimated error cannot be trusted."""
 TINY = 1e-12
+
+
+def require(budget: int, needed: int, why: str) -> None:
+    """Raise where the budget does not even allow an error to be estimated."""
+    if budget < needed:
+        raise SettingError(f"max_evaluations={budget} is too few: {why} needs at least {needed:,} a sample.")
 
 
 def relative(error: float, norm: float, span: float) -> float:

@@ -87,7 +87,9 @@ class _Run:
         self.live = len(player.live)
         self.generator = np.random.default_rng(game.task.seed)
         self.moments = StratifiedMoments(game.rows, self.live)
-        self.planned = max(2, -(-_stopping.MIN_PAIRS // game.rows))
+        of_round = game.rows * (2 * self.live - 1)
+        _stopping.require(game.task.max_evaluations, 2 * of_round, f"two rounds over {self.live} features and {game.rows} rows of the fill")
+        self.planned = min(max(2, -(-_stopping.MIN_PAIRS // game.rows)), game.task.max_evaluations // of_round)
         self.drawn = 0
 
     def draw(self, numbers: int) -> tuple[tuple[Player, Array, Array], Array]:

@@ -95,7 +95,8 @@ class _Run:
         self.live = len(player.live)
         self.generator = np.random.default_rng(game.task.seed)
         self.masks, self.scores = np.zeros((0, self.live), np.uint8), np.zeros(0)
-        self.next_pairs = max(FIRST_PAIRS, 2 * self.live)
+        _stopping.require(game.task.max_evaluations, 4 * self.live + 4, f"a fit of {self.live} weights")
+        self.next_pairs = min(max(FIRST_PAIRS, 2 * self.live + 2), game.task.max_evaluations // 2)
         self.fit = Fit(np.zeros(self.live), np.zeros((self.live, self.live)), player.full, 1.0, np.inf)
         self.estimate = np.inf if self.live else 0.0
         self.stop: Check | None = None if self.live else _stopping.nothing("every feature equals its fill")

@@ -82,6 +82,7 @@ class _Moments:
 
 def noisy_gradients(task: Task, scale: Array) -> Sampled:
     """E ∇f(x + scale · ε), ε standard normal; `scale` broadcasts to the inputs. Every sample meets the same draws."""
+    _stopping.require(task.max_evaluations, 4 * PAIRS_A_ROUND, "a standard error from two rounds")
     chunk = max(1, FLOATS_AT_ONCE // (PAIRS_A_ROUND * int(np.prod(task.inputs.shape[1:]))))
     parts = [_chunk(task, scale, slice(start, start + chunk)) for start in range(0, len(task.inputs), chunk)]
     mean, error, estimate, pairs = (np.concatenate([getattr(part, name) for part in parts]) for name in ("mean", "error", "estimate", "pairs"))
@@ -103,7 +104,7 @@ def _chunk(task: Task, scale: Array, samples: slice) -> Sampled:
             used, estimate = 2 * int(moments.pairs[i]), moments.estimate(int(i))
             if moments.pairs[i] >= _stopping.MIN_PAIRS and estimate <= task.tolerance:
                 ended[i] = _stopping.converged(estimate, task.tolerance, used, "gradients")
-            elif used + 2 * PAIRS_A_ROUND > max(task.max_evaluations, 4 * PAIRS_A_ROUND):
+            elif used + 2 * PAIRS_A_ROUND > task.max_evaluations:
                 ended[i] = _stopping.exhausted(estimate, task.tolerance, used, "gradients", 0.5)
             else:
                 going.append(i)

@@ -10,6 +10,7 @@ import numpy as np
 from pellucid.core.errors import SettingError, unknown
 from pellucid.core.method import Attribution, Method, Task
 from pellucid.maths.quadrature import RULES
+from pellucid.methods import _stopping
 from pellucid.methods.path import _integration
 
 
@@ -59,13 +60,14 @@ class IntegratedGradients(Method):
             raise SettingError(f"rule='{self.rule}' needs steps, a whole number of at least 2; got {self.steps}.")
 
     def explain(self, task: Task) -> Attribution:
+        _stopping.require(task.max_evaluations, self.steps or _integration.LADDER[1], "this rule")
         baseline = task.baseline if task.baseline is not None else np.zeros_like(task.inputs[:1])
         at_baseline = task.model.scores(baseline, task.target)
         span = task.scores - at_baseline
         parts = []
         for done, samples in enumerate(work := _integration.chunks(task)):
             if self.steps is None:
-                parts.append(_integration.integrate(task, baseline, span, samples, max(task.max_evaluations, _integration.LADDER[1])))
+                parts.append(_integration.integrate(task, baseline, span, samples, task.max_evaluations))
             else:
                 parts.append(_integration.integrate_fixed(task, baseline, samples, self.rule, self.steps))
             task.progress((done + 1) / len(work))

@@ -1,0 +1,93 @@
+"""Networks and digits that many rooms' tests share."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pellucid.adapters.numpy_model import Dense, NumpyModel
+
+
+def random_stack(seed: int, sizes: tuple[int, ...], activation: str = "relu") -> list[Dense]:
+    """Dense layers with random weights and random biases (a network without biases would make Integrated Gradients exact in one step)."""
+    generator = np.random.default_rng(seed)
+    last = len(sizes) - 2
+    return [
+        Dense(
+            generator.normal(size=(i, o)) / np.sqrt(i),
+            0.3 * generator.normal(size=o),
+            "linear" if n == last else activation,
+        )
+        for n, (i, o) in enumerate(itertools.pairwise(sizes))
+    ]
+
+
+@pytest.fixture(scope="session")
+def oracle() -> NumpyModel:
+    """A small ReLU network with a softmax, in NumPy."""
+    return NumpyModel(random_stack(0, (6, 8, 5, 3)), (6,), softmax=True)
+
+
+@pytest.fixture(scope="session")
+def keras_twin(oracle: NumpyModel) -> Any:
+    """The oracle's weights in a Keras model."""
+    keras = pytest.importorskip("keras")
+    layers = [keras.layers.Dense(d.bias.size, activation=d.activation) for d in oracle.stack[:-1]]
+    model = keras.Sequential([keras.Input((6,)), *layers, keras.layers.Dense(3, activation="softmax")])
+    for layer, dense in zip(model.layers, oracle.stack, strict=True):
+        layer.set_weights([dense.weights, dense.bias])
+    return model
+
+
+@pytest.fixture(scope="session")
+def small_cnn() -> Any:
+    """An untrained convolutional network with random biases, input (12, 12, 1)."""
+    keras = pytest.importorskip("keras")
+    noise = keras.initializers.RandomNormal(stddev=0.3, seed=3)
+    glorot = [keras.initializers.GlorotUniform(seed=k) for k in range(4)]
+    return keras.Sequential(
+        [
+            keras.Input((12, 12, 1)),
+            keras.layers.Conv2D(4, 3, activation="relu", kernel_initializer=glorot[0], bias_initializer=noise, name="conv_a"),
+            keras.layers.MaxPooling2D(name="pool"),
+            keras.layers.Conv2D(6, 3, activation="relu", kernel_initializer=glorot[1], bias_initializer=noise, name="conv_b"),
+            keras.layers.Flatten(name="flat"),
+            keras.layers.Dense(4, activation="softmax", kernel_initializer=glorot[2], bias_initializer=noise, name="out"),
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def small_rnn() -> Any:
+    """An untrained LSTM that reads (12, 5)."""
+    keras = pytest.importorskip("keras")
+    return keras.Sequential(
+        [
+            keras.Input((12, 5)),
+            keras.layers.LSTM(7, kernel_initializer=keras.initializers.GlorotUniform(seed=1), recurrent_initializer="glorot_uniform", name="lstm"),
+            keras.layers.Dense(3, activation="softmax", name="out"),
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def images() -> np.ndarray:
+    """Six random images (6, 12, 12, 1) in [0, 1]."""
+    return np.random.default_rng(5).random((6, 12, 12, 1)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def trained_cnn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    """The reference CNN trained on the 5,000 digits: its file, and the held-out digits."""
+    pytest.importorskip("keras")
+    from pellucid.recipes.save import save
+    from pellucid.recipes.train import train
+
+    trained = train("cnn", "mnist5000", seed=0, progress=lambda values: None)
+    path = tmp_path_factory.mktemp("reference") / "cnn.keras"
+    save(trained.model, path)
+    return path, trained.held_out
