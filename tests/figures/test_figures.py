@@ -10,9 +10,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 import synthetic
-from pellucid.core.errors import OutputError, SettingError, UnknownLayerError, UnknownPartError, UnsupportedError
+from pellucid.core.errors import CombinationError, OutputError, SettingError, UnknownLayerError, UnknownPartError, UnsupportedError
 from pellucid.figures import FIGURES, panels, png_bytes, save
 
 HALF_OF_95 = 1.959964
@@ -25,7 +26,8 @@ def draw(name: str, *args: object, **keywords: object) -> tuple:
 def test_catalogue_lists_every_figure_without_matplotlib() -> None:
     code = "import sys; from pellucid.figures import FIGURES; print(*FIGURES); sys.exit('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["activation_map", "attribution_map", "error_map", "feature_bars", "input_image", "overlay", "probabilities"]
+    wanted = {"activation_map", "attribution_map", "comparison", "error_map", "feature_bars", "input_image", "layers", "overlay", "probabilities"}
+    assert wanted <= set(done.stdout.split())
     with pytest.raises(UnknownPartError, match="attribution_map"):
         FIGURES.load("attribution")
 
@@ -192,6 +194,25 @@ def test_an_unknown_layer_or_sample_is_named() -> None:
         draw("activation_map", synthetic.view())
     with pytest.raises(SettingError, match="numbered 0 to 2"):
         draw("attribution_map", synthetic.explanation(), sample=3)
+
+
+def test_comparison_has_a_row_a_sample_and_a_map_a_method() -> None:
+    records = [synthetic.explanation(method, 2) for method in ("saliency", "shap")]
+    images = [artist for artist in draw("comparison", records) if isinstance(artist, AxesImage)]
+    assert len(images) == 2 * (1 + 2)
+    np.testing.assert_array_equal(images[3].get_array(), records[0].inputs[1, ..., 0])
+    np.testing.assert_allclose(images[4].get_array(), records[0].values[1, ..., 0])
+    with pytest.raises(CombinationError, match="different samples"):
+        draw("comparison", [records[0], synthetic.explanation("lime", 1)])
+    with pytest.raises(CombinationError, match="at least one"):
+        draw("comparison", [])
+
+
+def test_layers_has_a_row_a_sample_and_a_column_a_layer() -> None:
+    view = synthetic.view(2)
+    artists = draw("layers", view)
+    assert len({artist.axes for artist in artists}) == 2 * 3
+    np.testing.assert_allclose(artists[-1].get_height(), view.values["dense"][1, -1], rtol=1e-6)
 
 
 def test_a_figure_draws_on_given_axes() -> None:

@@ -89,6 +89,8 @@ def colour_bar(image: AxesImage, ax: Axes, *, thin: bool = False) -> None:
     bar = ax.figure.colorbar(image, cax=inset, format=numbers)
     bar.ax.tick_params(labelsize=7, length=2, colors=INK)
     bar.ax.yaxis.get_offset_text().set_fontsize(6)
+    bar.ax.set_title("", y=1.0)  # a fixed place: matplotlib need not look for one
+    bar.ax.locator_params(nbins=6 if not thin else 4)
     bar.outline.set_linewidth(0.4)
 
 

@@ -83,7 +83,7 @@ def _tiles(values: Array, heading: str, ax: Axes | None) -> tuple[Artist, ...]:
     numbers = [ax.text(left, top - 1, str(k), va="bottom", ha="left", **words(5.5)) for k, (top, left) in enumerate(corners)]
     ax.set_axis_off()
     colour_bar(image, ax, thin=True)
-    ax.set_title(heading, **words(9))
+    ax.set_title(heading, y=1.0, **words(9))
     return (image, *numbers)
 
 
@@ -97,7 +97,7 @@ def _states(values: Array, axes: tuple[str, ...], heading: str, ax: Axes | None)
     ax.tick_params(labelsize=7, length=2, colors=INK)
     inset = ax.inset_axes((1.02, 0.0, 0.025, 1.0))
     ax.figure.colorbar(image, cax=inset).ax.tick_params(labelsize=7, length=2)
-    ax.set_title(heading, **words(9))
+    ax.set_title(heading, y=1.0, **words(9))
     return (image,)
 
 
@@ -110,5 +110,5 @@ def _units(values: Array, heading: str, ax: Axes | None) -> tuple[Artist, ...]:
     ax.tick_params(labelsize=7, length=2, colors=INK)
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    ax.set_title(heading, **words(9))
+    ax.set_title(heading, y=1.0, **words(9))
     return tuple(bars)

@@ -40,5 +40,5 @@ def attribution_map(
     artists.append(draw_outline(ax, as_picture(explanation.inputs[sample]), colors="#444444" if signed else "#eeeeee"))
     bare(ax)
     colour_bar(image, ax)
-    ax.set_title(title, **words(9))
+    ax.set_title(title, y=1.0, **words(9))
     return tuple(artist for artist in artists if artist is not None)

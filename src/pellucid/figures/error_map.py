@@ -29,7 +29,7 @@ def error_of(explanation: Explanation, sample: int, level: float = 0.95) -> Arra
 def error_map(explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, level: float = 0.95, limit: float | None = None) -> tuple[Artist, ...]:
     """Half the width of the interval at `level`, on its own scale; a note where the values are exact or have no error estimate."""
     ax = own_axes(ax, "map", 2.3)
-    ax.set_title(f"± error ({level:.0%})", **words(9))
+    ax.set_title(f"± error ({level:.0%})", y=1.0, **words(9))
     bare(ax)
     if explanation.error_kind in NOTES:
         ax.set_aspect("equal")

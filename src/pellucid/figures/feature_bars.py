@@ -48,7 +48,7 @@ def feature_bars(explanation: Explanation, *, sample: int = 0, ax: Axes | None =
     ax.axvline(0, color=INK, linewidth=0.6)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
-    ax.set_title(title, **words(9))
+    ax.set_title(title, y=1.0, **words(9))
     return tuple(artists)
 
 

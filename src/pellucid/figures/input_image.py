@@ -18,5 +18,5 @@ def input_image(record: Explanation | View, *, sample: int = 0, ax: Axes | None 
     image = ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect=aspect_of(picture.shape))
     bare(ax)
     sequence_axes(ax, values.shape)
-    ax.set_title(title, **words(9))
+    ax.set_title(title, y=1.0, **words(9))
     return (image,)

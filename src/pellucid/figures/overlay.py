@@ -28,5 +28,5 @@ def overlay(
     strength = np.clip(np.abs(shown) / reach, 0, 1)
     above = ax.imshow(shown, cmap=cmap, vmin=low, vmax=reach, alpha=0.85 * np.sqrt(strength), interpolation="nearest", aspect=aspect_of(picture.shape))
     bare(ax)
-    ax.set_title(title, **words(9))
+    ax.set_title(title, y=1.0, **words(9))
     return below, above

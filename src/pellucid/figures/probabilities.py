@@ -44,7 +44,7 @@ def probabilities(
     ax.invert_yaxis()
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    ax.set_title(title if title is not None else "probability of each class" if distribution else "output", **words(9))
+    ax.set_title(title if title is not None else "probabilities" if distribution else "output", y=1.0, **words(9))
     return (*bars, *texts)
 
 

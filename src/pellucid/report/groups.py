@@ -53,8 +53,9 @@ class NetworkGroup:
 
 
 def sample_key(sample: Array) -> bytes:
-    """The same for the same input."""
-    return hashlib.sha256(str(sample.shape).encode() + np.ascontiguousarray(sample, dtype=np.float64).tobytes()).digest()
+    """The same for the same input, also where one network takes it with a channel axis and another without."""
+    shape = tuple(size for size in sample.shape if size > 1)
+    return hashlib.sha256(str(shape).encode() + np.ascontiguousarray(sample, dtype=np.float64).tobytes()).digest()
 
 
 def group(records: Sequence[Record]) -> list[NetworkGroup]:

@@ -20,7 +20,9 @@ from pellucid.figures.overlay import overlay
 from pellucid.figures.probabilities import probabilities
 from pellucid.report.words import title_of
 
-DPI = 130
+DPI = 150
+HEIGHT = 1.75
+"""Inches of a card's picture: small, so that its letters are large when it fills a card."""
 SHARED = (("integrated_gradients", "gradient_x_input"), ("lime", "shap", "exact_shap", "permutation_shap"))
 """Methods whose values have the same units and meaning per element, so that one scale makes them comparable."""
 
@@ -68,7 +70,7 @@ def input_picture(explanation: Explanation, row: int, true: int | None, name: st
     """The input and, where it is over classes, the prediction."""
     shape = "grid" if explanation.inputs.ndim == 3 else "picture"
     scores = explanation.prediction[row]
-    axes = panels((shape, "bars") if scores.ndim == 1 else (shape,), 2.3)
+    axes = panels((shape, "bars") if scores.ndim == 1 else (shape,), 2.1)
     input_image(explanation, sample=row, ax=axes[0])
     if scores.ndim == 1:
         probabilities(explanation, sample=row, ax=axes[1], true=true)
@@ -78,10 +80,10 @@ def input_picture(explanation: Explanation, row: int, true: int | None, name: st
 def explanation_picture(explanation: Explanation, row: int, limit: float | None, name: str) -> Picture:
     """A map, and beside it what says most of it: features with their errors, the error map, or the map over the input."""
     coalition, exact = explanation.features is not None, explanation.error_kind in ("exact", "none")
-    left, right = panels(("map", "bars" if coalition else "picture" if exact else "map"), 2.3)
-    attribution_map(explanation, sample=row, ax=left, limit=limit)
+    left, right = panels(("map", "bars" if coalition else "picture" if exact else "map"), HEIGHT)
+    attribution_map(explanation, sample=row, ax=left, limit=limit, title="map")
     if coalition:
-        feature_bars(explanation, sample=row, ax=right)
+        feature_bars(explanation, sample=row, ax=right, count=6)
     elif exact:
         overlay(explanation, sample=row, ax=right, limit=limit)
     else:

@@ -34,7 +34,6 @@ class Card:
     title: str
     verdict: Line
     picture: Picture
-    score: str
     facts: tuple[tuple[str, str], ...]
     checks: tuple[Line, ...]
 
@@ -86,6 +85,7 @@ class Page:
     summary: str
     networks: tuple[Network, ...]
     guide: tuple[tuple[str, str, str], ...]
+    scales: tuple[tuple[str, str], ...]
 
     @property
     def pictures(self) -> list[Picture]:
@@ -107,7 +107,9 @@ def compose(records: Sequence[Record], title: str | None = None) -> Page:
     networks = tuple(_network(found, stem) for found, stem in zip(groups, stems, strict=True))
     names = dict.fromkeys(name for found in groups for name in (*found.methods, *(view.view for view in found.views)))
     guide = tuple((words.plain_title(name), *words.answers(name)) for name in names)
-    return Page(title or "What the network saw, and why it decided", _summary(groups), networks, tuple(row for row in guide if row[1]))
+    used = dict.fromkeys(explanation.target.score for found in groups for explanation in found.explanations)
+    scales = tuple((score.replace("_", " "), words.SCORES[score]) for score in used if score in words.SCORES)
+    return Page(title or "What the network saw, and why it decided", _summary(groups), networks, tuple(row for row in guide if row[1]), scales)
 
 
 def slug(name: str) -> str:
@@ -210,9 +212,11 @@ def _card(explanation: Explanation, row: int, limit: float | None, anchor: str) 
     forward, backward = int(cost.evaluations[row]), int(cost.gradients[row])
     facts = [
         ("error", words.error_words(explanation, row)),
-        ("evaluations", f"{forward:,}" + (f", {backward:,} with a gradient" if backward else ", no gradient")),
+        ("evaluations", f"{forward:,}, of which {backward:,} with a gradient"),
         ("time", f"{words.seconds(cost.seconds / max(len(explanation), 1))} a sample (mean of {len(explanation)})"),
     ]
+    if explanation.baseline_score is not None:
+        facts.append(("score", f"{explanation.score[row]:.4g} here, {explanation.baseline_score[row]:.4g} at the baseline"))
     resolved = explanation.provenance.get("resolved") or {}
     if isinstance(resolved, dict) and resolved.get("layer"):
         facts.append(("layer", str(resolved["layer"])))
@@ -221,7 +225,6 @@ def _card(explanation: Explanation, row: int, limit: float | None, anchor: str) 
         words.title_of(explanation),
         line(outcome.worst),
         explanation_picture(explanation, row, limit, f"{anchor}-{slug(explanation.method)}"),
-        words.score_words(explanation, row),
         tuple(facts),
         tuple(line(check) for check in outcome.checks),
     )
@@ -254,7 +257,7 @@ def _scales(found: SampleGroup) -> str:
         titles = " and ".join(words.title_of(member) for member in members)
         unit = "feature" if members[0].features is not None else "input element"
         if len(members) > 1:
-            parts.append(f"{titles} share one scale, symmetric about zero, in units of the {members[0].target.score.replace('_', ' ')} per {unit}")
+            parts.append(f"{titles} share one scale, symmetric about zero, in units of the {words.scale_words(members[0])} per {unit}")
         else:
             alone.append(titles)
     if alone:

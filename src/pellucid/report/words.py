@@ -17,10 +17,10 @@ Array = np.ndarray
 SEVERITIES = (("good", "✓"), ("note", "i"), ("warning", "!"))
 """The word and the sign of each severity; colour only repeats them."""
 SCORES = {
-    "logit": "the logit: the network's output before its softmax or sigmoid, known only up to a shift common to all classes",
-    "centered_logit": "the logit minus the mean over all classes",
-    "log_probability": "the logarithm of the probability",
-    "probability": "the probability",
+    "logit": "the network's output before its softmax or sigmoid, known only up to a shift common to all classes",
+    "centered_logit": "the network's output before its softmax or sigmoid, minus the mean over all classes",
+    "log_probability": "the logarithm of the probability that the network gives",
+    "probability": "the probability that the network gives",
     "output": "what the network returns",
 }
 UNITS = {"standard_error": "standard error", "bound": "estimated quadrature error"}
@@ -90,12 +90,12 @@ def relative_error(explanation: Explanation, row: int) -> float:
 
 
 def score_words(explanation: Explanation, row: int) -> str:
-    """What was explained: target, scale and numbers."""
-    target = explanation.target
-    text = f"score of “{target.labels[row]}” at {SCORES.get(target.score, target.score)}; here {explanation.score[row]:.4g}"
-    if explanation.baseline_score is not None:
-        text += f", at the baseline {explanation.baseline_score[row]:.4g}"
-    return text
+    """What was explained: the target, the scale of its score, and its value."""
+    return f"the {scale_words(explanation)} of “{explanation.target.labels[row]}”, {explanation.score[row]:.4g}"
+
+
+def scale_words(explanation: Explanation) -> str:
+    return explanation.target.score.replace("_", " ")
 
 
 def class_word(explanation: Explanation, index: int) -> str:
