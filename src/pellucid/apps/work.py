@@ -14,6 +14,7 @@ from pellucid.api.explain import explain as explain_samples
 from pellucid.api.inspect import inspect as inspect_model
 from pellucid.api.visualize import visualize as visualize_samples
 from pellucid.apps import arguments, console
+from pellucid.apps.quiet import start_framework
 from pellucid.apps.writing import write
 from pellucid.core.errors import UnknownNetworkError, unknown
 from pellucid.core.inputs import check_inputs
@@ -40,7 +41,7 @@ def listing(what: str) -> None:
 
 def inspect(path: Path, *, allow_unsafe: bool) -> None:
     """Print what a network is and what serves it."""
-    console.show_inspection(inspect_model(adapt(path, allow_unsafe=allow_unsafe)), path.name)
+    console.show_inspection(inspect_model(_model(path, allow_unsafe)), path.name)
 
 
 def explain(
@@ -63,7 +64,7 @@ def explain(
     given_names = arguments.parse_class_names(class_names)
     samples, chosen = _samples(data, index)
     options = dict(options) | _opened(options)
-    model = adapt(path, allow_unsafe=allow_unsafe)
+    model = _model(path, allow_unsafe)
     inputs = check_inputs(samples.inputs, model.traits.input_shape, data)
     known = given_names or _fitting_names(model, inputs, samples.class_names)
     options["target"] = arguments.parse_target(options["target"], known)
@@ -83,7 +84,7 @@ def visualize(path: Path, data: str, view: str, layer: str | None, index: str, o
     (name,) = arguments.parse_names(view, VIEWS)[:1]
     settings = arguments.parse_settings(pairs, {name: VIEWS.load(name)})[name]
     samples, _ = _samples(data, index)
-    model = adapt(path, allow_unsafe=allow_unsafe)
+    model = _model(path, allow_unsafe)
     layers = None if layer is None else [part.strip() for part in layer.split(",")]
     labels = None if samples.labels is None else [int(label) for label in samples.labels]
     found = visualize_samples(model, samples.inputs, name, layers=layers, labels=labels, network=path.stem, **settings)
@@ -100,6 +101,7 @@ def train(network: str, dataset: str, out: Path, *, epochs: int | None, seed: in
     saving.check_goal(arguments.check_file(out, (".keras",)))
     if network not in NETWORKS:
         raise UnknownNetworkError(unknown("network", network, NETWORKS.names()))
+    start_framework()
     with training.progress_bar(f"training {network} on {dataset}") as progress:
         trained = training.train(network, dataset, epochs=epochs, seed=seed, progress=progress)
     saving.save(trained.model, out)
@@ -114,9 +116,17 @@ def demo(out: Path, *, seed: int) -> None:
     from pellucid.recipes.train import progress_bar
 
     arguments.check_folder(out)
+    start_framework()
     result = application.run(out, seed=seed, watch=progress_bar, tell=console.say)
     for line in result.lines():
         console.say(line)
+
+
+def _model(path: Path, allow_unsafe: bool) -> Model:
+    """The model of a file; a framework is started only for a file that is there."""
+    if path.is_file():
+        start_framework()
+    return adapt(path, allow_unsafe=allow_unsafe)
 
 
 def _samples(spec: str, index: str) -> tuple[Dataset, list[int]]:

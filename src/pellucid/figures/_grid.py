@@ -6,18 +6,18 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-LEFT, TOP = 0.1, 0.1
 BELOW_TITLE = 0.34
 
 
-def cells(rows: int, columns: int, width: float, height: float, right: float) -> list[list[Axes]]:
-    """Axes, row by row, on one new figure; sizes in inches, `right` being the room for a colour bar beside each."""
-    across, down = LEFT + columns * (width + right), TOP + rows * (height + BELOW_TITLE)
+def cells(rows: int, columns: int, size: tuple[float, float], *, left: float, right: float, below: float) -> list[list[Axes]]:
+    """Axes, row by row, on one new figure; sizes in inches: (width, height) of each, and the room around each for labels and a colour bar."""
+    width, height = size
+    across, down = columns * (left + width + right), rows * (BELOW_TITLE + height + below)
     figure = Figure(figsize=(across, down), facecolor="white")
     FigureCanvasAgg(figure)
 
     def place(row: int, column: int) -> Axes:
-        left, top = LEFT + column * (width + right), row * (height + BELOW_TITLE) + BELOW_TITLE
-        return figure.add_axes((left / across, (down - top - height) / down, width / across, height / down))
+        start, top = column * (left + width + right) + left, row * (BELOW_TITLE + height + below) + BELOW_TITLE
+        return figure.add_axes((start / across, (down - top - height) / down, width / across, height / down))
 
     return [[place(row, column) for column in range(columns)] for row in range(rows)]

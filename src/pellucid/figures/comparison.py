@@ -12,7 +12,7 @@ from pellucid.figures._grid import cells
 from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.input_image import input_image
 
-SIDE, RIGHT = 1.7, 0.55
+SIDE = 1.7
 
 
 def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
@@ -26,7 +26,7 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     for other in explanations:
         if other.inputs.shape != first.inputs.shape or not (other.inputs == first.inputs).all():
             raise CombinationError(f"{first!r} and {other!r} are of different samples; compare explanations of the same ones.")
-    axes = cells(len(first), 1 + len(explanations), SIDE, SIDE, RIGHT)
+    axes = cells(len(first), 1 + len(explanations), (SIDE, SIDE), left=0.08, right=0.52, below=0.08)
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
         artists += input_image(first, sample=sample, ax=row[0], title=f"input, {first.target.score} {first.score[sample]:.3g}")

@@ -8,12 +8,12 @@ from pellucid.core.records import View
 from pellucid.figures._grid import cells
 from pellucid.figures.activation_map import activation_map
 
-SIDE, RIGHT = 4.6, 0.9
+SIZE = (4.6, 2.2)
 
 
 def layers(view: View) -> tuple[Artist, ...]:
     """One row a sample, one column a layer; always on a figure of its own. For many channels, a figure per layer (`activation_map`) shows more."""
-    axes = cells(len(view), len(view.values), SIDE, SIDE, RIGHT)
+    axes = cells(len(view), len(view.values), SIZE, left=0.5, right=0.5, below=0.4)
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
         for name, ax in zip(view.values, row, strict=True):
