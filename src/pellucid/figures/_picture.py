@@ -85,7 +85,7 @@ def colour_bar(image: AxesImage, ax: Axes, *, thin: bool = False) -> None:
     """A colour bar as high as the image, in the room to the right of `ax`."""
     inset = ax.inset_axes((1.015, 0.0, 0.015, 1.0) if thin else (1.03, 0.0, 0.05, 1.0))
     numbers = ScalarFormatter()
-    numbers.set_powerlimits((-3, 4))
+    numbers.set_powerlimits((-4, 4))
     bar = ax.figure.colorbar(image, cax=inset, format=numbers)
     bar.ax.tick_params(labelsize=7, length=2, colors=INK)
     bar.ax.yaxis.get_offset_text().set_fontsize(6)

@@ -16,6 +16,9 @@ from pellucid.report import words
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
 from pellucid.report.pictures import Picture, explanation_picture, input_picture, limits, scale_key, view_pictures
 
+OWN = ("method", "view", "title", "citation", "settings", "resolved", "tolerance", "max_evaluations")
+"""What belongs to one run, also where several runs agree on it."""
+
 
 @dataclass(frozen=True)
 class Line:
@@ -279,7 +282,9 @@ def _reproduce(records: Sequence[Explanation | View]) -> tuple[tuple[tuple[str, 
     if not records:
         return (), ()
     tables: list[dict[str, Any]] = [{key: words.flat(value) for key, value in record.provenance.items()} for record in records]
-    shared = {key: text for key, text in tables[0].items() if all(table.get(key) == text for table in tables)} if len(tables) > 1 else {}
+    keys = [key for key in dict.fromkeys(key for table in tables for key in table) if key not in OWN and sum(key in table for table in tables) > 1]
+    found = {key: {table[key] for table in tables if key in table} for key in keys}
+    shared = {key: texts.pop() for key, texts in found.items() if len(texts) == 1}
     runs = []
     for record, table in zip(records, tables, strict=True):
         name = record.method if isinstance(record, Explanation) else record.view
