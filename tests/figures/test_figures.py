@@ -92,6 +92,16 @@ def test_coalition_map_paints_features_and_draws_their_borders() -> None:
     assert low == -high
 
 
+def test_the_outline_runs_around_what_is_bright() -> None:
+    inputs = np.zeros((1, 12, 12, 1), np.float32)
+    inputs[0, 3:8, 2:6] = 1
+    record = replace(synthetic.explanation(count=1), inputs=inputs, values=inputs - 0.5, error=inputs)
+    _, outline = draw("attribution_map", record)
+    assert len(outline.get_segments()) == 2 * (5 + 4)
+    ends = np.concatenate(outline.get_segments())
+    assert (ends.min(axis=0).tolist(), ends.max(axis=0).tolist()) == ([1.5, 2.5], [5.5, 7.5])
+
+
 def test_a_map_of_nothing_is_drawn() -> None:
     record = synthetic.explanation(count=1)
     blank = replace(record, values=0 * record.values, error=0 * record.error, inputs=0 * record.inputs)

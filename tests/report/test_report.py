@@ -83,6 +83,14 @@ def test_error_cost_and_time_stand_on_each_card(page) -> None:
     assert "120 ms a sample (mean of 2)" in text
 
 
+def test_the_answer_has_its_probability_where_there_is_one() -> None:
+    record = replace(synthetic.explanation("saliency", 1), prediction=np.array([[0.875, 0.125]]), class_names=("cat", "dog"))
+    assert "predicted “cat” (87.5%)" in words(render(record))
+    logits = words(render(replace(record, prediction=np.array([[3.0, -1.0]]))))
+    assert "predicted “cat”" in logits
+    assert "%)" not in logits.split("Explained")[0].split("predicted")[1]
+
+
 def test_reproduction_is_complete(page) -> None:
     text = words(page)
     for wanted in (

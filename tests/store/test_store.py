@@ -113,6 +113,19 @@ def test_arrays_in_any_order_of_memory_and_bytes_come_back() -> None:
         np.testing.assert_array_equal(back.values[name], array)
 
 
+def test_arrays_of_equal_bytes_but_other_kinds_are_kept_apart() -> None:
+    zeros = {
+        "whole": np.zeros(2, np.int64),
+        "real": np.zeros(2),
+        "square": np.zeros((1, 2)),
+        "again": np.zeros(2),
+        "none": np.zeros((0, 3)),
+        "empty": np.zeros((3, 0)),
+    }
+    view = View("v", {}, {}, np.zeros((1, 1)), zeros)
+    assert_same(view, from_bytes(to_bytes([view]))[0])
+
+
 def test_text_arrays_and_own_objects_are_kept_as_text() -> None:
     class Own:
         pass
