@@ -77,7 +77,9 @@ def test_page_is_true(page: str, copy: Path) -> None:
 def test_the_examples_keep_the_house_rules(copy: Path) -> None:
     import house_checks
 
-    assert [fault for check in house_checks.CHECKS for fault in check(copy / "pellucid")] == []
+    faults = [fault for check in house_checks.CHECKS for fault in check(copy / "pellucid")]
+    examples = [str(copy / example(page)[0]) for page in USE]
+    assert [fault for fault in faults if fault.startswith(tuple(examples))] == []
 
 
 @pytest.mark.parametrize("page", USE)

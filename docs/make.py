@@ -1,0 +1,98 @@
+"""Writes one page per method and per view from the code: `make docs`. `--check` only says whether the pages are current."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import textwrap
+from pathlib import Path
+
+from pellucid.core.catalogue import Catalogue, settings_of
+from pellucid.methods import METHODS
+from pellucid.views import VIEWS
+
+HERE = Path(__file__).resolve().parent
+NOTE = "<!-- Written by docs/make.py from the class; change it there. -->\n"
+
+
+def _text(part: type) -> str:
+    """A docstring as Markdown: indented maths and examples become code blocks."""
+    blocks = []
+    for block in (inspect.getdoc(part) or "").split("\n\n"):
+        body = textwrap.dedent(block)
+        blocks.append(f"```\n{body}\n```" if block.startswith("    ") else f"```python\n{body}\n```" if block.startswith(">>>") else body)
+    return "\n\n".join(blocks)
+
+
+def _settings(part: type) -> str:
+    parameters = inspect.signature(part).parameters
+    lines = [f"- `{name}`: default `{parameters[name].default!r}`" for name in settings_of(part)]
+    return "\n".join(lines) or "None."
+
+
+def method_page(name: str) -> str:
+    """One method's page."""
+    part = METHODS.load(name)
+    exact = part.error_kind == "exact"
+    facts = {
+        "name": f"`{name}`",
+        "family": part.family,
+        "needs": ", ".join(sorted(part.needs)) or "nothing but scores",
+        "takes": ", ".join(f"`{option}`" for option in sorted(part.accepts)) or "–",
+        "default tolerance": "– (exact)" if exact else f"{part.default_tolerance:g}",
+        "default `max_evaluations`": f"{part.default_max_evaluations:,}",
+        "error": part.error_kind.replace("_", " "),
+        "source": part.citation,
+    }
+    table = "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in facts.items())])
+    return f"{NOTE}\n# {part.title}\n\n{part.answers}\n\n{table}\n\n{_text(part)}\n\n## Settings\n\n{_settings(part)}\n"
+
+
+def view_page(name: str) -> str:
+    """One view's page."""
+    part = VIEWS.load(name)
+    source = f"\n\nSource: {part.citation}." if part.citation else ""
+    return f"{NOTE}\n# {part.title}\n\n{part.answers} Its name is `{name}`.{source}\n\n{_text(part)}\n\n## Settings\n\n{_settings(part)}\n"
+
+
+def index_page(title: str, catalogue: Catalogue) -> str:
+    """The list of a catalogue's pages."""
+    rows = [f"| [{name}]({name}.md) | {catalogue.load(name).title} | {catalogue.load(name).answers} |" for name in catalogue.names()]
+    return "\n".join([NOTE, f"# {title}", "", "| name | title | answers |", "|---|---|---|", *rows, ""])
+
+
+def pages() -> dict[Path, str]:
+    """Every page that is written, by its path."""
+    found = {HERE / "methods" / f"{name}.md": method_page(name) for name in METHODS}
+    found |= {HERE / "views" / f"{name}.md": view_page(name) for name in VIEWS}
+    found[HERE / "methods" / "index.md"] = index_page("Methods", METHODS)
+    found[HERE / "views" / "index.md"] = index_page("Views", VIEWS)
+    return found
+
+
+def stale() -> list[str]:
+    """Pages that are missing, differ from the code, or speak of what is no longer there."""
+    wanted = pages()
+    there = {path for folder in ("methods", "views") for path in (HERE / folder).glob("*.md")}
+    differing = {path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
+    return sorted(str(path.relative_to(HERE)) for path in differing | (there - set(wanted)))
+
+
+def main() -> int:
+    if "--check" in sys.argv[1:]:
+        found = stale()
+        sys.stdout.write("".join(f"docs/{name} is not current: run make docs\n" for name in found))
+        return 1 if found else 0
+    wanted = pages()
+    for folder in ("methods", "views"):
+        (HERE / folder).mkdir(exist_ok=True)
+        for path in set((HERE / folder).glob("*.md")) - set(wanted):
+            path.unlink()
+    for path, text in wanted.items():
+        path.write_text(text, encoding="utf-8")
+    sys.stdout.write(f"{len(wanted)} pages in docs/methods and docs/views\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
