@@ -202,6 +202,8 @@ def test_an_unknown_layer_or_sample_is_named() -> None:
         draw("activation_map", synthetic.view(), layer="konv")
     with pytest.raises(SettingError, match="say which"):
         draw("activation_map", synthetic.view())
+    with pytest.raises(SettingError, match="no class 10"):
+        draw("probabilities", synthetic.explanation(), true=10)
     with pytest.raises(SettingError, match="numbered 0 to 2"):
         draw("attribution_map", synthetic.explanation(), sample=3)
 

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
+from pellucid.core.errors import SettingError
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import INK, MUTED, own_axes, words
 from pellucid.figures._picture import check_sample
@@ -25,6 +26,8 @@ def probabilities(
     ax = own_axes(ax, "bars", 2.3)
     output = np.ravel(explanation.prediction[check_sample(sample, len(explanation))]).astype(np.float64)
     predicted = int(output.argmax())
+    if true is not None and not 0 <= true < len(output):
+        raise SettingError(f"there is no class {true} to mark as true: the network has {len(output)}, numbered 0 to {len(output) - 1}.")
     chosen = np.arange(len(output)) if len(output) <= MOST + 2 else np.sort(np.argsort(-output, kind="stable")[:MOST])
     if true is not None and true not in chosen:
         chosen = np.append(chosen, true)

@@ -103,10 +103,10 @@ def class_word(explanation: Explanation, index: int) -> str:
 
 
 def class_number(explanation: Explanation, label: Any) -> int | None:
-    """The number of a class given by number or name."""
+    """The number of a class given by number or name; None where the network has no such class."""
     if isinstance(label, str):
         return explanation.class_names.index(label) if label in explanation.class_names else None
-    return int(label)
+    return int(label) if 0 <= int(label) < explanation.prediction.shape[-1] else None
 
 
 def flat(value: Any, most: int = 300) -> str:
