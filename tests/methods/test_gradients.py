@@ -102,11 +102,11 @@ def test_grad_cam_takes_the_last_convolution_and_says_so(channels: twins.Channel
 
 
 def test_grad_cam_refuses_what_it_cannot_serve(channels: twins.Channels, images: np.ndarray, network: NumpyModel, x: np.ndarray) -> None:
-    with pytest.raises(UnsupportedError, match="no channels over a grid.*conv, square"):
+    with pytest.raises(UnsupportedError, match=r"no channels over a grid.*conv, square"):
         pellucid.explain(channels, images, "grad_cam", layer="head")
     with pytest.raises(UnknownLayerError, match="did you mean 'conv'"):
         pellucid.explain(channels, images, "grad_cam", layer="conf")
-    with pytest.raises(UnsupportedError, match="These can: .*saliency"):
+    with pytest.raises(UnsupportedError, match=r"These can: .*saliency"):
         pellucid.explain(network, x, "grad_cam")
 
 

@@ -6,7 +6,7 @@ Letters are the papers': x the input, b the baseline, v the game, S a coalition,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import combinations, permutations, product
+from itertools import combinations, pairwise, permutations, product
 from math import factorial, sqrt
 
 import numpy as np
@@ -117,7 +117,7 @@ def _kinks(stack: Sequence[Dense], x: Array, b: Array) -> list[float]:
         if dense.activation != "relu":
             continue
         found = []
-        for left, right in zip(places, places[1:], strict=False):
+        for left, right in pairwise(places):
             at_left, at_right = (_sums(stack, b + t * (x - b))[layer] for t in (left, right))
             for low, high in zip(at_left, at_right, strict=True):
                 if low * high < 0:
@@ -137,7 +137,7 @@ def relu_gradient(stack: Sequence[Dense], x: Array, output: int) -> Array:
 def relu_integrated_gradients(stack: Sequence[Dense], x: Array, b: Array, output: int) -> Array:
     """Integrated Gradients of a ReLU network without any quadrature error: between two kinks the gradient is constant."""
     places = _kinks(stack, x, b)
-    pieces = zip(places, places[1:], strict=False)
+    pieces = pairwise(places)
     return (x - b) * sum((right - left) * relu_gradient(stack, b + (left + right) / 2 * (x - b), output) for left, right in pieces)
 
 
