@@ -13,7 +13,7 @@ help:
 	@echo "make demo    train a CNN and an RNN on real digits, explain them, write pellucid-demo/report.html"
 	@echo "make test    run every test, the slow ones too, once per Keras backend"
 	@echo "make check   format, lint, types, import arrows"
-	@echo "make bench   speed, memory and accuracy beside the peers"
+	@echo "make bench   what explanations cost beside bare passes, and how precise they are"
 	@echo "make docs    write docs/methods and docs/views from the code"
 
 $(VENV)/.made:
