@@ -72,10 +72,9 @@ class _Moments:
     def estimate(self, i: int) -> float:
         """The 95 % quantile of the relative L2 error of the mean."""
         trace = float(self.variance(i).sum())
-        square = trace**2  # one direction, the most cautious, until four rounds have told more
-        if self._count[i]:
-            of_pair = self._products[i] / self._count[i] * PAIRS_A_ROUND**2 / 4
-            square = float(np.clip(of_pair / self.pairs[i] ** 2, trace**2 / self.pairs[i], trace**2))
+        seen = self._products[i] * PAIRS_A_ROUND**2 / 4 / self.pairs[i] ** 2
+        square = (seen + trace**2) / (self._count[i] + 1)  # one direction, the most cautious, counts as one observation more
+        square = float(np.clip(square, trace**2 / self.pairs[i], trace**2))
         norm = unbiased_square(float(np.square(self.mean(i)).sum()), trace)
         return _stopping.relative(norm_quantile(trace, square, self.pairs[i] - 1), float(np.sqrt(norm)), 0.0)
 
