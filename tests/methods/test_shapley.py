@@ -162,3 +162,12 @@ def test_work_in_small_pieces_gives_the_same_values(monkeypatch: pytest.MonkeyPa
     pieces = pellucid.explain(bumpy, x, "permutation_shap", target=0, background=background, tolerance=0.05)
     np.testing.assert_allclose(pieces.values, whole.values, atol=ROUNDING)
     np.testing.assert_array_equal(pieces.cost.evaluations, whole.cost.evaluations)
+
+
+def test_a_feature_that_equals_some_rows_of_the_fill_still_plays() -> None:
+    x, background = np.array([[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]]), np.random.default_rng(6).normal(size=(3, 6))
+    background[1, 0] = x[0, 0]
+    found = pellucid.explain(bumpy, x, "exact_shap", target=0, background=background)
+    expected = twins.shapley_by_coalitions(twins.marginal_game(bumpy, x[0], background), 6)
+    np.testing.assert_allclose(found.values[0], expected, atol=ROUNDING)
+    assert found.statistics["live_features"].tolist() == [6]
