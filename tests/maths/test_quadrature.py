@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.maths.quadrature import JUMP_VARIANCE, RULES, gauss_legendre_rule, jump_weights, midpoint_rule, sine_angles, sine_rule, trapezoid_rule
+from pellucid.maths.quadrature import JUMP_VARIANCE, RULES, gauss_legendre_rule, jump_weights, midpoint_rule, sine_rule, trapezoid_rule
 
 ROUNDING = 1e-13
 """Of a weighted sum in float64."""
@@ -58,7 +58,8 @@ def test_the_sine_rule_is_nested_and_keeps_the_proportions_of_its_weights() -> N
         np.testing.assert_allclose(fine[0][1::2], coarse[0], atol=ROUNDING)
         kept = fine[1][1::2]
         np.testing.assert_allclose(kept / kept.sum(), coarse[1], atol=ROUNDING)
-        np.testing.assert_allclose(sine_angles(2 * count + 1)[1::2], sine_angles(count), atol=ROUNDING)
+        np.testing.assert_allclose(sine_rule(2 * count + 1)[0][1::2], sine_rule(count)[0], atol=ROUNDING)
+        np.testing.assert_allclose(sine_rule(3 * count + 2)[0][2::3], sine_rule(count)[0], atol=ROUNDING)
 
 
 def test_the_variance_of_a_jump_in_a_cell_is_a_twelfth() -> None:

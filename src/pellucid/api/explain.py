@@ -81,8 +81,7 @@ def explain(
     options = {"layer": layer, "baseline": baseline, "background": background, "features": features, "fill": fill}
     _parts.check_options(name, chosen, options)
     limit, budget = _accuracy(chosen, tolerance, max_evaluations)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise SettingError(f"seed must be a whole number of at least 0, got {seed!r}.")
+    _check_seed(seed)
     adapted = adapt(model, allow_unsafe=allow_unsafe)
     _parts.check_serves(name, chosen, adapted)
     inputs = check_inputs(x, adapted.traits.input_shape)
@@ -124,6 +123,11 @@ def _accuracy(method: Method, tolerance: float | None, max_evaluations: int | No
     if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)) or budget < 1:
         raise SettingError(f"max_evaluations must be a whole number above 0, got {max_evaluations!r}.")
     return float(limit), int(budget)
+
+
+def _check_seed(seed: int) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise SettingError(f"seed must be a whole number of at least 0, got {seed!r}.")
 
 
 def _target(model: Model, method: Method, inputs: Array, target: TargetLike, scale: str, names: Sequence[str] | None) -> tuple[Target, Array | None]:

@@ -12,24 +12,24 @@ JUMP_VARIANCE = 1 / 12
 """A jump at a uniformly random place between two nodes a distance h apart leaves an error uniform over ±h/2 times the jump: variance h²/12."""
 
 
-def sine_angles(nodes: int) -> Array:
-    """The angles kπ/(n+1) of the sine rule with n = `nodes`; those of 2n+1 nodes contain them at every second place."""
-    return np.arange(1, nodes + 1) * np.pi / (nodes + 1)
+def sine_positions(angles: Array) -> Array:
+    """Places on [0, 1] of the sine rule's angles in (0, π)."""
+    return (1 - np.cos(angles)) / 2
 
 
 def sine_rule(nodes: int) -> tuple[Array, Array]:
-    """Nodes (1 − cos θ)/2 and weights ∝ sin θ: the trapezoidal rule after the substitution that Clenshaw–Curtis and Fejér rules use.
+    """Nodes (1 − cos θ)/2 and weights ∝ sin θ at θ = kπ/(n+1): the trapezoidal rule after the substitution that Clenshaw–Curtis and Fejér rules use.
 
-    Its weights keep their proportions when the rule is refined, so that a sum over old nodes can be kept and old values need not; nodes
+    Its weights keep their proportions when n+1 is multiplied, so that a sum over old nodes can be kept and old values need not; nodes
     crowd at both ends, where the path leaves the baseline. Exact for constants; error O(n⁻²) for smooth integrands.
 
     >>> nodes, weights = sine_rule(3)
     >>> float(weights.sum().round(12))
     1.0
     """
-    angles = sine_angles(nodes)
+    angles = np.arange(1, nodes + 1) * np.pi / (nodes + 1)
     weights = np.sin(angles)
-    return (1 - np.cos(angles)) / 2, weights / weights.sum()
+    return sine_positions(angles), weights / weights.sum()
 
 
 def midpoint_rule(nodes: int) -> tuple[Array, Array]:
@@ -59,10 +59,10 @@ RULES: dict[str, Callable[[int], tuple[Array, Array]]] = {
 """Rules by name: number of nodes → (nodes in ascending order, weights that sum to 1)."""
 
 
-def jump_weights(nodes: Array, refinement: float = 1.0) -> Array:
+def jump_weights(nodes: Array, refinement: Array | float = 1.0) -> Array:
     """The factor of each squared difference of neighbouring values in the variance of the rule's error; 0 for the first node.
 
-    `refinement` is how much finer the rule is than these nodes alone (2 where they are every second node of it).
+    `refinement` is how many cells of the rule lie between a node and the one before it (2 where every second node of the rule is given).
     """
     gaps = np.diff(nodes, prepend=nodes[0]) / refinement
     return JUMP_VARIANCE * gaps**2

@@ -7,6 +7,7 @@ gradients, summed on the device, so give each feature's variance; `docs/theory/i
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,25 +15,31 @@ import numpy as np
 from pellucid.core.method import Task
 from pellucid.core.model import PathRows
 from pellucid.core.outcome import Check
-from pellucid.maths.quadrature import RULES, jump_weights, sine_angles, sine_rule
+from pellucid.maths.quadrature import RULES, jump_weights, sine_positions
 from pellucid.methods import _stopping
 
 Array = np.ndarray
 
-LADDER = (3, 7, 15, 31, 63, 127, 255, 511, 1023, 2047)
-"""Nodes of the nested rule, level by level."""
+FIRST_CELLS = 4
+"""The nested rule has cells − 1 nodes at kπ/cells; cells are first 4, then 8, then multiples of what they were."""
+LEAST_NODES = 7
+"""No stop before the second level: an error estimate needs a few differences."""
+MOST_REFINED = 4
+"""The largest factor of one refinement; smaller ones are chosen where the error, which falls like 1/cells, is predicted to meet the tolerance."""
+PLAN = 1.05
+"""Refine a little further than predicted: a refinement too few costs more than a node too many."""
 MEAN_OF_NORMAL = 0.798
 """E|N(0, 1)|: turns standard deviations into expected absolute errors."""
-QUANTILE = 1.15
+QUANTILE = 1.17
 """The 95 % quantile of the summed absolute error over its expectation, calibrated on trained networks with hundreds of input elements; the least allowed."""
 CHI = 1.163
 """1.645/√2: the 95 % quantile of χ with n degrees of freedom over its mean is 1 + 1.163/√(n − ½), for sums over few elements."""
-SMALL_SAMPLE = 3.0
-"""Few differences estimate the variance poorly: the quantile is widened by 1 + 3/degrees²."""
-SMOOTH = 0.15
-"""Below this ratio of successive changes the integrand is smooth; jumps would halve the change."""
-TAIL = 1 / 3
-"""What is left after the last change where a smooth integrand's error falls fourfold from level to level: 1/4 + 1/16 + ..."""
+SMALL_SAMPLE = 6.0
+"""Few differences estimate the variance poorly: the quantile is widened by 1 + 6/degrees²."""
+SMOOTH = 0.3
+"""Jumps let successive changes fall by one over the factor of refinement; where they fall by less than this over the factor, the integrand is smooth."""
+INDEPENDENT = 0.6
+"""Degrees of freedom per difference: one jump shows in few of them, so that they tell less than as many independent numbers."""
 ROUNDING = 3e-7
 """Float32 rounding of a summed gradient, relative to the largest value."""
 FLOATS_AT_ONCE = 1_000_000
@@ -52,7 +59,8 @@ class Integral:
 
 
 class _State:
-    """Running sums of one chunk; rows are samples."""
+    """Running sums of one chunk; rows are samples. `cells` is each sample's rule, `factor` how much the last refinement multiplied it, `before` the one
+    before that; a change shows the error of the rule before it."""
 
     def __init__(self, shape: tuple[int, ...], span: Array) -> None:
         count = shape[0]
@@ -60,38 +68,52 @@ class _State:
         self.sums, self.variance = np.zeros(shape), np.zeros(shape)
         self.values, self.error = np.zeros(shape), np.zeros(shape)
         self.degrees, self.change = np.zeros(count), np.full(count, np.nan)
-        self.estimate, self.nodes = np.full(count, np.inf), np.zeros(count, dtype=int)
+        self.estimate, self.predicted = np.full(count, np.inf), np.full(count, np.inf)
+        self.cells, self.factor = np.full(count, FIRST_CELLS), np.ones(count, dtype=int)
+        self.before = np.ones(count, dtype=int)
 
-    def refine(self, active: Array, level: int, sums: Array, roughness: Array) -> None:
-        """Take in the new nodes of a level for the active samples."""
-        nodes = LADDER[level]
-        new = nodes if level == 0 else (nodes + 1) // 2
-        before = self.values[active]
+    @property
+    def nodes(self) -> Array:
+        return self.cells - 1
+
+    def refine(self, active: Array, sums: Array, roughness: Array) -> None:
+        """Take in the new nodes of the active samples."""
+        before, column = self.values[active], (-1,) + (1,) * (self.values.ndim - 1)
         self.sums[active] += sums
-        self.values[active] = self.sums[active] / np.sin(sine_angles(nodes)).sum()
-        held, fresh = self.degrees[active[0]], new - 1
-        self.variance[active] = (self.variance[active] / 4 * held + roughness * fresh) / (held + fresh)
+        total = 1 / np.tan(np.pi / (2 * self.cells[active]))  # Σ sin(kπ/cells)
+        self.values[active] = self.sums[active] / total.reshape(column)
+        held, fresh = self.degrees[active], np.array([len(_new(c, f)) - 1 for c, f in zip(self.cells[active], self.factor[active], strict=True)])
+        old = (held / self.factor[active] ** 2 / (held + fresh)).reshape(column)
+        self.variance[active] = self.variance[active] * old + roughness * (fresh / (held + fresh)).reshape(column)
         self.degrees[active] = held + fresh
-        self.nodes[active] = nodes
-        self._estimate(active, before, level)
+        self._estimate(active, before)
 
-    def _estimate(self, active: Array, before: Array, level: int) -> None:
+    def _estimate(self, active: Array, before: Array) -> None:
         axes = tuple(range(1, self.values.ndim))
-        values = self.values[active]
+        values, factor = self.values[active], self.factor[active]
         norm = np.maximum(np.abs(values).sum(axes), _stopping.TINY)
         error = np.sqrt(self.variance[active])
         jump = MEAN_OF_NORMAL * error.sum(axes) / norm
         gap = np.abs(values.sum(axes) - self.span[active]) / norm
-        change = np.abs(values - before).sum(axes) / norm if level else np.full(len(active), np.nan)
+        change = np.where(factor > 1, np.abs(values - before).sum(axes) / norm, np.nan)
         with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = change / self.change[active]
-        estimate = np.where(ratio < SMOOTH, np.minimum(jump, np.maximum(TAIL * change, 2 * gap)), jump)
+            smooth = change / self.change[active] < SMOOTH / self.before[active]
+            tail = change / (factor**2 - 1.0)  # what is left where the error falls with the square of the cells
+        estimate = np.where(smooth, np.minimum(jump, np.maximum(tail, 2 * gap)), jump)
         shrink = np.divide(estimate, jump, out=np.ones_like(jump), where=jump > 0)
         largest = np.abs(values).max(axis=axes, keepdims=True)
         self.error[active] = np.hypot(error * shrink.reshape(-1, *(1,) * len(axes)), ROUNDING * largest)
-        widened = _quantile(error) * (1 + SMALL_SAMPLE / self.degrees[active] ** 2)
-        self.estimate[active] = np.maximum(widened * estimate, gap)
-        self.change[active] = change
+        quantile = _quantile(error)
+        self.predicted[active] = quantile * estimate
+        self.estimate[active] = np.maximum(self.predicted[active] * (1 + SMALL_SAMPLE / self.degrees[active] ** 2), gap)
+        self.change[active], self.before[active] = change, factor
+
+    def plan(self, i: int, tolerance: float, budget: int) -> int:
+        """The factor of the next refinement of sample i; 0 where the budget allows none."""
+        if self.cells[i] == FIRST_CELLS:
+            return 2
+        wish = PLAN * self.predicted[i] / tolerance if tolerance > 0 else MOST_REFINED
+        return next((f for f in range(int(np.clip(np.ceil(wish), 2, MOST_REFINED)), 1, -1) if f * self.cells[i] - 1 <= budget), 0)
 
 
 def _quantile(error: Array) -> Array:
@@ -112,25 +134,22 @@ def integrate(task: Task, baseline: Array, span: Array, samples: slice, budget: 
     target = task.target.take(np.arange(len(task.inputs))[samples])
     state = _State(ends.shape, span[samples])
     active = np.arange(len(ends))
-    stops: list[Check | None] = [None] * len(ends)
-    for level, nodes in enumerate(LADDER):
-        rows = _rows(starts[active], ends[active], level)
-        sums, roughness = task.model.path_gradients(rows, target.take(active))
-        state.refine(active, level, sums, roughness)
-        following = LADDER[level + 1] if level + 1 < len(LADDER) else budget + 1
-        going = []
-        for i in active:
-            estimate = float(state.estimate[i])
-            if level > 0 and estimate <= task.tolerance:
+    stops: dict[int, Check] = {}
+    while len(active):
+        rows = _rows(starts[active], ends[active], state.cells[active], state.factor[active])
+        state.refine(active, *task.model.path_gradients(rows, target.take(active)))
+        for i in active.tolist():
+            estimate, nodes = float(state.estimate[i]), int(state.nodes[i])
+            if nodes >= LEAST_NODES and estimate <= task.tolerance:
                 stops[i] = _stopping.converged(estimate, task.tolerance, nodes, "gradients")
-            elif following > budget:
-                stops[i] = _stopping.exhausted(estimate, task.tolerance, nodes, "gradients", 1)
+                continue
+            factor = state.plan(i, task.tolerance, budget)
+            if factor:
+                state.factor[i], state.cells[i] = factor, factor * state.cells[i]
             else:
-                going.append(i)
-        active = np.array(going, dtype=int)
-        if not len(active):
-            break
-    return Integral(state.values, state.error, state.degrees, state.estimate, state.nodes, [stop for stop in stops if stop is not None])
+                stops[i] = _stopping.exhausted(estimate, task.tolerance, nodes, "gradients", 1)
+        active = np.array([i for i in active if i not in stops], dtype=int)
+    return Integral(state.values, state.error, INDEPENDENT * state.degrees, state.estimate, state.nodes, [stops[i] for i in range(len(ends))])
 
 
 def integrate_fixed(task: Task, baseline: Array, samples: slice, rule: str, steps: int) -> Integral:
@@ -147,14 +166,30 @@ def integrate_fixed(task: Task, baseline: Array, samples: slice, rule: str, step
     estimate = _quantile(np.sqrt(variance)) * MEAN_OF_NORMAL * np.sqrt(variance).sum(axes) / norm
     count = len(ends)
     stops = [_stopping.fixed(float(one), steps, "gradients") for one in estimate]
-    return Integral(values, error, np.full(count, max(steps - 1, 1)), estimate, np.full(count, steps), stops)
+    return Integral(values, error, np.full(count, INDEPENDENT * max(steps - 1, 1)), estimate, np.full(count, steps), stops)
 
 
-def _rows(starts: Array, ends: Array, level: int) -> PathRows:
-    """The nodes that a level adds: all of the first, every second of the others. Weights are sin θ, not yet divided by their sum."""
-    every = slice(None) if level == 0 else slice(None, None, 2)
-    nodes = sine_rule(LADDER[level])[0][every]
-    return _path_rows(starts, ends, nodes, np.sin(sine_angles(LADDER[level]))[every], jump_weights(nodes, 1 if level == 0 else 2))
+def _new(cells: int, factor: int) -> Array:
+    """Numbers k of the nodes kπ/cells that a refinement by `factor` adds."""
+    every = np.arange(1, cells)
+    return every if factor == 1 else every[every % factor != 0]
+
+
+def _rows(starts: Array, ends: Array, cells: Array, factors: Array) -> PathRows:
+    """The new nodes of each path. Weights are sin θ, not yet divided by their sum."""
+    parts = [_level(int(c), int(f)) for c, f in zip(cells, factors, strict=True)]
+    position, weight, square = (np.concatenate([part[k] for part in parts]) for k in range(3))
+    path = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
+    return PathRows(starts, ends, path, position, weight, square, group=path, groups=len(parts), stencil=(1.0, -1.0))
+
+
+@functools.lru_cache(maxsize=256)
+def _level(cells: int, factor: int) -> tuple[Array, Array, Array]:
+    """Positions, weights and difference weights of the nodes that a refinement adds."""
+    numbers = _new(cells, factor)
+    angles = numbers * np.pi / cells
+    positions = sine_positions(angles)
+    return positions, np.sin(angles), jump_weights(positions, np.diff(numbers, prepend=numbers[0] - 1))
 
 
 def _path_rows(starts: Array, ends: Array, nodes: Array, weights: Array, squares: Array) -> PathRows:

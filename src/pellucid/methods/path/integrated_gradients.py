@@ -24,7 +24,7 @@ class IntegratedGradients(Method):
 
     Shapes: values and error (samples, *input), in units of the score. `error` is one standard deviation of the quadrature error (kind "bound"): the
     gradient of a ReLU network jumps along the path, and each jump may lie anywhere between two nodes. `tolerance` bounds the 95 % quantile
-    of ‖error‖₁/‖values‖₁ per sample. Nested rules of 3, 7, 15, 31, ... nodes; no gradient is taken twice.
+    of ‖error‖₁/‖values‖₁ per sample. Nested rules of 3, 7, then 15, 23 or 31, ... nodes; no gradient is taken twice.
 
     Settings: `rule="nested"` (stops by itself), or one of "midpoint", "trapezoid", "gauss_legendre", "sine" with `steps` nodes.
 
@@ -60,7 +60,7 @@ class IntegratedGradients(Method):
             raise SettingError(f"rule='{self.rule}' needs steps, a whole number of at least 2; got {self.steps}.")
 
     def explain(self, task: Task) -> Attribution:
-        _stopping.require(task.max_evaluations, self.steps or _integration.LADDER[1], "this rule")
+        _stopping.require(task.max_evaluations, self.steps or _integration.LEAST_NODES, "this rule")
         baseline = task.baseline if task.baseline is not None else np.zeros_like(task.inputs[:1])
         at_baseline = task.model.scores(baseline, task.target)
         span = task.scores - at_baseline
