@@ -16,12 +16,12 @@ ROUNDING = 1e-10
 RIEMANN = 2e-6
 """Relative L1 error of the Riemann twin itself on networks of tanh."""
 KEPT = 0.93
-"""Share of samples whose true error must lie within the tolerance: 95 % less the noise of 150 samples."""
+"""Share of samples whose true error must lie within the tolerance: 95 % less the noise of a few hundred samples."""
 KEPT_AT_FIFTEEN_NODES = 0.7
 """Share of true errors within the stated quantile where the budget ends early: .73 to .74 was measured, since one large jump may carry the whole error."""
-COVERED = {0.1: 0.87, 0.05: 0.88, 0.02: 0.91, 0.005: 0.92}
-"""Least share of values within their 95 % intervals, by tolerance. Below DESIGN's .92 at loose tolerances: at 7 nodes several jumps of a network of 40 units
-share a cell and partly cancel, which their differences do not show (measured: .885 at .1)."""
+COVERED = (0.91, 0.98)
+"""Share of values within their 95 % intervals, at the moment of stopping. DESIGN asks for .92, .92 to .95 was measured; at 7 nodes several jumps of a network
+of 40 units share a cell and partly cancel, which their differences do not show."""
 MEDIAN_RATIO = (0.7, 1.4)
 """Of stated to true error over samples."""
 
@@ -64,15 +64,29 @@ def test_the_exact_twin_is_complete_and_agrees_with_the_riemann_twin(relu) -> No
     np.testing.assert_allclose(twins.integrated_gradients(gradient, x[0], baseline, 4000), exact[0], atol=4e-3)
 
 
+@pytest.fixture(scope="module")
+def pool() -> list[tuple[NumpyModel, np.ndarray, np.ndarray, np.ndarray]]:
+    """Eight networks, each with 40 inputs, a baseline and the exact attributions of output 1."""
+    found = []
+    for seed in range(8):
+        model, generator = relu_network(seed), np.random.default_rng(seed + 1)
+        x, baseline = 2 * generator.normal(size=(40, 8)), generator.normal(size=8)
+        found.append((model, x, baseline, np.stack([twins.relu_integrated_gradients(model.stack, one, baseline, 1) for one in x])))
+    return found
+
+
 @pytest.mark.parametrize("tolerance", [0.1, 0.05, 0.02, 0.005])
-def test_the_true_error_is_within_the_tolerance_for_95_of_100(relu, tolerance: float) -> None:
-    model, x, baseline, exact = relu
-    found = pellucid.explain(model, x, "integrated_gradients", target=1, baseline=baseline, tolerance=tolerance)
-    assert set(found.outcome.codes) == {"converged"}
-    assert (relative(found.values, exact) <= tolerance).mean() >= KEPT
-    assert np.median(relative(found.values, exact)) >= tolerance / 5, "wasteful"
-    low, high = found.interval(0.95)
-    assert COVERED[tolerance] <= ((low <= exact) & (exact <= high)).mean() <= 0.98
+def test_the_true_error_is_within_the_tolerance_for_95_of_100(pool, tolerance: float) -> None:
+    errors, inside = [], []
+    for model, x, baseline, exact in pool:
+        found = pellucid.explain(model, x, "integrated_gradients", target=1, baseline=baseline, tolerance=tolerance, max_evaluations=4095)
+        assert set(found.outcome.codes) == {"converged"}
+        low, high = found.interval(0.95)
+        inside.append((low <= exact) & (exact <= high))
+        errors.append(relative(found.values, exact))
+    assert (np.concatenate(errors) <= tolerance).mean() >= KEPT
+    assert np.median(errors) >= tolerance / 5, "wasteful"
+    assert COVERED[0] <= np.mean(inside) <= COVERED[1], f"intervals cover {np.mean(inside):.3f}"
 
 
 def test_the_stated_error_has_the_size_of_the_true_one(relu) -> None:
