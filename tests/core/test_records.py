@@ -199,3 +199,18 @@ def test_views_are_indexed_by_sample() -> None:
     assert len(view) == 3
     assert view[-1].values["dense"].tolist() == [[4.0, 5.0]]
     assert view[[2, 0]].inputs.tolist() == [[2.0], [0.0]]
+
+
+def test_concat_of_exact_and_sampled_shares_keeps_the_standard_error() -> None:
+    exact, sampled = replace(record(), error_kind="exact"), replace(record(), error_kind="standard_error")
+    assert concat([exact, sampled]).error_kind == concat([sampled, exact]).error_kind == "standard_error"
+    assert concat([exact, exact]).error_kind == "exact"
+
+
+@pytest.mark.parametrize("degrees", [1.0, 1.5, 2.0, 2.4, 3.0, 3.5, 4.0])
+def test_few_degrees_of_freedom_are_never_too_narrow(degrees: float) -> None:
+    from scipy import stats
+
+    for probability in (0.8, 0.975, 0.995):
+        assert t_quantile(probability, degrees) >= 0.995 * stats.t.ppf(probability, degrees)
+    np.testing.assert_allclose(t_quantile(0.975, np.array([1.0, 2.0])), stats.t.ppf(0.975, [1, 2]), rtol=1e-9)
