@@ -10,6 +10,7 @@ import numpy as np
 from pellucid.core.catalogue import build, settings_of
 from pellucid.core.errors import CombinationError, SettingError, ShapeError, UnknownMethodError, UnknownViewError, UnsupportedError, unknown
 from pellucid.core.features import FeatureMap
+from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.method import Method, ViewMethod
 from pellucid.core.model import Model
 from pellucid.core.target import Target, TargetLike, following_target, resolve_target
@@ -100,14 +101,19 @@ def find_baseline(method: Method, baseline: Any, inputs: Array) -> Array | None:
     """The baseline, (1 or samples, *shape): a number, an array, or a fill with one row; zeros by default."""
     if "baseline" not in method.accepts:
         return None
-    if isinstance(baseline, np.ndarray) and baseline.shape == inputs.shape and len(inputs) > 1:
-        return baseline.astype(inputs.dtype)
-    rows = parse_fill(0.0 if baseline is None else baseline).rows(inputs)
-    if rows.shape[1] != 1:
+    if isinstance(baseline, (np.ndarray, list)):
+        rows = check_inputs(baseline, None, "baseline")
+        rows = rows[None] if rows.shape == inputs.shape[1:] else rows
+        check_shape(rows, inputs.shape[1:], "baseline")
+        fits = len(rows) in (1, len(inputs))
+    else:
+        rows = parse_fill(0.0 if baseline is None else baseline).rows(inputs)
+        rows, fits = rows.reshape(-1, *inputs.shape[1:]), rows.shape[1] == 1
+    if not fits:
         raise ShapeError(
-            f"baseline has {rows.shape[1]} rows, expected one, or one for each of the {len(inputs)} samples; give its mean, or use shap with background=."
+            f"baseline has {len(rows)} rows, expected one, or one for each of the {len(inputs)} samples; give its mean, or use shap with background=."
         )
-    return rows[:, 0].astype(inputs.dtype)
+    return rows.astype(inputs.dtype)
 
 
 def find_features(method: Method, features: Any, inputs: Array) -> FeatureMap | None:
