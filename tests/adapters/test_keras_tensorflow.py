@@ -10,6 +10,7 @@ import pytest
 
 from pellucid.adapters import adapt
 from pellucid.adapters._keras import input_shape
+from pellucid.api.explain import explain
 from pellucid.core import errors
 from pellucid.core.model import INPUT
 from pellucid.core.target import resolve_target
@@ -152,6 +153,17 @@ def test_several_inputs_are_refused_by_name() -> None:
 def test_an_unbuilt_model_says_what_to_do() -> None:
     with pytest.raises(errors.ModelError, match="call it once"):
         input_shape(keras.Sequential([keras.layers.Dense(2)]))
+
+
+def test_masked_scores_of_a_network_for_any_size() -> None:
+    """The same adapted network meets grids of two sizes."""
+    layers = keras.layers
+    network = keras.Sequential([keras.Input((None, None, 1)), layers.Conv2D(3, 3), layers.GlobalAveragePooling2D(), layers.Dense(2)])
+    model = adapt(network)
+    for size in (12, 8):
+        images = np.random.default_rng(size).random((2, size, size, 1)).astype(np.float32)
+        found = explain(model, images, "exact_shap", features="patches:4", target=0)
+        np.testing.assert_allclose(found.values.sum(axis=1), found.score - found.baseline_score, atol=1e-5)
 
 
 def test_unknown_layer_lists_those_there_are(small_cnn: Any, images: np.ndarray) -> None:

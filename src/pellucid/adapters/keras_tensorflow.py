@@ -116,7 +116,7 @@ class KerasTensorflow(Model):
 
     def masked_scores(self, rows: MaskRows, target: Target) -> Array:
         shared = len(rows.labels) == 1
-        function = self._function(("masked", target.score, shared), lambda: self._trace_masked(target.score, shared, rows))
+        function = self._function(("masked", target.score, shared, rows.labels.shape[1:]), lambda: self._trace_masked(target.score, shared, rows))
         inputs, weights = self._tensor(rows.inputs), self._tensor(target.effective_weights)
         absent = self._tensor(rows.fills.reshape(-1, *rows.fills.shape[2:]))
         of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
