@@ -151,8 +151,43 @@ def test_several_inputs_are_refused_by_name() -> None:
 
 
 def test_an_unbuilt_model_says_what_to_do() -> None:
-    with pytest.raises(errors.ModelError, match="call it once"):
+    with pytest.raises(errors.ModelError, match=r"keras\.Model\(inputs, model\(inputs\)\)"):
         input_shape(keras.Sequential([keras.layers.Dense(2)]))
+
+
+class Subclassed(keras.Model):
+    """A network that shows no graph, even once it has been called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = keras.layers.Dense(2)
+
+    def call(self, inputs: Any) -> Any:
+        return self.dense(inputs)
+
+
+def test_a_subclassed_model_is_served_as_its_error_says() -> None:
+    model = Subclassed()
+    model(np.ones((1, 3), np.float32))
+    with pytest.raises(errors.ModelError, match=r"inputs = keras\.Input\(shape\); model = keras\.Model\(inputs, model\(inputs\)\)"):
+        adapt(model)
+    inputs = keras.Input((3,))
+    wrapped = keras.Model(inputs, model(inputs))
+    x = np.random.default_rng(0).random((2, 3)).astype(np.float32)
+    np.testing.assert_allclose(explained(wrapped, x), np.tile(model.dense.kernel.numpy()[:, 0], (2, 1)), rtol=1e-6)
+
+
+def test_a_softmax_that_also_works_inside_has_no_logit() -> None:
+    softmax, inputs = keras.layers.Softmax(name="shared"), keras.Input((4,))
+    model = adapt(keras.Model(inputs, softmax(keras.layers.Dense(3)(softmax(keras.layers.Dense(4)(inputs))))))
+    with pytest.raises(errors.UnsupportedError, match=r"'shared' ends the network.*score='probability'"):
+        model.predict(np.ones((1, 4), np.float32), logits=True)
+    np.testing.assert_allclose(model.predict(np.ones((1, 4), np.float32)).sum(), 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize("last", [keras.layers.LSTM(4, activation="sigmoid"), keras.layers.Softmax(axis=1)], ids=["recurrent", "over time"])
+def test_what_is_no_softmax_over_classes_is_no_head(last: Any) -> None:
+    assert adapt(keras.Sequential([keras.Input((5, 3)), last])).traits.head is None
 
 
 def test_masked_scores_of_a_network_for_any_size() -> None:

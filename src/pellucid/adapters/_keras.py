@@ -40,7 +40,10 @@ def input_shape(model: Any) -> tuple[int | None, ...]:
     try:
         shape = model.input_shape
     except (AttributeError, ValueError) as error:
-        raise ModelError("the Keras model has no input shape yet; call it once on a sample, or begin it with keras.Input(shape).") from error
+        raise ModelError(
+            "the Keras model shows no input shape (it is not built, or a subclass of keras.Model); "
+            "give it one: inputs = keras.Input(shape); model = keras.Model(inputs, model(inputs))."
+        ) from error
     if isinstance(shape, (list, dict)) or (shape and isinstance(shape[0], (tuple, list))):
         raise UnsupportedError("networks with several inputs are not served yet; wrap the model so that it takes one array.")
     return tuple(shape[1:])
@@ -110,9 +113,10 @@ def final_operation(model: Any) -> Any:
 
 
 def head_of(operation: Any) -> str | None:
-    """ "softmax" or "sigmoid" where the last operation ends in it."""
-    name = getattr(getattr(operation, "activation", None), "__name__", None) or type(operation).__name__.lower()
-    return name if name in ("softmax", "sigmoid") else None
+    """ "softmax" or "sigmoid" over the last axis where the last operation ends in it; an activation that a recurrent layer uses inside does not count."""
+    activation = vars(operation).get("activation") if operation is not None else None
+    name = getattr(activation, "__name__", None) or type(operation).__name__.lower()
+    return name if name in ("softmax", "sigmoid") and getattr(operation, "axis", -1) == -1 else None
 
 
 @contextlib.contextmanager
@@ -132,13 +136,18 @@ def attribute(thing: Any, name: str, value: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_head(operation: Any) -> Iterator[None]:
-    """The network without its final softmax or sigmoid while a function is traced."""
-    if "activation" in operation.__dict__:
-        with attribute(operation, "activation", lambda values: values):
-            yield
-    else:
-        with attribute(operation, "call", lambda values, *_, **__: values):
-            yield
+    """The network without its final softmax or sigmoid while a function is traced; refused where that layer also works further inside."""
+    uses = 0
+
+    def passed_on(values: Any, *_: Any, **__: Any) -> Any:
+        nonlocal uses
+        uses += 1
+        if uses > 1:
+            raise UnsupportedError(f"layer '{operation.name}' ends the network and is used inside it too, so there is no logit; use score='probability'.")
+        return values
+
+    with attribute(operation, "activation" if "activation" in vars(operation) else "call", passed_on):
+        yield
 
 
 @contextlib.contextmanager
