@@ -104,7 +104,7 @@ BAD: list[tuple[str, dict[str, Any], type[errors.PellucidError], str]] = [
     ("unknown method", {"method": "shapp"}, errors.UnknownMethodError, "did you mean 'shap'"),
     ("a view for a method", {"method": "activation_map"}, errors.UnknownMethodError, "pellucid.visualize"),
     ("unknown keyword", {"step": 3}, errors.SettingError, "did you mean 'steps'"),
-    ("bad rule", {"rule": "simpson"}, errors.SettingError, "Known: gauss_legendre"),
+    ("bad rule", {"rule": "simpson"}, errors.SettingError, "Known: cosine, gauss_legendre"),
     ("steps without rule", {"steps": 50}, errors.SettingError, "goes with a fixed rule"),
     ("foreign option", {"layer": "conv_a"}, errors.SettingError, "does not take layer; it takes baseline"),
     ("unknown class", {"target": "9"}, errors.UnknownClassError, "Known: 0, 1, 2, 3"),
@@ -120,6 +120,8 @@ BAD: list[tuple[str, dict[str, Any], type[errors.PellucidError], str]] = [
     ("NaN in one sample's baseline", {"baseline": np.full((2, 12, 12, 1), np.nan)}, errors.NonFiniteError, "baseline holds NaN"),
     ("baseline of words", {"baseline": np.full((2, 12, 12, 1), "a")}, errors.DtypeError, "baseline holds <U1"),
     ("baseline of another shape", {"baseline": np.ones((3, 3, 1))}, errors.ShapeError, "baseline has shape"),
+    ("labels in words", {"labels": ["cat", "dog"]}, errors.SettingError, "numbers of the true classes"),
+    ("too few labels", {"labels": [1]}, errors.SettingError, "one for each of the 2 samples"),
     ("class names", {"class_names": ["a"]}, errors.SettingError, "one name per output"),
     ("no layer", {"method": "grad_cam", "layer": "conv_x"}, errors.UnknownLayerError, "Known: conv_a"),
     ("flat layer", {"method": "grad_cam", "layer": "out"}, errors.UnsupportedError, "these have: conv_a, pool, conv_b"),
@@ -138,6 +140,14 @@ def test_bad_input_is_one_named_error(small_cnn: Any, images: np.ndarray, given:
     x, method = arguments.pop("x"), arguments.pop("method")
     with pytest.raises(error, match=words):
         pellucid.explain(small_cnn, x, method, **arguments)
+
+
+def test_labels_are_kept_as_numbers_and_checked(small_cnn: Any, images: np.ndarray) -> None:
+    column = np.array([[3], [1]], dtype=np.uint8)
+    assert pellucid.explain(small_cnn, images[:2], "saliency", labels=column).provenance["labels"] == [3, 1]
+    assert pellucid.visualize(small_cnn, images[:2], "activation_map", labels=column).provenance["labels"] == [3, 1]
+    with pytest.raises(errors.SettingError, match="one for each of the 2 samples"):
+        pellucid.visualize(small_cnn, images[:2], "activation_map", labels=[1])
 
 
 def test_bytes_are_warned_of_and_strict_raises(small_cnn: Any, images: np.ndarray) -> None:

@@ -12,24 +12,25 @@ JUMP_VARIANCE = 1 / 12
 """A jump at a uniformly random place between two nodes a distance h apart leaves an error uniform over ±h/2 times the jump: variance h²/12."""
 
 
-def sine_positions(angles: Array) -> Array:
-    """Places on [0, 1] of the sine rule's angles in (0, π)."""
-    return (1 - np.cos(angles)) / 2
+def cosine_positions(angles: Array) -> Array:
+    """Places on [0, 1] of the cosine rule's angles in (0, π/2]."""
+    return 1 - np.cos(angles)
 
 
-def sine_rule(nodes: int) -> tuple[Array, Array]:
-    """Nodes (1 − cos θ)/2 and weights ∝ sin θ at θ = kπ/(n+1): the trapezoidal rule after the substitution that Clenshaw–Curtis and Fejér rules use.
+def cosine_rule(nodes: int) -> tuple[Array, Array]:
+    """Nodes 1 − cos φ and weights ∝ sin φ at φ = kπ/2n, the last weight halved: the trapezoidal rule after the substitution t = 1 − cos φ.
 
-    Its weights keep their proportions when n+1 is multiplied, so that a sum over old nodes can be kept and old values need not; nodes
-    crowd at both ends, where the path leaves the baseline. Exact for constants; error O(n⁻²) for smooth integrands.
+    Its weights keep their proportions when n is multiplied, so that a sum over old nodes can be kept and old values need not; nodes crowd at 0,
+    where a path leaves its baseline and a network's units switch most. Exact for constants; error O(n⁻²) for smooth integrands.
 
-    >>> nodes, weights = sine_rule(3)
+    >>> nodes, weights = cosine_rule(3)
     >>> float(weights.sum().round(12))
     1.0
     """
-    angles = np.arange(1, nodes + 1) * np.pi / (nodes + 1)
+    angles = np.arange(1, nodes + 1) * np.pi / (2 * nodes)
     weights = np.sin(angles)
-    return sine_positions(angles), weights / weights.sum()
+    weights[-1] /= 2
+    return cosine_positions(angles), weights / weights.sum()
 
 
 def midpoint_rule(nodes: int) -> tuple[Array, Array]:
@@ -51,7 +52,7 @@ def gauss_legendre_rule(nodes: int) -> tuple[Array, Array]:
 
 
 RULES: dict[str, Callable[[int], tuple[Array, Array]]] = {
-    "sine": sine_rule,
+    "cosine": cosine_rule,
     "midpoint": midpoint_rule,
     "trapezoid": trapezoid_rule,
     "gauss_legendre": gauss_legendre_rule,

@@ -24,9 +24,9 @@ class IntegratedGradients(Method):
 
     Shapes: values and error (samples, *input), in units of the score. `error` is one standard deviation of the quadrature error (kind "bound"): the
     gradient of a ReLU network jumps along the path, and each jump may lie anywhere between two nodes. `tolerance` bounds the 95 % quantile
-    of ‖error‖₁/‖values‖₁ per sample. Nested rules of 3, 7, then 15, 23 or 31, ... nodes; no gradient is taken twice.
+    of ‖error‖₁/‖values‖₁ per sample. Nested rules of 4, 8, then 16, 24 or 32, ... nodes; no gradient is taken twice.
 
-    Settings: `rule="nested"` (stops by itself), or one of "midpoint", "trapezoid", "gauss_legendre", "sine" with `steps` nodes.
+    Settings: `rule="nested"` (stops by itself), or one of "midpoint", "trapezoid", "gauss_legendre", "cosine" with `steps` nodes.
 
     Source: Sundararajan, Taly, Yan 2017, arXiv:1703.01365. Does not say which baseline is right, and gives 0 to every element that equals its baseline.
 
