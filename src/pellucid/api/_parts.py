@@ -87,6 +87,16 @@ def early_target(model: Model, method: Method, inputs: Array, target: TargetLike
     return resolve_target(target, score, np.zeros((len(inputs), *(size or 1 for size in shape))), names)
 
 
+def check_labels(labels: Any, samples: int) -> list[int] | None:
+    """True classes, one whole number a sample; an axis of length one is dropped."""
+    if labels is None:
+        return None
+    array = np.asarray(labels)
+    if array.dtype.kind not in "iub" or array.size != samples or array.shape[:1] != (samples,):
+        raise SettingError(f"labels must be the numbers of the true classes, one for each of the {samples} samples; got {array.dtype} of shape {array.shape}.")
+    return [int(label) for label in array.ravel()]
+
+
 def as_predictions(model: Model, outputs: Array, logits: bool) -> Array:
     """What the network returns, from outputs that may lie before its softmax or sigmoid."""
     if not logits:

@@ -85,6 +85,7 @@ def explain(
     adapted = adapt(model, allow_unsafe=allow_unsafe)
     _parts.check_serves(name, chosen, adapted)
     inputs = check_inputs(x, adapted.traits.input_shape)
+    shown = {"target": plain(target), "network": network, "labels": _parts.check_labels(labels, len(inputs))}
     scale = resolve_score(score, adapted.traits.head)
     resolved, outputs = _target(adapted, chosen, inputs, target, scale, class_names)
     with progress_after_patience(f"{chosen.title}, {len(inputs)} samples", progress) as report:
@@ -109,7 +110,6 @@ def explain(
         outputs = found.outputs
         resolved = resolve_target(target, scale, outputs, class_names)
         task = replace(task, target=resolved, scores=resolved.of(outputs))
-    shown = {"target": plain(target), "network": network, "labels": None if labels is None else [int(label) for label in labels]}
     provenance = _provenance(name, chosen, task, found, options) | {key: value for key, value in shown.items() if value is not None}
     record = _record(name, task, found, outputs, class_names, provenance, time.perf_counter() - began)
     return _strict(record) if strict else record

@@ -51,6 +51,7 @@ def visualize(
     adapted = adapt(model, allow_unsafe=allow_unsafe)
     _parts.check_serves(name, chosen, adapted)
     inputs = check_inputs(x, adapted.traits.input_shape)
+    true_classes = _parts.check_labels(labels, len(inputs))
     shown = chosen.show(adapted, inputs, names)
     provenance = describe(
         adapted,
@@ -60,6 +61,6 @@ def visualize(
         settings=settings(chosen) | ({} if names is None else {"layers": list(names)}),
         resolved=dict(shown.resolved),
         network=network,
-        labels=None if labels is None else [int(label) for label in labels],
+        labels=true_classes,
     )
     return View(name, shown.values, shown.axes, inputs, provenance)
