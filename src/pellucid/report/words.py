@@ -78,8 +78,9 @@ def error_words(explanation: Explanation, row: int) -> str:
         return "not estimated"
     unit = UNITS.get(explanation.error_kind, explanation.error_kind)
     stop = explanation.outcome[row].stop.numbers.get("relative_error")
-    estimate = relative_error(explanation, row) if stop is None else stop
-    return f"{percent(estimate)} of the map ({unit})"
+    if stop is None:
+        return f"{percent(relative_error(explanation, row))} of the map ({unit})"
+    return f"within {percent(stop)} of the map, 95 % sure ({unit})"
 
 
 def relative_error(explanation: Explanation, row: int) -> float:

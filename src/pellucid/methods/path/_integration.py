@@ -15,7 +15,7 @@ import numpy as np
 from pellucid.core.method import Task
 from pellucid.core.model import PathRows
 from pellucid.core.outcome import Check
-from pellucid.maths.quadrature import RULES, jump_weights, cosine_positions
+from pellucid.maths.quadrature import RULES, cosine_positions, jump_weights
 from pellucid.methods import _stopping
 
 Array = np.ndarray
@@ -60,8 +60,8 @@ class Integral:
 
 
 class _State:
-    """Running sums of one chunk; rows are samples. `nodes` is the size of each sample's rule, `factor` how much the last refinement multiplied it, `before` the one
-    before that; a change shows the error of the rule before it."""
+    """Running sums of one chunk; rows are samples. `nodes` is the size of each sample's rule, `factor` how much the last refinement multiplied it,
+    `before` the one before that; a change shows the error of the rule before it."""
 
     def __init__(self, shape: tuple[int, ...], span: Array) -> None:
         count = shape[0]
