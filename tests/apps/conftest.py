@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x = draw.uniform(size=(5, 8, 8, 1)).astype("float32")
     bad = x.copy()
     bad[1, 2, 3, 0] = np.nan
-    np.savez(folder / "data.npz", x_test=x, y_test=np.arange(5) % 3, x_bad=bad, x_wide=np.ones((2, 9, 8, 1), "float32"))
+    np.savez(folder / "data.npz", x_test=x, y_test=np.arange(5) % 3, x_bad=bad, x_wide=np.ones((2, 9, 8, 1), "float32"), x_one=x[0], x_flat=x[..., 0])
     (folder / "a_file").write_text("not a folder")
     return folder
 

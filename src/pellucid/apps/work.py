@@ -17,7 +17,7 @@ from pellucid.apps import arguments, console
 from pellucid.apps.quiet import start_framework
 from pellucid.apps.writing import write
 from pellucid.core.errors import UnknownNetworkError, unknown
-from pellucid.core.inputs import check_inputs
+from pellucid.core.inputs import check_shape
 from pellucid.core.model import Model
 from pellucid.data import DATASETS, FEATURES, FILLS
 from pellucid.data.dataset import Dataset
@@ -65,14 +65,14 @@ def explain(
     samples, chosen = _samples(data, index)
     options = dict(options) | _opened(options)
     model = _model(path, allow_unsafe)
-    inputs = check_inputs(samples.inputs, model.traits.input_shape, data)
-    known = given_names or _fitting_names(model, inputs, samples.class_names)
+    samples = _taken(samples, chosen, model, data)
+    known = given_names or _fitting_names(model, samples.inputs, samples.class_names)
     options["target"] = arguments.parse_target(options["target"], known)
     shared = arguments.share_options(options, parts)
     found = []
     for name in names:
         settings_of_one = shared[name] | settings[name]
-        found.append(explain_samples(model, inputs, name, class_names=known, labels=samples.labels, network=path.stem, **settings_of_one))
+        found.append(explain_samples(model, samples.inputs, name, class_names=known, labels=samples.labels, network=path.stem, **settings_of_one))
     write(found, out, f"{path.name}: {', '.join(names)} on {data}")
     console.show_explanations(found, chosen)
     console.written(out)
@@ -83,8 +83,9 @@ def visualize(path: Path, data: str, view: str, layer: str | None, index: str, o
     arguments.check_file(out)
     (name,) = arguments.parse_names(view, VIEWS)[:1]
     settings = arguments.parse_settings(pairs, {name: VIEWS.load(name)})[name]
-    samples, _ = _samples(data, index)
+    samples, chosen = _samples(data, index)
     model = _model(path, allow_unsafe)
+    samples = _taken(samples, chosen, model, data)
     layers = None if layer is None else [part.strip() for part in layer.split(",")]
     labels = None if samples.labels is None else [int(label) for label in samples.labels]
     found = visualize_samples(model, samples.inputs, name, layers=layers, labels=labels, network=path.stem, **settings)
@@ -130,10 +131,17 @@ def _model(path: Path, allow_unsafe: bool) -> Model:
 
 
 def _samples(spec: str, index: str) -> tuple[Dataset, list[int]]:
-    """The chosen samples of a data spec, and their numbers in it."""
+    """The data of a spec, and the numbers of the chosen samples in it."""
     data = load(spec)
-    chosen = arguments.parse_index("0" if len(data) == 1 and index == "0:6" else index, len(data))
-    return data.take(chosen), chosen
+    return data, arguments.parse_index("0" if len(data) == 1 and index == "0:6" else index, len(data))
+
+
+def _taken(data: Dataset, chosen: Sequence[int], model: Model, spec: str) -> Dataset:
+    """The chosen samples, once the data as it was given has the shape that the model takes."""
+    expected = model.traits.input_shape
+    if expected is not None:
+        check_shape(data.inputs, expected, spec)
+    return data.take(chosen)
 
 
 def _rows(spec: str, first: int | None) -> np.ndarray:

@@ -19,17 +19,26 @@ def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
     return len(shape) == len(expected) and all(want in (None, have) for have, want in zip(shape, expected, strict=True))
 
 
+def _variable(name: str) -> str:
+    """What to call the array in a line of Python: its name, or `array` where that is a file's."""
+    return name if name.isidentifier() else "array"
+
+
+def _with(name: str, axes: str) -> str:
+    return f"use {name}{axes}" if name.isidentifier() else f"write the file again with array{axes}"
+
+
 def check_shape(array: Array, expected: tuple[int | None, ...], name: str = "x") -> None:
     """Raise unless the array is (samples, *expected); says so where only the batch or the channel axis is missing."""
     if _fits(array.shape[1:], expected):
         return
     problem = f"{name} has shape {array.shape}, the model takes {_words(expected)}."
     if _fits(array.shape, expected):
-        raise ShapeError(f"{problem} The batch axis is missing: use {name}[None].")
+        raise ShapeError(f"{problem} The batch axis is missing: {_with(name, '[None]')}.")
     if _fits((*array.shape[1:], 1), expected):
-        raise ShapeError(f"{problem} The channel axis is missing: use {name}[..., None].")
+        raise ShapeError(f"{problem} The channel axis is missing: {_with(name, '[..., None]')}.")
     if _fits((*array.shape, 1), expected):
-        raise ShapeError(f"{problem} The batch and channel axes are missing: use {name}[None, ..., None].")
+        raise ShapeError(f"{problem} The batch and channel axes are missing: {_with(name, '[None, ..., None]')}.")
     raise ShapeError(f"{problem} Reshape or resize it to that.")
 
 
@@ -43,7 +52,7 @@ def check_inputs(x: Any, expected: tuple[int | None, ...] | None, name: str = "x
     except ValueError as error:
         raise ShapeError(f"{name} is not one array but has rows of different lengths ({error}); give samples of one shape.") from error
     if array.dtype.kind not in "fiub":
-        raise DtypeError(f"{name} holds {array.dtype}, expected numbers; convert it, e.g. {name}.astype('float32').")
+        raise DtypeError(f"{name} holds {array.dtype}, expected numbers; convert it, e.g. {_variable(name)}.astype('float32').")
     if array.ndim == 0:
         raise ShapeError(f"{name} is a single number, expected an array of samples.")
     if array.size == 0:
@@ -52,5 +61,5 @@ def check_inputs(x: Any, expected: tuple[int | None, ...] | None, name: str = "x
         check_shape(array, expected, name)
     if not np.isfinite(array).all():
         bad = np.argwhere(~np.isfinite(array))[0]
-        raise NonFiniteError(f"{name} holds NaN or infinity, first at {tuple(int(i) for i in bad)}; replace it, e.g. np.nan_to_num({name}).")
+        raise NonFiniteError(f"{name} holds NaN or infinity, first at {tuple(int(i) for i in bad)}; replace it, e.g. np.nan_to_num({_variable(name)}).")
     return np.ascontiguousarray(array, dtype=array.dtype if array.dtype == np.float64 else np.float32)
