@@ -1,4 +1,4 @@
-"""What the command line prints: tables and lines on stdout, errors on stderr. Whatever comes from outside is shown as plain text."""
+"""What the command line prints on stdout: tables and lines. Whatever comes from outside is shown as plain text."""
 
 from __future__ import annotations
 
@@ -26,12 +26,6 @@ def console() -> Console:
 def say(text: str) -> None:
     """One line on stdout."""
     console().print(Text(text), soft_wrap=True)
-
-
-def complain(text: str) -> None:
-    """One line on stderr."""
-    line = " ".join(str(text).split())
-    sys.stderr.write(f"pellucid: {line}\n")
 
 
 def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
