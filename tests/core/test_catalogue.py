@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pellucid.core.catalogue import Catalogue, build, class_name, settings_of
@@ -69,3 +70,25 @@ def test_build_gives_one_clear_error() -> None:
         build("fill", "part", Part, {"sise": 4})
     with pytest.raises(SettingError, match="fill 'part': size must be above 0"):
         build("fill", "part", Part, {"size": 0})
+
+
+@dataclass(frozen=True)
+class Typed:
+    steps: int | None = None
+    noise: float = 0.5
+    absolute: bool = True
+    map: object = None
+
+
+def test_build_says_what_kind_of_value_a_setting_takes() -> None:
+    good = {"steps": np.int64(3), "noise": 2, "absolute": False, "map": [1]}
+    assert build("method", "typed", Typed, good) == Typed(**good)
+    assert build("method", "typed", Typed, {"steps": None}) == Typed()
+    for bad, words in (
+        ({"steps": 2.5}, "steps must be a whole number or None, got 2.5"),
+        ({"noise": "loud"}, "noise must be a number, got 'loud'"),
+        ({"noise": True}, "noise must be a number, got True"),
+        ({"absolute": "no"}, "absolute must be True or False, got 'no'"),
+    ):
+        with pytest.raises(SettingError, match=f"method 'typed': {words}"):
+            build("method", "typed", Typed, bad)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import numbers
+import types
+import typing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pellucid.core.errors import SettingError, UnknownNameError, unknown
+
+_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "True or False", str: "a word", types.NoneType: "None"}
 
 
 def class_name(name: str) -> str:
@@ -69,12 +74,29 @@ def settings_of(part: type) -> list[str]:
     return [name for name in inspect.signature(part).parameters if name != "self"]
 
 
+def _is_kind(value: Any, hint: Any) -> bool:
+    """Whether a setting's value is of a hinted kind; hints other than plain numbers, words, true or false, and None take anything."""
+    if isinstance(hint, types.UnionType):
+        return any(_is_kind(value, one) for one in typing.get_args(hint))
+    if hint in (int, float):
+        return isinstance(value, numbers.Integral if hint is int else numbers.Real) and not isinstance(value, bool)
+    return isinstance(value, hint) if hint in _WORDS else True
+
+
+def _in_words(hint: Any) -> str:
+    return " or ".join(_WORDS.get(one, str(one)) for one in (typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)))
+
+
 def build(kind: str, name: str, part: type, settings: dict[str, Any]) -> Any:
     """`part(**settings)`, with one clear error for a keyword it does not have or a value it refuses."""
     known = settings_of(part)
     for key in settings:
         if key not in known:
             raise SettingError(f"{kind} '{name}': {unknown('setting', key, known) if known else f'takes no setting; got {key!r}.'}")
+    hints = typing.get_type_hints(part)
+    for key, value in settings.items():
+        if not _is_kind(value, hints.get(key)):
+            raise SettingError(f"{kind} '{name}': {key} must be {_in_words(hints[key])}, got {value!r}.")
     try:
         return part(**settings)
     except SettingError:
