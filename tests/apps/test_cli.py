@@ -108,8 +108,6 @@ BAD = {
     "unreadable index": ("explain tiny.keras data.npz:x_test --method saliency --index first --out o.html", "0:6"),
     "wrong shape": ("explain tiny.keras data.npz:x_wide --method saliency --out o.html", "(2, 9, 8, 1)"),
     "one digit": ("explain tiny.keras data.npz:x_one --method saliency --index 0 --out o.html", "has shape (8, 8, 1), the model takes (samples, 8, 8, 1)"),
-    "no channel axis": ("explain tiny.keras data.npz:x_flat --method saliency --index 1 --out o.html", "write the file again with array[..., None]"),
-    "no channel axis, viewed": ("visualize tiny.keras data.npz:x_flat --view activation_map --out o.html", "data.npz:x_flat has shape (5, 8, 8)"),
     "NaN": ("explain tiny.keras data.npz:x_bad --method saliency --out o.html", "np.nan_to_num(array)"),
     "unknown key": ("explain tiny.keras data.npz:x_tets --method saliency --out o.html", "x_test"),
     "unknown data set": ("explain tiny.keras mnits:test --method saliency --out o.html", "did you mean 'mnist'"),
@@ -174,3 +172,14 @@ def test_interrupt_is_130(pellucid_command: Command, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(work, "listing", broken_off)
     assert pellucid_command("list methods").code == 130
+
+
+def test_images_without_the_axis_of_their_one_channel_are_given_it(pellucid_command: Command, place: Path) -> None:
+    for line in (
+        "explain tiny.keras data.npz:x_flat --method saliency --index 1 --out o.safetensors",
+        "visualize tiny.keras data.npz:x_flat --view activation_map --index 1 --out v.safetensors",
+    ):
+        ran = pellucid_command(line)
+        assert ran.code == 0, ran
+    (found,) = pellucid.load(place / "o.safetensors")
+    assert found.inputs.shape == (1, 8, 8, 1)

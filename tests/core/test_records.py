@@ -93,7 +93,7 @@ def test_iteration_gives_single_samples_that_join_to_the_whole() -> None:
     whole = record()
     assert [len(one) for one in whole] == [1] * 4
     same(concat(list(whole)), whole)
-    assert concat(list(whole)).cost.seconds == pytest.approx(6.0)
+    assert concat(list(whole)).cost.seconds == pytest.approx(whole.cost.seconds)
 
 
 def test_records_do_not_change() -> None:
@@ -214,3 +214,13 @@ def test_few_degrees_of_freedom_are_never_too_narrow(degrees: float) -> None:
     for probability in (0.8, 0.975, 0.995):
         assert t_quantile(probability, degrees) >= 0.995 * stats.t.ppf(probability, degrees)
     np.testing.assert_allclose(t_quantile(0.975, np.array([1.0, 2.0])), stats.t.ppf(0.975, [1, 2]), rtol=1e-9)
+
+
+def test_true_labels_and_listed_targets_go_with_their_samples() -> None:
+    whole = replace(record(3), provenance={"labels": [8, 4, 5], "target": [1, 2, 0], "seed": 0})
+    assert len(whole) == 3
+    assert whole[::-1].provenance == {"labels": [5, 4, 8], "target": [0, 2, 1], "seed": 0}
+    assert concat([whole[2], whole[0]]).provenance["labels"] == [5, 8]
+    assert "labels" not in concat([whole[2], replace(record(), provenance={})]).provenance
+    view = View("activation_map", {"a": np.zeros((3, 2))}, {"a": ("sample", "unit")}, np.zeros((3, 2)), {"labels": [8, 4, 5]})
+    assert view[1:].provenance["labels"] == [4, 5]

@@ -185,3 +185,10 @@ def test_a_short_budget_is_said_and_its_error_still_stated(relu) -> None:
 def test_settings_that_do_not_fit_are_refused(settings: dict) -> None:
     with pytest.raises(SettingError):
         pellucid.explain(tanh_network(), np.zeros((1, 6)), "integrated_gradients", **settings)
+
+
+def test_an_input_that_equals_its_baseline_has_nothing_to_explain(oracle: NumpyModel) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 6))
+    found = pellucid.explain(oracle, x, "integrated_gradients", baseline=np.stack([x[0], np.zeros(6)]))
+    assert found.outcome.codes == ("nothing_to_explain", "converged")
+    assert not found.values[0].any()

@@ -25,7 +25,7 @@ def plain(value: Any) -> Any:
         return f"array of shape {value.shape}"
     if isinstance(value, (Features, Fill)):
         return " ".join(repr(value).split())[:200]
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, list):
         return [plain(item) for item in value]
     return value.item() if isinstance(value, np.generic) else value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)[:200]
 

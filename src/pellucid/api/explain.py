@@ -85,7 +85,11 @@ def explain(
     adapted = adapt(model, allow_unsafe=allow_unsafe)
     _parts.check_serves(name, chosen, adapted)
     inputs = check_inputs(x, adapted.traits.input_shape)
-    shown = {"target": plain(target), "network": network, "labels": _parts.check_labels(labels, len(inputs))}
+    shown = {
+        "target": plain(target.tolist() if isinstance(target, np.ndarray) else target),
+        "network": network,
+        "labels": _parts.check_labels(labels, len(inputs)),
+    }
     scale = resolve_score(score, adapted.traits.head)
     resolved, outputs = _target(adapted, chosen, inputs, target, scale, class_names)
     with progress_after_patience(f"{chosen.title}, {len(inputs)} samples", progress) as report:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -137,9 +138,12 @@ def _samples(spec: str, index: str) -> tuple[Dataset, list[int]]:
 
 
 def _taken(data: Dataset, chosen: Sequence[int], model: Model, spec: str) -> Dataset:
-    """The chosen samples, once the data as it was given has the shape that the model takes."""
+    """The chosen samples, once the data has the shape that the model takes; images without the axis of their one channel are given it."""
     expected = model.traits.input_shape
     if expected is not None:
+        grid = data.inputs.shape[1:]
+        if expected[-1:] == (1,) and len(grid) == len(expected) - 1 and all(want in (None, have) for have, want in zip(grid, expected, strict=False)):
+            data = replace(data, inputs=data.inputs[..., None])
         check_shape(data.inputs, expected, spec)
     return data.take(chosen)
 

@@ -21,7 +21,8 @@ ERROR_KINDS = ("standard_error", "bound", "exact", "none")
 
 @dataclass(frozen=True)
 class Cost:
-    """Per sample: inputs that went forward and, among them, those that went backward too; and seconds for all samples together."""
+    """Per sample: inputs that went forward and, among them, those that went backward too; and seconds for all samples together (of a part of
+    them, its share)."""
 
     evaluations: Array
     gradients: Array
@@ -49,6 +50,28 @@ def _as_rows(index: int | slice | Sequence[int] | Array, count: int) -> slice | 
             raise IndexError(f"sample {index} of {count}")
         return np.array([int(index) % count])
     return np.asarray(index)
+
+
+PER_SAMPLE = ("labels", "target")
+"""Entries of the provenance that hold one item per sample where they are lists."""
+
+
+def _chosen(provenance: Mapping[str, Any], rows: Array, count: int) -> dict[str, Any]:
+    """The provenance of some samples."""
+    lists = {name: provenance[name] for name in PER_SAMPLE if isinstance(provenance.get(name), list) and len(provenance[name]) == count}
+    return dict(provenance) | {name: [items[i] for i in rows] for name, items in lists.items()}
+
+
+def _joined(provenances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The first provenance with the lists of all; where one has no list, none is kept."""
+    joined = dict(provenances[0])
+    for name in PER_SAMPLE:
+        items = [one.get(name) for one in provenances]
+        if all(isinstance(item, list) for item in items):
+            joined[name] = [entry for item in items for entry in item or ()]
+        elif any(isinstance(item, list) for item in items):
+            joined.pop(name, None)
+    return joined
 
 
 @dataclass(frozen=True)
@@ -101,13 +124,14 @@ class Explanation:
             prediction=self.prediction[rows],
             score=self.score[rows],
             target=Explained(tuple(self.target.labels[i] for i in chosen), self.target.score),
-            cost=Cost(self.cost.evaluations[rows], self.cost.gradients[rows], self.cost.seconds),
+            cost=Cost(self.cost.evaluations[rows], self.cost.gradients[rows], self.cost.seconds * len(chosen) / max(len(self), 1)),
             outcome=Outcomes(tuple(self.outcome[int(i)] for i in chosen)),
             degrees=self.degrees[rows],
             baseline=self.baseline if shared else _rows(self.baseline, rows),
             baseline_score=_rows(self.baseline_score, rows),
             features=None if self.features is None else self.features[rows],
             statistics={name: array[rows] for name, array in self.statistics.items()},
+            provenance=_chosen(self.provenance, chosen, len(self)),
         )
 
     @property
@@ -164,7 +188,12 @@ class View:
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> View:
         """The view of some samples; the sample axis stays."""
         rows = _as_rows(index, len(self))
-        return replace(self, values={name: array[rows] for name, array in self.values.items()}, inputs=self.inputs[rows])
+        return replace(
+            self,
+            values={name: array[rows] for name, array in self.values.items()},
+            inputs=self.inputs[rows],
+            provenance=_chosen(self.provenance, np.arange(len(self))[rows], len(self)),
+        )
 
     def _repr_html_(self) -> str:
         rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{array.shape}</td></tr>" for name, array in self.values.items())
@@ -237,6 +266,7 @@ def concat(explanations: Sequence[Explanation]) -> Explanation:
         baseline=joined([full(e) for e in explanations]),
         baseline_score=joined([e.baseline_score for e in explanations]),
         features=features,
+        provenance=_joined([e.provenance for e in explanations]),
         error_kind=next((e.error_kind for e in explanations if e.error_kind != "exact"), "exact"),
         statistics={name: np.concatenate([e.statistics[name] for e in explanations]) for name in first.statistics},
     )

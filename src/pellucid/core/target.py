@@ -89,6 +89,8 @@ def class_index(name: str | int, names: Sequence[str]) -> int:
 def _default_names(classes: int, given: Sequence[str] | None) -> list[str]:
     if given is None:
         return [str(i) for i in range(classes)]
+    if isinstance(given, str):
+        raise SettingError(f"class_names is the text {given!r}, expected a list of names, one per output.")
     if len(given) != classes:
         raise SettingError(f"class_names has {len(given)} names, the network {classes} outputs; give one name per output.")
     return [str(name) for name in given]

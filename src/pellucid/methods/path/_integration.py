@@ -137,6 +137,9 @@ def integrate(task: Task, baseline: Array, span: Array, samples: slice, budget: 
         state.refine(active, *task.model.path_gradients(rows, target.take(active)))
         for i in active.tolist():
             estimate, nodes = float(state.estimate[i]), int(state.nodes[i])
+            if not np.any(ends[i] != starts[i]):
+                stops[i] = _stopping.nothing("the input equals its baseline")
+                continue
             if nodes >= LEAST_NODES and estimate <= task.tolerance:
                 stops[i] = _stopping.converged(estimate, task.tolerance, nodes, "gradients")
                 continue
