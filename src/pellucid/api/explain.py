@@ -85,11 +85,8 @@ def explain(
     adapted = adapt(model, allow_unsafe=allow_unsafe)
     _parts.check_serves(name, chosen, adapted)
     inputs = check_inputs(x, adapted.traits.input_shape)
-    shown = {
-        "target": plain(target.tolist() if isinstance(target, np.ndarray) else target),
-        "network": network,
-        "labels": _parts.check_labels(labels, len(inputs)),
-    }
+    asked = {"target": target.tolist() if isinstance(target, np.ndarray) else target, "network": network}
+    asked["labels"] = _parts.check_labels(labels, len(inputs))
     scale = resolve_score(score, adapted.traits.head)
     resolved, outputs = _target(adapted, chosen, inputs, target, scale, class_names)
     with progress_after_patience(f"{chosen.title}, {len(inputs)} samples", progress) as report:
@@ -109,12 +106,10 @@ def explain(
         )
         found = chosen.explain(task)
     if outputs is None:
-        if found.outputs is None:
-            raise SettingError(f"method '{name}' says single_pass but gave no outputs.")
-        outputs = found.outputs
+        outputs = _given_outputs(name, found)
         resolved = resolve_target(target, scale, outputs, class_names)
         task = replace(task, target=resolved, scores=resolved.of(outputs))
-    provenance = _provenance(name, chosen, task, found, options) | {key: value for key, value in shown.items() if value is not None}
+    provenance = _provenance(name, chosen, task, found, options, asked)
     record = _record(name, task, found, outputs, class_names, provenance, time.perf_counter() - began)
     return _strict(record) if strict else record
 
@@ -143,7 +138,13 @@ def _target(model: Model, method: Method, inputs: Array, target: TargetLike, sca
     return resolve_target(target, scale, outputs, names), outputs
 
 
-def _provenance(name: str, method: Method, task: Task, found: Attribution, options: dict[str, Any]) -> dict[str, Any]:
+def _given_outputs(name: str, found: Attribution) -> Array:
+    if found.outputs is None:
+        raise SettingError(f"method '{name}' says single_pass but gave no outputs; give the network's outputs in its Attribution.")
+    return found.outputs
+
+
+def _provenance(name: str, method: Method, task: Task, found: Attribution, options: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
     given = {key: plain(value) for key, value in options.items() if value is not None}
     return describe(
         task.model,
@@ -156,6 +157,7 @@ def _provenance(name: str, method: Method, task: Task, found: Attribution, optio
         tolerance=task.tolerance,
         max_evaluations=task.max_evaluations,
         score=task.target.score,
+        **{key: plain(value) for key, value in asked.items()},
     )
 
 
