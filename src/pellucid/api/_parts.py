@@ -11,7 +11,7 @@ from pellucid.core.catalogue import build, settings_of
 from pellucid.core.errors import CombinationError, SettingError, ShapeError, UnknownMethodError, UnknownViewError, UnsupportedError, unknown
 from pellucid.core.features import FeatureMap
 from pellucid.core.inputs import check_inputs, check_shape
-from pellucid.core.method import Method, ViewMethod
+from pellucid.core.method import OPTIONS, Method, ViewMethod
 from pellucid.core.model import Model
 from pellucid.core.target import Target, TargetLike, following_target, resolve_target
 from pellucid.data.fills.background import Background
@@ -20,8 +20,6 @@ from pellucid.methods import METHODS
 from pellucid.views import VIEWS
 
 Array = np.ndarray
-OPTIONS = ("layer", "baseline", "background", "features", "fill")
-"""Keywords that some methods accept; the others are common to all."""
 
 
 def find_method(method: str | Method, settings: Mapping[str, Any]) -> tuple[str, Method]:

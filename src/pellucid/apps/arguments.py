@@ -12,11 +12,11 @@ from typing import Any
 
 from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.core.errors import OutputError, SettingError, unknown
+from pellucid.core.method import OPTIONS
 
 SUFFIXES = {".html": "a report", ".safetensors": "records", ".png": "one figure"}
 FIRST_BACKGROUND_ROWS = 100
 _RANGE = re.compile(r"^(?P<spec>.+)\[(?P<index>[^\[\]]+)\]$")
-_OPTIONS = ("layer", "baseline", "background", "features", "fill")
 
 
 def parse_index(text: str, count: int) -> list[int]:
@@ -106,7 +106,7 @@ def share_options(options: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[
     for option, value in options.items():
         if value is None:
             continue
-        takers = [name for name, part in parts.items() if option not in _OPTIONS or option in part.accepts]
+        takers = [name for name, part in parts.items() if option not in OPTIONS or option in part.accepts]
         for name in takers or parts:
             shared[name][option] = value
     return shared

@@ -14,7 +14,7 @@ from typing import Any
 
 from pellucid.core.errors import SettingError, UnknownNameError, unknown
 
-_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "True or False", str: "a word", types.NoneType: "None"}
+SETTING_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", bool: "True or False", str: "a word", types.NoneType: "None"}
 
 
 def class_name(name: str) -> str:
@@ -80,11 +80,11 @@ def _is_kind(value: Any, hint: Any) -> bool:
         return any(_is_kind(value, one) for one in typing.get_args(hint))
     if hint in (int, float):
         return isinstance(value, numbers.Integral if hint is int else numbers.Real) and not isinstance(value, bool)
-    return isinstance(value, hint) if hint in _WORDS else True
+    return isinstance(value, hint) if hint in SETTING_WORDS else True
 
 
 def _in_words(hint: Any) -> str:
-    return " or ".join(_WORDS.get(one, str(one)) for one in (typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)))
+    return " or ".join(SETTING_WORDS.get(one, str(one)) for one in (typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)))
 
 
 def build(kind: str, name: str, part: type, settings: dict[str, Any]) -> Any:

@@ -23,6 +23,10 @@ Progress = Callable[[float], None]
 """Called with the fraction of the work that is done."""
 
 
+OPTIONS = ("layer", "baseline", "background", "features", "fill")
+"""Keywords of `explain` that some methods accept; the others are common to all."""
+
+
 @dataclass(frozen=True)
 class Task:
     """Everything a method is given. `scores` (samples,) are the target's at the inputs. `baseline` is (1 or samples, *shape), `fills`
@@ -76,7 +80,7 @@ class Method(ABC):
     needs: ClassVar[frozenset[str]] = frozenset()
     """Of "gradients" and "spatial layer"."""
     accepts: ClassVar[frozenset[str]] = frozenset()
-    """Which of "baseline", "background", "features", "fill" and "layer" it takes."""
+    """Which of `OPTIONS` it takes."""
     error_kind: ClassVar[str]
     default_tolerance: ClassVar[float] = 0.05
     default_max_evaluations: ClassVar[int] = 10_000

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.core.catalogue import Catalogue, build, settings_of
+from pellucid.core.catalogue import SETTING_WORDS, Catalogue, build, settings_of
 from pellucid.core.errors import CombinationError, SettingError
 from pellucid.core.features import Features, Fill
 from pellucid.data import FEATURES, FILLS
@@ -22,7 +22,7 @@ Array = np.ndarray
 FeaturesLike = Features | Array | str | None
 FillLike = Fill | Array | float | str
 
-_WORDS: dict[type, str] = {int: "a whole number", float: "a number", str: "a word"}
+_WRITABLE = (int, float, str)
 
 
 def _types(hint: Any) -> tuple[Any, ...]:
@@ -31,13 +31,13 @@ def _types(hint: Any) -> tuple[Any, ...]:
 
 def _converted(spec: str, setting: str, hint: Any, text: str) -> int | float | str:
     """One positional setting in the type of its field."""
-    kind = next((kind for kind in _types(hint) if kind in _WORDS), None)
+    kind = next((kind for kind in _types(hint) if kind in _WRITABLE), None)
     if kind is None:
         raise SettingError(f"'{spec}': '{setting}' is an array and cannot be written as text; in Python, pass the array itself.")
     try:
         value: int | float | str = kind(text)
     except ValueError:
-        raise SettingError(f"'{spec}': {setting} must be {_WORDS[kind]}, got {text!r}.") from None
+        raise SettingError(f"'{spec}': {setting} must be {SETTING_WORDS[kind]}, got {text!r}.") from None
     return value
 
 
