@@ -183,3 +183,16 @@ def test_images_without_the_axis_of_their_one_channel_are_given_it(pellucid_comm
         assert ran.code == 0, ran
     (found,) = pellucid.load(place / "o.safetensors")
     assert found.inputs.shape == (1, 8, 8, 1)
+
+
+def test_records_say_where_their_samples_come_from(pellucid_command: Command, place: Path) -> None:
+    for line in (
+        "explain tiny.keras data.npz:x_test --method saliency --index 3,1 --out o.safetensors",
+        "visualize tiny.keras data.npz:x_test --view activation_map --index 3,1 --out v.safetensors",
+    ):
+        ran = pellucid_command(line)
+        assert ran.code == 0, ran
+    for name in ("o", "v"):
+        (found,) = pellucid.load(place / f"{name}.safetensors")
+        assert found.provenance["indices"] == [3, 1]
+        assert found.provenance["data"] == "data.npz:x_test"

@@ -52,7 +52,7 @@ def _as_rows(index: int | slice | Sequence[int] | Array, count: int) -> slice | 
     return np.asarray(index)
 
 
-PER_SAMPLE = ("labels", "target")
+PER_SAMPLE = ("labels", "target", "indices")
 """Entries of the provenance that hold one item per sample where they are lists."""
 
 

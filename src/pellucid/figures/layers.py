@@ -14,8 +14,9 @@ SIZE = (4.6, 2.2)
 def layers(view: View) -> tuple[Artist, ...]:
     """One row a sample, one column a layer; always on a figure of its own. For many channels, a figure per layer (`activation_map`) shows more."""
     axes = cells(len(view), len(view.values), SIZE, left=0.5, right=0.75, below=0.4)
+    numbers = view.provenance.get("indices", range(len(view)))
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
         for name, ax in zip(view.values, row, strict=True):
-            artists += activation_map(view, layer=name, sample=sample, ax=ax, title=f"sample {sample}, {name}")
+            artists += activation_map(view, layer=name, sample=sample, ax=ax, title=f"sample {numbers[sample]}, {name}")
     return tuple(artists)
