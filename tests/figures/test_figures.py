@@ -220,6 +220,16 @@ def test_comparison_has_a_row_a_sample_and_a_map_a_method() -> None:
         draw("comparison", [])
 
 
+def test_comparison_gives_methods_of_the_same_units_one_scale_within_a_row() -> None:
+    records = [synthetic.explanation(method, 2) for method in ("saliency", "lime", "shap")]
+    images = [artist for artist in draw("comparison", records) if isinstance(artist, AxesImage)]
+    for row in range(2):
+        saliency, lime, shap = images[4 * row + 1 : 4 * row + 4]
+        largest = max(np.abs(image.get_array()).max() for image in (lime, shap))
+        assert lime.get_clim() == shap.get_clim() == pytest.approx((-largest, largest))
+        assert saliency.get_clim() != lime.get_clim()
+
+
 def test_layers_has_a_row_a_sample_and_a_column_a_layer() -> None:
     view = synthetic.view(2)
     artists = draw("layers", view)

@@ -15,9 +15,9 @@ import synthetic
 from pellucid.core.errors import OutputError, SettingError
 from pellucid.core.outcome import Check, Outcome, Outcomes
 from pellucid.core.records import Explained, View
+from pellucid.figures import limits
 from pellucid.report import render, report, write_figures
 from pellucid.report.groups import group
-from pellucid.report.pictures import limits
 from pellucid.report.sections import compose
 
 METHODS = ("saliency", "gradient_x_input", "smooth_grad", "grad_cam", "integrated_gradients", "lime", "shap")

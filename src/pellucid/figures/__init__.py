@@ -21,9 +21,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["FIGURES", "panels", "png_bytes", "save"]
+    from pellucid.core.records import Explanation
+
+__all__ = ["FIGURES", "limits", "panels", "png_bytes", "save", "scale_key"]
 
 FIGURES = Catalogue("figure", __name__, Path(__file__).parent, UnknownPartError, plain=True)
+
+
+def scale_key(explanation: Explanation) -> tuple[object, ...] | None:
+    """What two explanations must have in common to share a colour scale; None for one that shares with none."""
+    from pellucid.figures import _scales
+
+    return _scales.scale_key(explanation)
+
+
+def limits(rows: Sequence[tuple[Explanation, int]]) -> list[float | None]:
+    """The limit of each map: the largest value among those that share a scale, None for a scale of its own."""
+    from pellucid.figures import _scales
+
+    return _scales.limits(rows)
 
 
 def panels(kinds: Sequence[str], height: float) -> list[Axes]:

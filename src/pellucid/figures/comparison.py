@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from pellucid.core.errors import CombinationError
 from pellucid.core.records import Explanation
 from pellucid.figures._grid import cells
+from pellucid.figures._scales import limits
 from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.input_image import input_image
 
@@ -16,7 +17,8 @@ SIDE = 1.7
 
 
 def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
-    """One row a sample, the input first, then one map a method with its own scale; always on a figure of its own.
+    """One row a sample, the input first, then one map a method; always on a figure of its own. Methods whose values have the same units share a
+    scale within a row.
 
     The explanations must be of the same samples. A map's title names the method, its target and how the explanation ended.
     """
@@ -30,9 +32,10 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
         artists += input_image(first, sample=sample, ax=row[0], title=f"input, {first.target.score} {first.score[sample]:.3g}")
-        for explanation, ax in zip(explanations, row[1:], strict=True):
+        shared = limits([(explanation, sample) for explanation in explanations])
+        for explanation, limit, ax in zip(explanations, shared, row[1:], strict=True):
             name = explanation.method.replace("_", " ")
             title = f"{name}: {explanation.target.labels[sample]}\n{explanation.outcome[sample].code.replace('_', ' ')}"
-            artists += attribution_map(explanation, sample=sample, ax=ax, title=title)
+            artists += attribution_map(explanation, sample=sample, ax=ax, limit=limit, title=title)
             ax.title.set_fontsize(7)
     return tuple(artists)

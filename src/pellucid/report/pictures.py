@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from pellucid.core.records import Explanation, View
 from pellucid.figures import panels, png_bytes
 from pellucid.figures.activation_map import activation_map
-from pellucid.figures.attribution_map import attribution_map, map_of
+from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.error_map import error_map
 from pellucid.figures.feature_bars import feature_bars
 from pellucid.figures.input_image import input_image
@@ -23,8 +20,6 @@ from pellucid.report.words import title_of
 DPI = 150
 HEIGHT = 1.75
 """Inches of a card's picture: small, so that its letters are large when it fills a card."""
-SHARED = (("integrated_gradients", "gradient_x_input"), ("lime", "shap", "exact_shap", "permutation_shap"))
-"""Methods whose values have the same units and meaning per element, so that one scale makes them comparable."""
 
 
 @dataclass(frozen=True)
@@ -44,26 +39,6 @@ class Picture:
         """Width and height in pixels."""
         width, height = struct.unpack(">II", self.png[16:24])
         return int(width), int(height)
-
-
-def scale_key(explanation: Explanation) -> tuple[object, ...] | None:
-    """What two explanations must have in common to share a scale; None for one that shares with none."""
-    for number, methods in enumerate(SHARED):
-        if explanation.method in methods:
-            features = explanation.features
-            return (number, explanation.target.score, None if features is None else (features.kind, features.labels.shape))
-    return None
-
-
-def limits(rows: Sequence[tuple[Explanation, int]]) -> list[float | None]:
-    """The limit of each map: the largest value among those that share a scale, None for a scale of its own."""
-    found: dict[tuple[object, ...], list[float]] = {}
-    for explanation, row in rows:
-        key = scale_key(explanation)
-        if key is not None:
-            found.setdefault(key, []).append(float(np.abs(map_of(explanation, row)).max()))
-    keys = [scale_key(explanation) for explanation, _ in rows]
-    return [max(found[key]) if key is not None and len(found[key]) > 1 else None for key in keys]
 
 
 def input_picture(explanation: Explanation, row: int, true: int | None, name: str, alt: str) -> Picture:

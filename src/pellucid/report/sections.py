@@ -12,9 +12,10 @@ import numpy as np
 from pellucid.core.errors import SettingError
 from pellucid.core.outcome import Check
 from pellucid.core.records import Explanation, Inspection, Record, View
+from pellucid.figures import limits, scale_key
 from pellucid.report import words
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
-from pellucid.report.pictures import Picture, explanation_picture, input_picture, limits, scale_key, view_pictures
+from pellucid.report.pictures import Picture, explanation_picture, input_picture, view_pictures
 
 OWN = ("method", "view", "title", "citation", "settings", "resolved", "tolerance", "max_evaluations")
 """What belongs to one run, also where several runs agree on it."""
