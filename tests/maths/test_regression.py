@@ -93,3 +93,24 @@ def test_the_kernel_is_limes() -> None:
     masks = np.array([[1, 1, 1, 1], [1, 0, 0, 0], [0, 0, 0, 0]])
     cosine_distance = np.array([0.0, 1 - 1 / 2, 1.0])  # of a mask to the full one: 1 − √(kept/all)
     np.testing.assert_allclose(lime_kernel(masks, 0.25), np.sqrt(np.exp(-(cosine_distance**2) / 0.25**2)), rtol=ROUNDING)
+
+
+def test_blocks_of_rows_change_nothing_and_bound_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tracemalloc
+
+    from pellucid.maths import regression
+
+    generator = np.random.default_rng(8)
+    rows = generator.integers(0, 2, (40_000, 20), dtype=np.uint8)
+    scores, weights = rows @ generator.normal(size=20) + generator.normal(size=len(rows)), generator.random(len(rows))
+    monkeypatch.setattr(regression, "NUMBERS_AT_ONCE", 10**9)
+    whole = regression.weighted_regression(rows, scores, weights, 2)
+    monkeypatch.setattr(regression, "NUMBERS_AT_ONCE", 2_000)
+    tracemalloc.start()
+    blocks = regression.weighted_regression(rows, scores, weights, 2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(blocks.coefficients, whole.coefficients, rtol=1e-9)
+    np.testing.assert_allclose(blocks.covariance, whole.covariance, rtol=1e-7, atol=1e-15)
+    assert blocks.r_squared == pytest.approx(whole.r_squared)
+    assert peak < rows.size * 8 / 2, "a copy of all rows in float64 was made"

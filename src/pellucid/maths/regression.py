@@ -8,6 +8,8 @@ import numpy as np
 
 Array = np.ndarray
 
+NUMBERS_AT_ONCE = 500_000
+"""Numbers of one block of rows."""
 ROUNDING = 1e-12
 """Scores that differ by less than this share of their size are one score: nothing is left to explain."""
 
@@ -27,24 +29,39 @@ def weighted_regression(rows: Array, scores: Array, weights: Array, cluster: int
     """Minimise Σ w (y − a − xᵀb)² + ridge ‖b‖²; the intercept is not penalised.
 
     The covariance is the sandwich A⁻¹ (Σ_c s_c s_cᵀ) A⁻¹ with s_c the weighted residual sums of clusters of `cluster` consecutive rows
-    (2 for antithetic pairs), times c/(c − p), p being the number of coefficients (Liang & Zeger 1986). `rows` (n, features), `scores` and `weights` (n,).
+    (2 for antithetic pairs), times c/(c − p), p being the number of coefficients (Liang & Zeger 1986). `rows` (n, features) of any number type, `scores`
+    and `weights` (n,). Rows are taken in blocks, so that no copy of all of them is made.
     """
-    centre = weights @ rows / weights.sum()
+    features = rows.shape[1]
+    blocks = _blocks(len(rows), max(cluster, NUMBERS_AT_ONCE // features // cluster * cluster))
+    centre = np.sum([weights[block] @ rows[block] for block in blocks], axis=0) / weights.sum()
     level = weights @ scores / weights.sum()
-    centred, target = rows - centre, scores - level
-    weighted = centred * weights[:, None]
-    information = centred.T @ weighted + ridge * np.eye(rows.shape[1])
+    target = scores - level
+    information, moment = ridge * np.eye(features), np.zeros(features)
+    for block in blocks:
+        centred = rows[block] - centre
+        weighted = centred * weights[block, None]
+        information += centred.T @ weighted
+        moment += weighted.T @ target[block]
     inverse = np.linalg.pinv(information, hermitian=True)
-    coefficients = inverse @ (weighted.T @ target)
-    residuals = target - centred @ coefficients
-    pieces = (weighted * residuals[:, None]).reshape(-1, cluster, rows.shape[1]).sum(axis=1)
-    clusters = len(pieces)
-    degrees = max(clusters - rows.shape[1] - 1, 1)
-    covariance = inverse @ (pieces.T @ pieces) @ inverse * (clusters / degrees)
+    coefficients = inverse @ moment
+    residuals, meat = target.astype(float), np.zeros((features, features))
+    for block in blocks:
+        centred = rows[block] - centre
+        residuals[block] -= centred @ coefficients
+        pieces = (centred * (weights[block] * residuals[block])[:, None]).reshape(-1, cluster, features).sum(axis=1)
+        meat += pieces.T @ pieces
+    clusters = len(rows) // cluster
+    degrees = max(clusters - features - 1, 1)
+    covariance = inverse @ meat @ inverse * (clusters / degrees)
     total = float(weights @ np.square(target))
     varies = total > ROUNDING**2 * float(weights @ np.square(scores))
     fitted = 1 - float(weights @ np.square(residuals)) / total if varies else 1.0
     return Fit(coefficients, covariance, float(level - centre @ coefficients), fitted, degrees)
+
+
+def _blocks(rows: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, rows, size)]
 
 
 def lime_kernel(coalitions: Array, width: float) -> Array:

@@ -114,7 +114,7 @@ class _Run:
         task = self.game.task
         self.masks = np.concatenate([self.masks, self._drawn])
         self.scores = np.concatenate([self.scores, scores])
-        self.fit = weighted_regression(self.masks.astype(float), self.scores, lime_kernel(self.masks, self.settings.kernel_width), 2, self.settings.ridge)
+        self.fit = weighted_regression(self.masks, self.scores, lime_kernel(self.masks, self.settings.kernel_width), 2, self.settings.ridge)
         norm = unbiased_square(float(np.square(self.fit.coefficients).sum()), float(np.trace(self.fit.covariance)))
         self.estimate = _stopping.relative(covariance_quantile(self.fit.covariance, self.fit.degrees), float(np.sqrt(norm)), 0.0)
         used, pairs = self.player.evaluations, len(self.masks) // 2
