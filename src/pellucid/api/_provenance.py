@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import platform
 from importlib.metadata import version
 from typing import Any
@@ -16,7 +17,12 @@ from pellucid.core.model import Model
 
 def versions(model: Model) -> dict[str, str]:
     """Pellucid's, Python's, NumPy's and the framework's."""
-    return {"pellucid": version("pellucid"), "python": platform.python_version(), "numpy": np.__version__, **model.traits.versions}
+    return {"pellucid": _own_version(), "python": platform.python_version(), "numpy": np.__version__, **model.traits.versions}
+
+
+@functools.cache
+def _own_version() -> str:
+    return version("pellucid")
 
 
 def plain(value: Any) -> Any:

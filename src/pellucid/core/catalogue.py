@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import numbers
@@ -41,8 +42,9 @@ class Catalogue:
     error: type[UnknownNameError] = UnknownNameError
     plain: bool = False
 
+    @functools.cached_property
     def modules(self) -> dict[str, str]:
-        """Name → dotted module."""
+        """Name → dotted module; the folder is read once."""
         found: dict[str, str] = {}
         for path in sorted(self.folder.rglob("*.py")):
             parts = path.relative_to(self.folder).with_suffix("").parts
@@ -52,17 +54,17 @@ class Catalogue:
 
     def names(self) -> list[str]:
         """All names, sorted."""
-        return sorted(self.modules())
+        return sorted(self.modules)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
     def __contains__(self, name: object) -> bool:
-        return name in self.modules()
+        return name in self.modules
 
     def load(self, name: str) -> Any:
         """The object of this name; an unknown name raises `error` with the list of known ones."""
-        modules = self.modules()
+        modules = self.modules
         if name not in modules:
             raise self.error(unknown(self.kind, name, modules))
         module = importlib.import_module(modules[name])
