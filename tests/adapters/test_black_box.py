@@ -38,3 +38,9 @@ def test_bad_returns_are_named(returned: object, error: type[Exception], words: 
 def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(errors.ModelError, match="cannot explain a dict"):
         adapt({})
+
+
+def test_two_lambdas_have_two_fingerprints_and_one_has_one() -> None:
+    models = [lambda x: x * 2, lambda x: x * 3, lambda x: x * 2]
+    first, other, same = (adapt(model).traits.fingerprint for model in models)
+    assert first == same != other

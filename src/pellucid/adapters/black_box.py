@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,8 +32,7 @@ class BlackBox(Model):
     def __init__(self, function: Callable[[Array], Any], batch_size: int = 256) -> None:
         self.function = function
         self.batch_size = batch_size
-        name = getattr(function, "__qualname__", type(function).__qualname__)
-        self.traits = Traits("a black box", fingerprint=f"callable:{getattr(function, '__module__', '')}.{name}", tokens=True)
+        self.traits = Traits("a black box", fingerprint=_name(function), tokens=True)
 
     @classmethod
     def recognises(cls, candidate: Any) -> bool:
@@ -57,3 +58,15 @@ class BlackBox(Model):
         if not np.isfinite(returned).all():
             raise NonFiniteError("the callable returned NaN or infinity; explanations need finite scores.")
         return returned[:, None] if returned.ndim == 1 else returned
+
+
+def _name(function: Callable[[Array], Any]) -> str:
+    """Where a callable was written and, for a Python function, a digest of its code, which tells two lambdas apart; not of what it closes over."""
+    name = f"callable:{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    code = getattr(function, "__code__", None)
+    return name if code is None else f"{name}:{hashlib.sha256(_code(code)).hexdigest()[:12]}"
+
+
+def _code(code: types.CodeType) -> bytes:
+    constants = [_code(item) if isinstance(item, types.CodeType) else repr(item).encode() for item in code.co_consts]
+    return b"|".join([code.co_code, *(name.encode() for name in code.co_names), *constants])
