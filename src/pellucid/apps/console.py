@@ -52,7 +52,7 @@ def show_explanations(explanations: Sequence[Explanation], samples: Sequence[int
 def show_view(view: View) -> None:
     """One row per layer of a view."""
     show(
-        f"{view.view}, {len(view)} sample{'s' if len(view) > 1 else ''}",
+        f"{view.view}, {len(view)} {'sample' if len(view) == 1 else 'samples'}",
         ("layer", "axes", "shape"),
         [(name, ", ".join(view.axes[name]), array.shape) for name, array in view.values.items()],
     )
