@@ -150,6 +150,17 @@ def test_labels_are_kept_as_numbers_and_checked(small_cnn: Any, images: np.ndarr
         pellucid.visualize(small_cnn, images[:2], "activation_map", labels=[1])
 
 
+def test_records_name_what_was_taken_by_default(small_cnn: Any, images: np.ndarray) -> None:
+    shares = pellucid.explain(small_cnn, images[:1], "lime", tolerance=0.5).provenance["settings"]
+    assert shares["features"] == "Patches(size=2)"
+    assert shares["fill"] == 0.0
+    assert pellucid.explain(small_cnn, images[:1], "integrated_gradients").provenance["settings"]["baseline"] == 0.0
+    against = pellucid.explain(small_cnn, images[:1], "shap", background=images[1:3], features="patches:6").provenance["settings"]
+    assert against["background"] == "array of shape (2, 12, 12, 1)"
+    assert against["features"] == "patches:6"
+    assert "fill" not in against
+
+
 def test_bytes_are_warned_of_and_strict_raises(small_cnn: Any, images: np.ndarray) -> None:
     found = pellucid.explain(small_cnn, (images * 255).astype(np.uint8), "saliency")
     assert found.outcome.worst.code == "suspicious_range"

@@ -15,7 +15,7 @@ from pellucid.core.method import OPTIONS, Method, ViewMethod
 from pellucid.core.model import Model
 from pellucid.core.target import Target, TargetLike, following_target, resolve_target
 from pellucid.data.fills.background import Background
-from pellucid.data.parts import parse_features, parse_fill
+from pellucid.data.parts import default_features, parse_features, parse_fill
 from pellucid.methods import METHODS
 from pellucid.views import VIEWS
 
@@ -115,13 +115,25 @@ def find_baseline(method: Method, baseline: Any, inputs: Array) -> Array | None:
         check_shape(rows, inputs.shape[1:], "baseline")
         fits = len(rows) in (1, len(inputs))
     else:
-        rows = parse_fill(0.0 if baseline is None else baseline).rows(inputs)
+        rows = parse_fill(baseline).rows(inputs)
         rows, fits = rows.reshape(-1, *inputs.shape[1:]), rows.shape[1] == 1
     if not fits:
         raise ShapeError(
             f"baseline has {len(rows)} rows, expected one, or one for each of the {len(inputs)} samples; give its mean, or use shap with background=."
         )
     return rows.astype(inputs.dtype)
+
+
+def with_defaults(method: Method, options: Mapping[str, Any], inputs: Array) -> dict[str, Any]:
+    """The options, with what the method accepts and was not given named, so that records say it."""
+    chosen = dict(options)
+    if "features" in method.accepts and chosen["features"] is None:
+        chosen["features"] = default_features(inputs)
+    if "fill" in method.accepts and chosen["fill"] is None and chosen["background"] is None:
+        chosen["fill"] = 0.0
+    if "baseline" in method.accepts and chosen["baseline"] is None:
+        chosen["baseline"] = 0.0
+    return chosen
 
 
 def find_features(method: Method, features: Any, inputs: Array) -> FeatureMap | None:

@@ -87,6 +87,7 @@ def explain(
     inputs = check_inputs(x, adapted.traits.input_shape)
     asked = {"target": target.tolist() if isinstance(target, np.ndarray) else target, "network": network}
     asked["labels"] = _parts.check_labels(labels, len(inputs))
+    options = _parts.with_defaults(chosen, options, inputs)
     scale = resolve_score(score, adapted.traits.head)
     resolved, outputs = _target(adapted, chosen, inputs, target, scale, class_names)
     with progress_after_patience(f"{chosen.title}, {len(inputs)} samples", progress) as report:
@@ -100,9 +101,9 @@ def explain(
             seed=int(seed),
             progress=report,
             layer=layer,
-            baseline=_parts.find_baseline(chosen, baseline, inputs),
-            features=_parts.find_features(chosen, features, inputs),
-            fills=_parts.find_fills(chosen, fill, background, inputs),
+            baseline=_parts.find_baseline(chosen, options["baseline"], inputs),
+            features=_parts.find_features(chosen, options["features"], inputs),
+            fills=_parts.find_fills(chosen, options["fill"], background, inputs),
         )
         found = chosen.explain(task)
     if outputs is None:

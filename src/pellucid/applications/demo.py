@@ -18,7 +18,7 @@ from pellucid.api.inspect import inspect
 from pellucid.api.visualize import visualize
 from pellucid.core.errors import OutputError
 from pellucid.core.model import Model
-from pellucid.core.records import Explanation, Record
+from pellucid.core.records import Explanation, Inspection, Record, View, located
 from pellucid.data.dataset import Dataset
 from pellucid.data.load import load
 from pellucid.recipes.save import save as save_network
@@ -87,9 +87,10 @@ def run(out: str | os.PathLike[str] = "pellucid-demo", *, seed: int = 0, watch: 
     explanations: list[Explanation] = []
     for name, model in models.items():
         tell(f"explaining {len(digits)} digits to the {name}: {', '.join(NETWORKS[name])}")
-        found = _explain(name, model, held.take(digits), background, seed)
+        found = [located(one, f"{DATASET}:test", digits) for one in _explain(name, model, held.take(digits), background, seed)]
+        view, inspection = _inside(name, model, held.take(digits[:1]))
         explanations += found
-        records += [*found, *_inside(name, model, held.take(digits[:1]))]
+        records += [*found, located(view, f"{DATASET}:test", digits[:1]), inspection]
     tell("writing the report")
     networks = {name: save_network(one.model, folder / f"{name}.keras") for name, one in trained.items()}
     records_path, page = folder / "records.safetensors", folder / "report.html"
@@ -147,7 +148,7 @@ def _explain(name: str, model: Model, digits: Dataset, background: Array, seed: 
     return found
 
 
-def _inside(name: str, model: Model, digit: Dataset) -> list[Record]:
+def _inside(name: str, model: Model, digit: Dataset) -> tuple[View, Inspection]:
     """What happens inside for one digit: maps of every convolution, or the state over time; and the layer table."""
     labels = None if digit.labels is None else [int(label) for label in digit.labels]
-    return [visualize(model, digit.inputs, "activation_map", labels=labels, network=name), inspect(model)]
+    return visualize(model, digit.inputs, "activation_map", labels=labels, network=name), inspect(model)

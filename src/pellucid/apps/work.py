@@ -20,6 +20,7 @@ from pellucid.apps.writing import write
 from pellucid.core.errors import UnknownNetworkError, unknown
 from pellucid.core.inputs import check_shape
 from pellucid.core.model import Model
+from pellucid.core.records import located
 from pellucid.data import DATASETS, FEATURES, FILLS
 from pellucid.data.dataset import Dataset
 from pellucid.data.load import load
@@ -74,7 +75,7 @@ def explain(
     for name in names:
         settings_of_one = shared[name] | settings[name]
         record = explain_samples(model, samples.inputs, name, class_names=known, labels=samples.labels, network=path.stem, **settings_of_one)
-        found.append(replace(record, provenance=_where(record.provenance, data, chosen)))
+        found.append(located(record, data, chosen))
     write(found, out, f"{path.name}: {', '.join(names)} on {data}")
     console.show_explanations(found, chosen)
     console.written(out)
@@ -91,7 +92,7 @@ def visualize(path: Path, data: str, view: str, layer: str | None, index: str, o
     layers = None if layer is None else [part.strip() for part in layer.split(",")]
     labels = None if samples.labels is None else [int(label) for label in samples.labels]
     found = visualize_samples(model, samples.inputs, name, layers=layers, labels=labels, network=path.stem, **settings)
-    found = replace(found, provenance=_where(found.provenance, data, chosen))
+    found = located(found, data, chosen)
     write([found], out, f"{path.name}: {name} on {data}")
     console.show_view(found)
     console.written(out)
@@ -124,11 +125,6 @@ def demo(out: Path, *, seed: int) -> None:
     result = application.run(out, seed=seed, watch=progress_bar, tell=console.say)
     for line in result.lines():
         console.say(line)
-
-
-def _where(provenance: Mapping[str, Any], data: str, chosen: Sequence[int]) -> dict[str, Any]:
-    """A provenance that also says where the samples come from."""
-    return dict(provenance) | {"data": data, "indices": list(chosen)}
 
 
 def _model(path: Path, allow_unsafe: bool) -> Model:

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -228,6 +228,12 @@ class Inspection:
 
 
 Record = Explanation | View | Inspection
+Located = TypeVar("Located", Explanation, View)
+
+
+def located(record: Located, data: str, indices: Sequence[int]) -> Located:
+    """The record, saying which samples of which data it is of."""
+    return replace(record, provenance=dict(record.provenance) | {"data": data, "indices": [int(i) for i in indices]})
 
 
 def concat(explanations: Sequence[Explanation]) -> Explanation:
