@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -133,15 +134,18 @@ def test_bad_files(small_cnn: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-def test_a_lambda_layer_is_refused_without_the_flag(tmp_path: Path, suffix: str) -> None:
-    mark = tmp_path / "ran"
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Lambda(lambda x: x * 2), keras.layers.Dense(2, activation="softmax")])
+def test_a_lambda_layer_is_refused_without_the_flag(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The layer leaves a mark when it runs: none without the flag, one with it."""
+    marked = keras.layers.Lambda(lambda x: [__import__("os").environ.__setitem__("PELLUCID_TEST_RAN", "1"), x * 2][1])
+    model = keras.Sequential([keras.Input((3,)), marked, keras.layers.Dense(2, activation="softmax")])
     path = tmp_path / f"lambda{suffix}"
     model.save(path)
+    monkeypatch.delenv("PELLUCID_TEST_RAN")
     with pytest.raises(errors.UnsafeModelError, match="allow_unsafe=True"):
         adapt(path)
-    assert not mark.exists()
+    assert "PELLUCID_TEST_RAN" not in os.environ
     assert adapt(path, allow_unsafe=True).predict(np.ones((1, 3), np.float32)).shape == (1, 2)
+    assert os.environ["PELLUCID_TEST_RAN"] == "1"
 
 
 def test_several_inputs_are_refused_by_name() -> None:

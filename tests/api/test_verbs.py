@@ -68,6 +68,12 @@ def test_a_method_object_stands_for_its_name(small_cnn: Any, images: np.ndarray)
     by_object = pellucid.explain(small_cnn, images, Saliency(absolute=False))
     by_name = pellucid.explain(small_cnn, images, "saliency", absolute=False)
     np.testing.assert_array_equal(by_object.values, by_name.values)
+    assert by_object.method == by_name.method == by_object.provenance["method"] == "saliency"
+
+    class Mine(Saliency):
+        """A user's own."""
+
+    assert pellucid.explain(small_cnn, images, Mine()).method == "Mine"
 
 
 def test_targets_choose_what_is_explained(keras_twin: Any) -> None:

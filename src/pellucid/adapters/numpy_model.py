@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.model import INPUT, Gradients, Layer, Model, Traits, batches
@@ -76,7 +77,7 @@ class NumpyModel(Model):
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         outputs = np.concatenate([self._forward(inputs[part])[0][-1] for part in batches(len(inputs), self.batch_size)])
-        return _softmax(outputs) if self.traits.head == "softmax" and not logits else outputs
+        return softmax(outputs, axis=-1) if self.traits.head == "softmax" and not logits else outputs
 
     def layers(self) -> tuple[Layer, ...]:
         return tuple(
@@ -92,7 +93,7 @@ class NumpyModel(Model):
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
         values, sums = self._forward(inputs)
         outputs = values[-1]
-        probabilities = _softmax(outputs)
+        probabilities = softmax(outputs, axis=-1)
         through_softmax = self.traits.head == "softmax" and not target.reads_logits
         read = probabilities if through_softmax else outputs
         target = target.settled(read)
@@ -103,11 +104,6 @@ class NumpyModel(Model):
             named[f"dense_{i - 1}" if i else INPUT] = back.reshape(inputs.shape) if i == 0 else back
         taken_at = {INPUT: inputs, **{f"dense_{i}": value for i, value in enumerate(values[1:])}}
         return Gradients(target.of(read), read, {name: named[name] for name in wrt}, {name: taken_at[name] for name in wrt})
-
-
-def _softmax(logits: Array) -> Array:
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return powers / powers.sum(axis=-1, keepdims=True)
 
 
 def _at_outputs(target: Target, outputs: Array, probabilities: Array, through_softmax: bool) -> Array:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 
-from pellucid.core.catalogue import build, settings_of
+from pellucid.core.catalogue import Catalogue, build, settings_of
 from pellucid.core.errors import CombinationError, SettingError, ShapeError, UnknownMethodError, UnknownViewError, UnsupportedError, unknown
 from pellucid.core.features import FeatureMap
 from pellucid.core.inputs import check_inputs, check_shape
@@ -27,7 +28,7 @@ def find_method(method: str | Method, settings: Mapping[str, Any]) -> tuple[str,
     if isinstance(method, Method):
         if settings:
             raise SettingError(f"a method object holds its own settings; got {', '.join(settings)} besides. Set them where the object is made.")
-        return type(method).__name__, method
+        return _name_of(method, METHODS), method
     if method in VIEWS:
         raise UnknownMethodError(f"'{method}' is a view: it shows the inside of a network. Use pellucid.visualize(model, x, '{method}').")
     part = METHODS.load(method)
@@ -39,13 +40,19 @@ def find_method(method: str | Method, settings: Mapping[str, Any]) -> tuple[str,
 def find_view(view: str | ViewMethod, settings: Mapping[str, Any]) -> tuple[str, ViewMethod]:
     """The view of a name with its settings, or a view object as it is."""
     if isinstance(view, ViewMethod):
-        return type(view).__name__, view
+        return _name_of(view, VIEWS), view
     if view in METHODS:
         raise UnknownViewError(f"'{view}' is a method: it attributes to the input. Use pellucid.explain(model, x, '{view}').")
     part = VIEWS.load(view)
     _check_settings("view", view, part, settings, ["layers"])
     found: ViewMethod = build("view", view, part, dict(settings))
     return view, found
+
+
+def _name_of(part: Method | ViewMethod, catalogue: Catalogue) -> str:
+    """The name of an object in its catalogue; of a user's own, that of its class."""
+    name = type(part).__module__.rpartition(".")[2]
+    return name if name in catalogue and catalogue.load(name) is type(part) else type(part).__name__
 
 
 def _check_settings(kind: str, name: str, part: type, settings: Mapping[str, Any], options: Sequence[str]) -> None:
@@ -99,14 +106,11 @@ def as_predictions(model: Model, outputs: Array, logits: bool) -> Array:
     """What the network returns, from outputs that may lie before its softmax or sigmoid."""
     if not logits:
         return outputs
-    if model.traits.head == "sigmoid":
-        return np.asarray(1 / (1 + np.exp(-outputs)), dtype=outputs.dtype)
-    powers = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+    return np.asarray(expit(outputs) if model.traits.head == "sigmoid" else softmax(outputs, axis=-1))
 
 
 def find_baseline(method: Method, baseline: Any, inputs: Array) -> Array | None:
-    """The baseline, (1 or samples, *shape): a number, an array, or a fill with one row; zeros by default."""
+    """The baseline, (1 or samples, *shape): a number, an array, or a fill with one row."""
     if "baseline" not in method.accepts:
         return None
     if isinstance(baseline, (np.ndarray, list)):
@@ -138,12 +142,12 @@ def with_defaults(method: Method, options: Mapping[str, Any], inputs: Array) -> 
 
 def find_features(method: Method, features: Any, inputs: Array) -> FeatureMap | None:
     """The feature map of a method that needs one."""
-    return parse_features(features, inputs).label(inputs) if "features" in method.accepts else None
+    return parse_features(features).label(inputs) if "features" in method.accepts else None
 
 
 def find_fills(method: Method, fill: Any, background: Any, inputs: Array) -> Array | None:
-    """Fill rows (1 or samples, rows, *shape); constant 0 by default."""
+    """Fill rows (1 or samples, rows, *shape)."""
     if "fill" not in method.accepts:
         return None
-    chosen = Background(np.asarray(background)) if background is not None else parse_fill(0.0 if fill is None else fill)
+    chosen = Background(np.asarray(background)) if background is not None else parse_fill(fill)
     return chosen.rows(inputs).astype(inputs.dtype)
