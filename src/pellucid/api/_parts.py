@@ -68,6 +68,8 @@ def check_options(name: str, method: Method, options: Mapping[str, Any]) -> None
         if value is not None and key not in method.accepts:
             takes = ", ".join(sorted(method.accepts)) or "none of layer, baseline, background, features, fill"
             raise SettingError(f"method '{name}' does not take {key}; it takes {takes}.")
+    if "background" in method.accepts and "fill" not in method.accepts and options.get("background") is None:
+        raise CombinationError(f"method '{name}' needs a background, samples of usual data: background=x_train[:100], or --background mnist:train[0:100].")
     if options.get("background") is not None and options.get("fill") is not None:
         raise CombinationError("give either fill or background, not both: a background is a fill whose rows are data.")
 
@@ -147,7 +149,7 @@ def find_features(method: Method, features: Any, inputs: Array) -> FeatureMap | 
 
 def find_fills(method: Method, fill: Any, background: Any, inputs: Array) -> Array | None:
     """Fill rows (1 or samples, rows, *shape)."""
-    if "fill" not in method.accepts:
+    if not {"fill", "background"} & method.accepts:
         return None
     chosen = Background(np.asarray(background)) if background is not None else parse_fill(fill)
     return chosen.rows(inputs).astype(inputs.dtype)

@@ -30,7 +30,8 @@ OPTIONS = ("layer", "baseline", "background", "features", "fill")
 @dataclass(frozen=True)
 class Task:
     """Everything a method is given. `scores` (samples,) are the target's at the inputs. `baseline` is (1 or samples, *shape), `fills`
-    (1 or samples, rows, *shape); both and `features` are there only for a method that accepts them."""
+    (1 or samples, rows, *shape); both and `features` are there only for a method that accepts them. `state` is what the method's own
+    `Attribution.state` held for the same samples, where an earlier explanation is to be refined; empty otherwise."""
 
     model: Model
     inputs: Array
@@ -44,6 +45,7 @@ class Task:
     baseline: Array | None = None
     features: FeatureMap | None = None
     fills: Array | None = None
+    state: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,8 @@ class Attribution:
 
     `values` and `error` are (samples, *feature); `error_kind` is "standard_error", "bound", "exact" or "none"; `degrees` are the degrees
     of freedom behind each sample's error (infinite for a known one). `evaluations` counts inputs that went forward for each sample and
-    `gradients` those among them that also went backward. `statistics` holds further arrays, one row a sample. `resolved` says what the
+    `gradients` those among them that also went backward; where the work went on from `Task.state`, both count all of it. `statistics` holds further
+    arrays, one row a sample. `state` holds the sufficient statistics, one row a sample, from which the method can go on. `resolved` says what the
     method chose by itself. `outputs` are the network's at the inputs, on the target's side of the softmax; only a method with
     `single_pass` gives them.
     """
@@ -69,6 +72,7 @@ class Attribution:
     outputs: Array | None = None
     statistics: Mapping[str, Array] = field(default_factory=dict)
     resolved: Mapping[str, str | float | int] = field(default_factory=dict)
+    state: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Method(ABC):
