@@ -6,6 +6,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,12 @@ class KerasTensorflow(Model):
             found.append(scores.numpy())
         return np.concatenate(found).astype(np.float64) if found else np.zeros(0)
 
+    def above(self, layer: str, context: Array) -> Model:
+        return _Above(self, layer, context)
+
+    def below(self, layer: str) -> Model:
+        return _Below(self, layer)
+
     # ---- inside the graph -------------------------------------------------------------------------------------------
 
     def _outputs(self, x: Any, logits: bool) -> Any:
@@ -177,7 +184,7 @@ class KerasTensorflow(Model):
 
     def _trace_path(self, score: str, stencil: tuple[float, ...], displace: bool) -> Callable[..., Any]:
         tf = self.tf
-        rank = len(_keras.input_shape(self.network))
+        rank = len(self.traits.input_shape or ())
         reach = len(stencil) - 1
 
         def step(starts: Any, ends: Any, weights: Any, path: Any, position: Any, weight: Any, square: Any, group: Any, low: Any, high: Any, tail: Any) -> Any:
@@ -246,8 +253,7 @@ class KerasTensorflow(Model):
         return self._specs("input")[0]
 
     def _specs(self, *kinds: str) -> list[Any]:
-        output = tuple(self.network.output_shape[1:])
-        shapes = {"input": _keras.input_shape(self.network), "weights": output}
+        shapes = {"input": self.traits.input_shape or (), "weights": self.traits.output_shape or ()}
         return [self.tf.TensorSpec((None, *shapes[kind]), "float32") for kind in kinds]
 
     def _tensor(self, array: Array) -> Any:
@@ -255,6 +261,59 @@ class KerasTensorflow(Model):
 
     def _index(self, array: Array) -> Any:
         return self.tf.constant(np.asarray(array, dtype=np.int32))
+
+
+class _Part(KerasTensorflow):
+    """A piece of a network that a layer cuts in two; TensorFlow drops from a traced function what the piece does not need."""
+
+    def __init__(self, whole: KerasTensorflow, layer: str, **traits: Any) -> None:
+        self.__dict__ |= whole.__dict__
+        self.cut = whole._named((layer,))
+        self.traits = replace(whole.traits, **traits)
+        self._traced = {}
+
+
+class _Above(_Part):
+    """The network from a layer's output on."""
+
+    def __init__(self, whole: KerasTensorflow, layer: str, context: Array) -> None:
+        super().__init__(whole, layer, input_shape=tuple(whole.activations(context, (layer,))[layer].shape[1:]), scales_input=True, tokens=False)
+        if self.cut[layer] is whole._final:
+            raise UnsupportedError(f"layer '{layer}' is the last one: its output is the network's own. Choose an earlier layer.")
+        self.context = whole._tensor(context)
+
+    def _outputs(self, x: Any, logits: bool) -> Any:
+        uses = 0
+
+        def put_in(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+            def given(*args: Any, **kwargs: Any) -> Any:
+                nonlocal uses
+                uses += 1
+                if uses > 1:
+                    raise UnsupportedError(f"layer '{name}' is used more than once, so that nothing can be attributed to one output of it.")
+                return x
+
+            return given
+
+        with _keras.wrapped_calls(self.cut, put_in):
+            return super()._outputs(self.tf.repeat(self.context, self.tf.shape(x)[0], axis=0), logits)
+
+
+class _Below(_Part):
+    """The network up to a layer."""
+
+    def __init__(self, whole: KerasTensorflow, layer: str) -> None:
+        shape = whole.layer(layer).shape
+        if shape is None or None in shape:
+            raise UnsupportedError(f"layer '{layer}' has an output of shape {shape}; a unit of it needs a fixed one.")
+        super().__init__(whole, layer, output_shape=shape, head=None)
+
+    def _outputs(self, x: Any, logits: bool) -> Any:
+        seen: dict[str, Any] = {}
+        with _keras.wrapped_calls(self.cut, functools.partial(_record, seen)):
+            self.network(x, training=False)
+        (output,) = seen.values()
+        return self.tf.cast(output, "float32")
 
 
 def _record(seen: dict[str, Any], name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -45,7 +45,7 @@ class NumpyModel(Model):
     suffixes: tuple[str, ...] = ()
     rank = 0
 
-    def __init__(self, stack: Sequence[Dense], input_shape: tuple[int, ...], *, softmax: bool = False, batch_size: int = 64) -> None:
+    def __init__(self, stack: Sequence[Dense], input_shape: tuple[int | None, ...], *, softmax: bool = False, batch_size: int = 64) -> None:
         self.stack = tuple(stack)
         self.batch_size = batch_size
         self.traits = Traits(
@@ -89,6 +89,18 @@ class NumpyModel(Model):
         values, _ = self._forward(inputs)
         names = [layer.name for layer in self.layers()]
         return {name: values[names.index(self.layer(name).name) + 1] for name in layers}
+
+    def above(self, layer: str, context: Array) -> NumpyModel:
+        cut = self._place(layer) + 1
+        if cut == len(self.stack):
+            raise UnsupportedError(f"layer '{layer}' is the last one: its output is the network's own. Choose an earlier layer.")
+        return NumpyModel(self.stack[cut:], (self.stack[cut].weights.shape[0],), softmax=self.traits.head == "softmax", batch_size=self.batch_size)
+
+    def below(self, layer: str) -> NumpyModel:
+        return NumpyModel(self.stack[: self._place(layer) + 1], self.traits.input_shape or (), batch_size=self.batch_size)
+
+    def _place(self, layer: str) -> int:
+        return [known.name for known in self.layers()].index(self.layer(layer).name)
 
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
         values, sums = self._forward(inputs)

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from pellucid.adapters import adapt
 from pellucid.api import _parts
+from pellucid.api._layer import Subject, carried, carried_rows, goes_round
+from pellucid.api._layer import subject as find_subject
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain, settings
+from pellucid.api._resume import check_agreement, of_rows
 from pellucid.core.errors import SettingError, StrictError
 from pellucid.core.inputs import check_inputs
 from pellucid.core.method import Attribution, Method, Task
 from pellucid.core.model import Model
 from pellucid.core.outcome import Outcome, Outcomes
-from pellucid.core.records import Cost, Explained, Explanation
+from pellucid.core.records import Continuation, Cost, Explained, Explanation, concat
 from pellucid.core.target import Target, TargetLike, resolve_score, resolve_target
 from pellucid.diagnostics import examine
 
@@ -45,6 +48,7 @@ def explain(
     labels: Sequence[int] | Array | None = None,
     network: str | None = None,
     allow_unsafe: bool = False,
+    resume: Explanation | None = None,
     progress: bool | None = None,
     **method_settings: Any,
 ) -> Explanation:
@@ -61,11 +65,13 @@ def explain(
     seed: for methods that draw; the same seed gives the same bytes on the same machine. Every sample meets the same stream of draws.
     strict: raise `StrictError` where a check finds anything to warn of.
     score: "logit" (default where the network ends in softmax or sigmoid), "centered_logit", "log_probability", "probability", "output".
-    layer: the layer of a class activation map; None lets the method choose, and say which.
+    layer: for path methods, attribute to the output of a layer instead of the input ("conv2d_1"), or explain units of it ("dense[7]", the mean of
+        "conv2d_1[:, :, 5]"). For class activation maps, the layer of the map; None lets the method choose, and say which.
     baseline: for path methods: a number, an array (*shape) or (samples, *shape), "mean", "blur:2"; zeros by default.
     background, fill: for coalition methods, one of them: data (rows, *shape), or what absent features hold ("constant:0", "mean", "blur:2", an array).
     features: for coalition methods: "patches:4", "superpixels:slic:30", "pixels", "columns", a label map, or an object.
     class_names: names of the outputs, for `target` and for reports. labels: true classes, for reports. network: a name for reports.
+    resume: an earlier explanation by the same call, with a larger tolerance or a smaller budget: work goes on from there. `explanation.refine()` does this.
     progress: a bar on standard error when it takes longer than two seconds; None shows it on a terminal.
     **method_settings: the method's own settings (`pellucid list methods`).
 
@@ -83,36 +89,104 @@ def explain(
     limit, budget = _accuracy(chosen, tolerance, max_evaluations)
     _check_seed(seed)
     adapted = adapt(model, allow_unsafe=allow_unsafe)
-    _parts.check_serves(name, chosen, adapted)
     inputs = check_inputs(x, adapted.traits.input_shape)
-    asked = {"target": target.tolist() if isinstance(target, np.ndarray) else target, "network": network}
-    asked["labels"] = _parts.check_labels(labels, len(inputs))
-    options = _parts.with_defaults(chosen, options, inputs)
-    scale = resolve_score(score, adapted.traits.head)
-    resolved, outputs = _target(adapted, chosen, inputs, target, scale, class_names)
-    with progress_after_patience(f"{chosen.title}, {len(inputs)} samples", progress) as report:
-        task = Task(
-            model=adapted,
-            inputs=inputs,
-            target=resolved,
-            scores=np.zeros(len(inputs)) if outputs is None else resolved.of(outputs),
-            tolerance=limit,
-            max_evaluations=budget,
-            seed=int(seed),
-            progress=report,
-            layer=layer,
-            baseline=_parts.find_baseline(chosen, options["baseline"], inputs),
-            features=_parts.find_features(chosen, options["features"], inputs),
-            fills=_parts.find_fills(chosen, options["fill"], background, inputs),
-        )
-        found = chosen.explain(task)
-    if outputs is None:
-        outputs = _given_outputs(name, found)
-        resolved = resolve_target(target, scale, outputs, class_names)
-        task = replace(task, target=resolved, scores=resolved.of(outputs))
-    provenance = _provenance(name, chosen, task, found, options, asked)
-    record = _record(name, task, found, outputs, class_names, provenance, time.perf_counter() - began)
+    adapted.meet(inputs)
+    _parts.check_serves(name, chosen, adapted)
+    given = {"target": target, "seed": seed, "score": score, "class_names": class_names, "labels": labels, "network": network} | options
+    call = _Call(name, chosen, adapted, inputs, given, options, limit, budget, resume, progress, began)
+    subject = find_subject(adapted, chosen, layer, inputs, target)
+    record = _each_alone(call, tolerance, max_evaluations) if goes_round(adapted, subject, inputs) else _explained(call, subject)
     return _strict(record) if strict else record
+
+
+@dataclass(frozen=True)
+class _Call:
+    """One call of `explain`, checked. `given` are its keywords as they came, `options` those of `OPTIONS`, with defaults still to be filled in."""
+
+    name: str
+    method: Method
+    model: Model
+    inputs: Array
+    given: dict[str, Any]
+    options: dict[str, Any]
+    tolerance: float
+    max_evaluations: int
+    resume: Explanation | None
+    progress: bool | None
+    began: float
+
+
+def _explained(call: _Call, subject: Subject) -> Explanation:
+    """All samples in one queue."""
+    method, inputs, given, resume = call.method, call.inputs, call.given, call.resume
+    target, names = given["target"], given["class_names"]
+    labels = _parts.check_labels(given["labels"], len(inputs))
+    options = _parts.with_defaults(method, call.options, inputs)
+    scale = resolve_score(given["score"], subject.model.traits.head)
+    resolved, outputs = _target(subject, method, target, scale, names)
+    provenance = _provenance(call, options, resolved.score, labels)
+    if resume is not None:
+        check_agreement(resume, inputs, None if resolved.follows_prediction else resolved.labels, provenance)
+    with progress_after_patience(f"{method.title}, {len(inputs)} samples", call.progress) as report:
+        scores = np.zeros(len(inputs)) if outputs is None else resolved.of(outputs)
+        task = Task(
+            subject.model,
+            subject.inputs,
+            resolved,
+            scores,
+            call.tolerance,
+            call.max_evaluations,
+            int(given["seed"]),
+            report,
+            call.options["layer"],
+            state={} if resume is None else resume.state,
+            **_parts_of(subject, method, options, inputs),
+        )
+        found = method.explain(task)
+    if outputs is None:
+        outputs = _given_outputs(call.name, found)
+        resolved = resolve_target(target, scale, outputs, names) if subject.unit is None else subject.unit
+        task = replace(task, target=resolved, scores=resolved.of(outputs))
+    provenance["resolved"] = dict(found.resolved) | ({"at": subject.layer} if subject.layer else {})
+    seconds = time.perf_counter() - call.began + (0.0 if resume is None else resume.cost.seconds)
+    shown = _shown(subject, task, outputs, names)
+    record = _record(call.name, _at_input(task, subject, inputs), found, shown, provenance, seconds)
+    return replace(record, continuation=Continuation(_going_on(call), np.arange(len(inputs))))
+
+
+def _at_input(task: Task, subject: Subject, inputs: Array) -> Task:
+    """The task as a record shows it: with the network's own inputs, and no baseline where that was a layer's."""
+    return replace(task, inputs=inputs, baseline=None, fills=None) if subject.layer else task
+
+
+def _parts_of(subject: Subject, method: Method, options: dict[str, Any], inputs: Array) -> dict[str, Any]:
+    """Baseline, features and fills as the method is given them."""
+    return {
+        "baseline": carried(subject, _parts.find_baseline(method, options["baseline"], inputs)),
+        "features": _parts.find_features(method, options["features"], inputs),
+        "fills": carried_rows(subject, _parts.find_fills(method, options["fill"], options["background"], inputs)),
+    }
+
+
+def _each_alone(call: _Call, tolerance: float | None, max_evaluations: int | None) -> Explanation:
+    """Sample by sample: part of the network goes round the layer, so that each needs the network's other branches at its own input."""
+    found = []
+    for i in range(len(call.inputs)):
+        row = np.array([i])
+        asked = of_rows(call.given, row, len(call.inputs)) | {"tolerance": tolerance, "max_evaluations": max_evaluations}
+        found.append(explain(call.model, call.inputs[row], call.method, **asked, resume=None if call.resume is None else call.resume[row], progress=False))
+    return replace(concat(found), continuation=Continuation(_going_on(call), np.arange(len(call.inputs))))
+
+
+def _going_on(call: _Call) -> Callable[[Explanation, Array, float | None, int | None], Explanation]:
+    """The same call again for some of its samples, from where an explanation of them stopped."""
+
+    def again(earlier: Explanation, rows: Array, tolerance: float | None, max_evaluations: int | None) -> Explanation:
+        budget = max(call.max_evaluations, call.method.default_max_evaluations) if max_evaluations is None else max_evaluations
+        asked = of_rows(call.given, rows, len(call.inputs)) | {"tolerance": tolerance, "max_evaluations": budget}
+        return explain(call.model, call.inputs[rows], call.method, **asked, resume=earlier, progress=call.progress)
+
+    return again
 
 
 def _accuracy(method: Method, tolerance: float | None, max_evaluations: int | None) -> tuple[float, int]:
@@ -130,13 +204,23 @@ def _check_seed(seed: int) -> None:
         raise SettingError(f"seed must be a whole number of at least 0, got {seed!r}.")
 
 
-def _target(model: Model, method: Method, inputs: Array, target: TargetLike, scale: str, names: Sequence[str] | None) -> tuple[Target, Array | None]:
+def _target(subject: Subject, method: Method, target: TargetLike, scale: str, names: Sequence[str] | None) -> tuple[Target, Array | None]:
     """The target, and the outputs on its side of the softmax where a pass was made for it."""
-    early = _parts.early_target(model, method, inputs, target, scale, names)
+    if subject.unit is not None:
+        return subject.unit, None if method.single_pass else subject.model.predict(subject.inputs)
+    early = _parts.early_target(subject.model, method, subject.inputs, target, scale, names)
     if early is not None:
         return early, None
-    outputs = model.predict(inputs, logits=scale in ("logit", "centered_logit"))
+    outputs = subject.model.predict(subject.inputs, logits=scale in ("logit", "centered_logit"))
     return resolve_target(target, scale, outputs, names), outputs
+
+
+def _shown(subject: Subject, task: Task, outputs: Array, names: Sequence[str] | None) -> tuple[Array, tuple[str, ...]]:
+    """What a record shows as the prediction, and the names of its last axis: of explained units their score alone."""
+    if subject.unit is not None:
+        return task.scores[:, None], (subject.unit.labels[0],)
+    predictions = _parts.as_predictions(task.model, outputs, task.target.reads_logits)
+    return predictions, tuple(names) if names is not None else tuple(str(i) for i in range(outputs.shape[-1]))
 
 
 def _given_outputs(name: str, found: Attribution) -> Array:
@@ -145,24 +229,26 @@ def _given_outputs(name: str, found: Attribution) -> Array:
     return found.outputs
 
 
-def _provenance(name: str, method: Method, task: Task, found: Attribution, options: dict[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
-    given = {key: plain(value) for key, value in options.items() if value is not None}
+def _provenance(call: _Call, options: dict[str, Any], score: str, labels: list[int] | None) -> dict[str, Any]:
+    method, target = call.method, call.given["target"]
+    shown = {key: plain(value) for key, value in options.items() if value is not None}
     return describe(
-        task.model,
-        method=name,
+        call.model,
+        method=call.name,
         title=method.title,
         citation=method.citation,
-        settings=settings(method) | given,
-        resolved=dict(found.resolved),
-        seed=task.seed,
-        tolerance=task.tolerance,
-        max_evaluations=task.max_evaluations,
-        score=task.target.score,
-        **{key: plain(value) for key, value in asked.items()},
+        settings=settings(method) | shown,
+        seed=int(call.given["seed"]),
+        tolerance=call.tolerance,
+        max_evaluations=call.max_evaluations,
+        score=score,
+        target=plain(target.tolist() if isinstance(target, np.ndarray) else target),
+        network=plain(call.given["network"]),
+        labels=labels,
     )
 
 
-def _record(name: str, task: Task, found: Attribution, outputs: Array, names: Sequence[str] | None, provenance: dict[str, Any], seconds: float) -> Explanation:
+def _record(name: str, task: Task, found: Attribution, shown: tuple[Array, tuple[str, ...]], provenance: dict[str, Any], seconds: float) -> Explanation:
     record = Explanation(
         method=name,
         values=found.values,
@@ -170,7 +256,7 @@ def _record(name: str, task: Task, found: Attribution, outputs: Array, names: Se
         error_kind=found.error_kind,
         axes=found.axes,
         inputs=task.inputs,
-        prediction=_parts.as_predictions(task.model, outputs, task.target.reads_logits),
+        prediction=shown[0],
         score=task.scores,
         target=Explained(task.target.labels, task.target.score),
         cost=Cost(found.evaluations, found.gradients, seconds),
@@ -179,8 +265,9 @@ def _record(name: str, task: Task, found: Attribution, outputs: Array, names: Se
         baseline=task.baseline if task.fills is None else task.fills.mean(axis=1),
         baseline_score=found.baseline_score,
         features=task.features,
-        class_names=tuple(names) if names is not None else tuple(str(i) for i in range(outputs.shape[-1])),
+        class_names=shown[1],
         statistics=found.statistics,
+        state=found.state,
         provenance=provenance,
     )
     outcomes = []

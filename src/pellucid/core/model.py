@@ -140,6 +140,9 @@ class Model(ABC):
     traits: Traits
     batch_size: int
 
+    def meet(self, inputs: Array) -> None:  # noqa: B027 - most frameworks have nothing to learn
+        """Learn from a first sample what cannot be known before any data: shapes, the order of layers. Called by each verb; changes no answer."""
+
     @abstractmethod
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         """Outputs, shape (samples, *output); before the final softmax or sigmoid where `logits`."""
@@ -188,6 +191,15 @@ class Model(ABC):
         """The score of every masked input, shape (rows,), float64; `target` has one entry per sample of `rows.inputs`."""
         found = [self.scores(rows.compose(part), target.take(rows.sample[part])) for part in batches(len(rows), self.batch_size)]
         return np.concatenate(found) if found else np.zeros(0)
+
+    def above(self, layer: str, context: Array) -> Model:
+        """The network from a layer's output on, as a model whose input is that output. What goes round the layer is computed from
+        `context`, one input (1, *shape); a layer that is used more than once is refused."""
+        raise UnsupportedError(f"{self.traits.framework} shows no layers; attribution at a layer needs a network, e.g. a Keras model.")
+
+    def below(self, layer: str) -> Model:
+        """The network up to a layer, as a model whose output is that layer's."""
+        raise UnsupportedError(f"{self.traits.framework} shows no layers; explaining a unit needs a network, e.g. a Keras model.")
 
     def layer(self, name: str) -> Layer:
         """The layer of this name; an unknown one is an error that lists those there are."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Any, TypeVar
 
 import numpy as np
 
-from pellucid.core.errors import SettingError
+from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.features import FeatureMap
 from pellucid.core.model import Layer
 from pellucid.core.outcome import Outcomes
@@ -35,6 +35,34 @@ class Explained:
 
     labels: tuple[str, ...]
     score: str
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """How an explanation that was made in this process can be gone on with: `call(explanation, rows, tolerance, max_evaluations)`, `rows` being which
+    samples of the first call it holds."""
+
+    call: Callable[[Explanation, Array, float | None, int | None], Explanation]
+    rows: Array
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The strongest features of one sample, strongest first: numbers in the flattened values, names, values, errors. `ahead` says which of them are
+    separated, at `level` for all together, from the strongest of the features that are left out."""
+
+    features: Array
+    names: tuple[str, ...]
+    values: Array
+    error: Array
+    ahead: Array
+    level: float
+
+    def __str__(self) -> str:
+        sure = [name for name, ahead in zip(self.names, self.ahead, strict=True) if ahead]
+        unsure = [name for name, ahead in zip(self.names, self.ahead, strict=True) if not ahead]
+        said = f"Ahead of all others at {self.level:.0%}: {', '.join(sure) or 'none'}."
+        return said if not unsure else f"{said} Not separated from the rest: {', '.join(unsure)}."
 
 
 def _rows(array: Array | None, index: slice | Array) -> Array | None:
@@ -83,7 +111,7 @@ class Explanation:
     the explained score at the input and at the baseline or mean fill. `baseline` is (1 or samples, *shape); for coalition methods the mean fill.
 
     `error_kind` says what `error` holds: "standard_error" (sampling), "bound" (a deterministic estimate of the same meaning: one standard deviation),
-    "exact" (zeros), "none" (NaN). `interval(.95)` is the one way to read it.
+    "exact" (zeros), "none" (NaN). `interval(.95)` is the one way to read it. `state` holds the sufficient statistics from which `refine` goes on.
     """
 
     method: str
@@ -104,6 +132,12 @@ class Explanation:
     class_names: tuple[str, ...] = ()
     statistics: Mapping[str, Array] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, Array] = field(default_factory=dict)
+    continuation: Continuation | None = field(default=None, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the continuation, which holds the network."""
+        return dict(self.__dict__) | {"continuation": None}
 
     def __len__(self) -> int:
         return len(self.values)
@@ -132,7 +166,39 @@ class Explanation:
             features=None if self.features is None else self.features[rows],
             statistics={name: array[rows] for name, array in self.statistics.items()},
             provenance=_chosen(self.provenance, chosen, len(self)),
+            state={name: array[rows] for name, array in self.state.items()},
+            continuation=None if self.continuation is None else replace(self.continuation, rows=self.continuation.rows[rows]),
         )
+
+    def refine(self, tolerance: float | None = None, max_evaluations: int | None = None) -> Explanation:
+        """The same explanation computed further, to a smaller `tolerance` or a larger budget, from where it stopped; what it was made of is not repeated
+        where the method kept its state. `SettingError` for one that was loaded or joined, which holds no network: the text says how to go on with it."""
+        if self.continuation is None:
+            raise SettingError(
+                "this explanation was loaded or joined and holds no network; go on with it by the same call and resume=explanation: "
+                f"pellucid.explain(model, x, '{self.method}', ..., resume=explanation, tolerance=...)."
+            )
+        return self.continuation.call(self, self.continuation.rows, tolerance, max_evaluations)
+
+    def strongest(self, count: int = 5, *, sample: int = 0, level: float = 0.95) -> Ranking:
+        """The features with the largest absolute values, and which of them are ahead of all that are left out. Errors of two features count as
+        independent; `level` holds for all `count` statements together (Bonferroni)."""
+        if count < 1:
+            raise SettingError(f"count must be at least 1, got {count}.")
+        one = self[sample]
+        values, error = one.values[0].ravel(), np.nan_to_num(one.error[0].ravel(), nan=np.inf)
+        present = np.flatnonzero(one.feature_mask[0])
+        order = present[np.argsort(-np.abs(values[present]), kind="stable")]
+        chosen, rest = order[:count], order[count:]
+        reach = float(t_quantile(1 - (1 - level) / (2 * max(len(chosen) * len(rest), 1)), one.degrees[0]))
+        lead = np.abs(values[chosen])[:, None] - np.abs(values[rest])[None]
+        ahead = (lead > reach * np.hypot(error[chosen][:, None], error[rest][None])).all(axis=1)
+        return Ranking(chosen, tuple(one._feature_name(int(i)) for i in chosen), values[chosen], one.error[0].ravel()[chosen], ahead, level)
+
+    def _feature_name(self, number: int) -> str:
+        if self.features is not None and number < len(self.features.names):
+            return self.features.names[number]
+        return str(tuple(int(i) for i in np.unravel_index(number, self.values.shape[1:]))) if self.values.ndim > 2 else str(number)
 
     @property
     def feature_mask(self) -> Array:
@@ -151,12 +217,27 @@ class Explanation:
         return self.values - reach, self.values + reach
 
     def to_input(self) -> Array:
-        """The values over the input's shape: features painted on their elements, layer maps resized bilinearly. Shape of `inputs`."""
+        """The values over the input's shape: features painted on their elements, layer maps resized bilinearly, a layer's channels summed first.
+        Shape of `inputs`. `UnsupportedError` for a layer whose units lie on no grid."""
         if self.features is not None:
             return self.features.spread(self.values, self.inputs.shape[1:])
         if self.values.shape == self.inputs.shape:
             return self.values
-        return resize(self.values, self.inputs.shape)
+        if not self.on_grid:
+            raise UnsupportedError(f"values of shape {self.values.shape[1:]} at layer '{self.layer}' lie on no grid; read `values`, or draw 'feature_bars'.")
+        channel = 1 if self.provenance.get("takes", {}).get("channels") == "first" else -1
+        maps = self.values.sum(axis=channel) if self.values.ndim == 4 else self.values
+        return _back(resize(maps, _front(self.inputs.shape, channel)), channel)
+
+    @property
+    def layer(self) -> str:
+        """The layer whose output the values are attributed to; empty where it is the input."""
+        return str(self.provenance.get("resolved", {}).get("at", ""))
+
+    @property
+    def on_grid(self) -> bool:
+        """Whether the values can be laid over the input."""
+        return self.features is not None or self.values.shape == self.inputs.shape or (self.values.ndim in (3, 4) and self.inputs.ndim == 4)
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -275,7 +356,15 @@ def concat(explanations: Sequence[Explanation]) -> Explanation:
         provenance=_joined([e.provenance for e in explanations]),
         error_kind=next((e.error_kind for e in explanations if e.error_kind != "exact"), "exact"),
         statistics={name: np.concatenate([e.statistics[name] for e in explanations]) for name in first.statistics},
+        state=_joined_states([e.state for e in explanations]),
+        continuation=None,
     )
+
+
+def _joined_states(states: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """The states of all, where all have the same arrays of the same shapes a sample; else none."""
+    shapes = [{name: array.shape[1:] for name, array in state.items()} for state in states]
+    return {name: np.concatenate([state[name] for state in states]) for name in shapes[0]} if all(one == shapes[0] for one in shapes) else {}
 
 
 def t_quantile(probability: float, degrees: Array | float) -> Array:
@@ -303,6 +392,16 @@ def _expanded_t(probability: float, degrees: Array) -> Array:
     )
     quantile: Array = z + np.sum([term / v ** (k + 1) for k, term in enumerate(terms)], axis=0)
     return quantile
+
+
+def _front(shape: tuple[int, ...], channel: int) -> tuple[int, ...]:
+    """An image shape with its channels last."""
+    return (shape[0], *shape[2:], shape[1]) if channel == 1 else shape
+
+
+def _back(images: Array, channel: int) -> Array:
+    """Images with channels last as the network takes them."""
+    return np.moveaxis(images, -1, 1) if channel == 1 else images
 
 
 def resize(maps: Array, shape: tuple[int, ...]) -> Array:

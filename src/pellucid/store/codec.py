@@ -29,7 +29,7 @@ Array = np.ndarray
 Json = Any
 
 RECORDS: Mapping[str, tuple[type, int]] = {
-    "explanation": (Explanation, 1),
+    "explanation": (Explanation, 2),
     "view": (View, 1),
     "inspection": (Inspection, 1),
 }
@@ -78,7 +78,7 @@ class Writer:
 
     def _element(self, value: Any, where: str) -> Json:
         name = _NAMES[type(value)]
-        fields = {field.name: self.encode(getattr(value, field.name), f"{where}.{field.name}") for field in dataclasses.fields(value)}
+        fields = {field.name: self.encode(getattr(value, field.name), f"{where}.{field.name}") for field in dataclasses.fields(value) if field.compare}
         return {"type": name, "version": ELEMENTS[name][1], "fields": fields}
 
     def _array(self, array: Array, where: str) -> Json:

@@ -1,0 +1,44 @@
+"""Going on with an explanation instead of beginning again: what must agree, and what of a call belongs to the chosen samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.errors import SettingError
+from pellucid.core.records import Explanation
+
+Array = np.ndarray
+AGREEING = ("method", "fingerprint", "settings", "seed", "score")
+"""Entries of the provenance that must be the same where work is gone on with."""
+PER_SAMPLE = ("target", "baseline", "labels", "features")
+"""Keywords of `explain` that may hold one item a sample."""
+
+
+def check_agreement(earlier: Explanation, inputs: Array, labels: tuple[str, ...] | None, now: Mapping[str, Any]) -> None:
+    """Raise where the earlier explanation is of other samples, another network, method, setting, seed or score."""
+    if not isinstance(earlier, Explanation):
+        raise SettingError(f"resume takes an Explanation, got {type(earlier).__name__}; load records with pellucid.load(path) and choose one.")
+    if earlier.inputs.shape != inputs.shape or not np.array_equal(earlier.inputs, inputs):
+        raise SettingError(f"resume holds other samples, of shape {earlier.inputs.shape}; x has shape {inputs.shape}. Give the same samples.")
+    differing = [name for name in AGREEING if earlier.provenance.get(name) != now.get(name)]
+    if labels is not None and earlier.target.labels != labels:
+        differing.append("target")
+    if differing:
+        told = ", ".join(f"{name}: {earlier.provenance.get(name)!r} there, {now.get(name)!r} here" for name in differing if name != "target")
+        raise SettingError(f"resume was made in another way ({told or 'another target'}); call explain as it was called then, or leave resume out.")
+
+
+def of_rows(given: Mapping[str, Any], rows: Array, samples: int) -> dict[str, Any]:
+    """The keywords of a call for some of its samples."""
+    chosen = dict(given)
+    for name in PER_SAMPLE:
+        value = chosen.get(name)
+        least = {"baseline": 2, "features": 3}.get(name, 1)
+        if isinstance(value, np.ndarray) and value.ndim >= least and len(value) == samples:
+            chosen[name] = value[rows]
+        elif isinstance(value, list) and len(value) == samples:
+            chosen[name] = [value[int(row)] for row in rows]
+    return chosen
