@@ -93,7 +93,9 @@ def explain(
     index: Index = "0:6",
     target: Annotated[str, typer.Option("--target", metavar="predicted|N|NAME", help="Which class.")] = "predicted",
     score: Annotated[str | None, typer.Option("--score", help="logit, centered_logit, log_probability, probability or output.")] = None,
-    layer: Annotated[str | None, typer.Option("--layer", metavar="NAME", help="For methods that read a layer.")] = None,
+    layer: Annotated[
+        str | None, typer.Option("--layer", metavar="NAME", help="Attribute at a layer, or explain units of it: 'dense[7]', 'conv2d_1[:, :, 5]'.")
+    ] = None,
     features: Annotated[str | None, typer.Option("--features", metavar="NAME", help="patches:4, superpixels:slic:30, pixels, ...")] = None,
     fill: Annotated[str | None, typer.Option("--fill", metavar="NAME", help="What absent features hold: a number, mean, blur:2, ...")] = None,
     baseline: Annotated[str | None, typer.Option("--baseline", metavar="N|DATA", help="A number, or data such as mnist:train[0] (the samples' mean).")] = None,
@@ -102,6 +104,7 @@ def explain(
     max_evaluations: Annotated[int | None, typer.Option("--max-evaluations", metavar="N", help="Most evaluations a sample.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of sampling.")] = 0,
     class_names: Annotated[str | None, typer.Option("--class-names", metavar="A,B|@FILE", help="Names of the outputs, or a file of them.")] = None,
+    resume: Annotated[Path | None, typer.Option("--resume", metavar="FILE", help="Records of the same call to go on from, with a smaller tolerance.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a check fails, instead of saying so in the outcome.")] = False,
     settings: Settings = None,
     allow_unsafe: AllowUnsafe = False,
@@ -111,7 +114,7 @@ def explain(
 
     options = {"target": target, "score": score, "layer": layer, "features": features, "fill": fill, "baseline": baseline, "background": background}
     numbers = {"tolerance": tolerance, "max_evaluations": max_evaluations, "seed": seed, "strict": strict}
-    work.explain(model, data, method, index, out, options | numbers, settings or [], class_names=class_names, allow_unsafe=allow_unsafe)
+    work.explain(model, data, method, index, out, options | numbers, settings or [], class_names=class_names, resume=resume, allow_unsafe=allow_unsafe)
 
 
 @app.command()

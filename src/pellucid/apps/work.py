@@ -17,15 +17,16 @@ from pellucid.api.visualize import visualize as visualize_samples
 from pellucid.apps import arguments, console
 from pellucid.apps.quiet import start_framework
 from pellucid.apps.writing import write
-from pellucid.core.errors import UnknownNetworkError, unknown
+from pellucid.core.errors import SettingError, UnknownNetworkError, unknown
 from pellucid.core.inputs import check_shape
 from pellucid.core.model import Model
-from pellucid.core.records import located
+from pellucid.core.records import Explanation, located
 from pellucid.data import DATASETS, FEATURES, FILLS
 from pellucid.data.dataset import Dataset
 from pellucid.data.load import load
 from pellucid.methods import METHODS
 from pellucid.recipes import NETWORKS
+from pellucid.store import load as load_records
 from pellucid.views import VIEWS
 
 CATALOGUES = {"methods": METHODS, "views": VIEWS, "datasets": DATASETS, "networks": NETWORKS, "features": FEATURES, "fills": FILLS}
@@ -56,6 +57,7 @@ def explain(
     pairs: Sequence[str],
     *,
     class_names: str | None,
+    resume: Path | None,
     allow_unsafe: bool,
 ) -> None:
     """Explain the chosen samples by each method, write the records, print one line per method and sample."""
@@ -64,6 +66,7 @@ def explain(
     parts = {name: METHODS.load(name) for name in names}
     settings = arguments.parse_settings(pairs, parts)
     given_names = arguments.parse_class_names(class_names)
+    earlier = {} if resume is None else _earlier(resume, names)
     samples, chosen = _samples(data, index)
     options = dict(options) | _opened(options)
     model = _model(path, allow_unsafe)
@@ -73,12 +76,21 @@ def explain(
     shared = arguments.share_options(options, parts)
     found = []
     for name in names:
-        settings_of_one = shared[name] | settings[name]
+        settings_of_one = shared[name] | settings[name] | ({"resume": earlier[name]} if name in earlier else {})
         record = explain_samples(model, samples.inputs, name, class_names=known, labels=samples.labels, network=path.stem, **settings_of_one)
         found.append(located(record, data, chosen))
     write(found, out, f"{path.name}: {', '.join(names)} on {data}")
     console.show_explanations(found, chosen)
     console.written(out)
+
+
+def _earlier(path: Path, names: Sequence[str]) -> dict[str, Explanation]:
+    """The explanations of a file by method, one for each name."""
+    found = {record.method: record for record in load_records(path) if isinstance(record, Explanation)}
+    for name in names:
+        if name not in found:
+            raise SettingError(f"--resume '{path}' holds no explanation by '{name}'; it holds {', '.join(sorted(found)) or 'none'}.")
+    return found
 
 
 def visualize(path: Path, data: str, view: str, layer: str | None, index: str, out: Path, pairs: Sequence[str], *, allow_unsafe: bool) -> None:
