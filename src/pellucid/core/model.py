@@ -32,7 +32,9 @@ class Layer:
     activation: str = ""
     spatial: bool = False
     sequential: bool = False
-    """`spatial`: channels last over a grid, so that class activation maps apply. `sequential`: a state per time step can be read."""
+    channel_axis: int = -1
+    """`spatial`: channels over a grid, so that class activation maps apply. `sequential`: a state per time step can be read. `channel_axis`: which
+    axis of `shape` counts channels, the last or, in PyTorch, 0."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class Traits:
 
     `input_shape` and `output_shape` have no batch axis; None where a length is free; None as a whole where it is unknown. `head` is
     "softmax", "sigmoid" or None.
-    `scales_input`: the network holds a layer that rescales its input itself. `tokens`: it reads integers.
+    `scales_input`: the network holds a layer that rescales its input itself. `tokens`: it reads integers. `channels`: where an image's channels lie,
+    "last" or, in PyTorch, "first".
     """
 
     framework: str
@@ -130,6 +133,7 @@ class Traits:
     gradients: bool = False
     scales_input: bool = False
     tokens: bool = False
+    channels: str = "last"
     fingerprint: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
