@@ -1,9 +1,16 @@
-"""Writes one page per method and per view from the code: `make docs`. `--check` only says whether the pages are current."""
+"""Writes one page per method and per view from the code: `make docs`. `--check` only says whether the pages are current.
+
+Each method's picture is made by the command that its page shows, on a digit CNN trained for the purpose; a picture that is there is kept, so that only
+new methods are drawn. `--redraw` draws all.
+"""
 
 from __future__ import annotations
 
 import inspect
+import os
+import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -13,6 +20,32 @@ from pellucid.views import VIEWS
 
 HERE = Path(__file__).resolve().parent
 NOTE = "<!-- Written by docs/make.py from the class; change it there. -->\n"
+
+
+PICTURES = HERE / "images" / "methods"
+SAMPLE = 33
+EXAMPLES = {"exact_shap": "--features patches:7", "shapley_interactions": "--features patches:7"}
+"""Methods whose example needs other options than their family's."""
+
+
+def example(name: str) -> str:
+    """The command whose picture a method's page shows."""
+    takes = METHODS.load(name).accepts
+    options = EXAMPLES.get(name, "--features patches:4" if "features" in takes else "")
+    if "background" in takes and "fill" not in takes:
+        options += " --background mnist5000:train[0:20]"
+    return " ".join(f"pellucid explain cnn.keras mnist5000:test --index {SAMPLE} --method {name} {options} --out {name}.png".split())
+
+
+def draw(names: list[str]) -> None:
+    """The pictures of some methods, by a network trained now."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    command = Path(sys.executable).parent / "pellucid"
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([command, "train", "cnn", "mnist5000", "--out", "cnn.keras"], cwd=folder, check=True)
+        for name in names:
+            words = example(name).split()
+            subprocess.run([command, *words[1:-1], PICTURES / f"{name}.png"], cwd=folder, check=True)
 
 
 def _text(part: type) -> str:
@@ -45,7 +78,11 @@ def method_page(name: str) -> str:
         "source": part.citation,
     }
     table = "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in facts.items())])
-    return f"{NOTE}\n# {part.title}\n\n{part.answers}\n\n{table}\n\n{_text(part)}\n\n## Settings\n\n{_settings(part)}\n"
+    shown = f"A digit, and what `{name}` says of it:\n\n    {example(name)}\n\n![{part.title} of a digit](../images/methods/{name}.png)"
+    return (
+        f"{NOTE}\n# {part.title}\n\n{part.answers}\n\n{table}\n\n{_text(part)}\n\n## Example\n\n{shown}\n\n## Settings\n\n{_settings(part)}\n\n"
+        "[Which method when](../which-method-when.md) says what this one cannot tell.\n"
+    )
 
 
 def view_page(name: str) -> str:
@@ -75,7 +112,9 @@ def stale() -> list[str]:
     wanted = pages()
     there = {path for folder in ("methods", "views") for path in (HERE / folder).glob("*.md")}
     differing = {path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
-    return sorted(str(path.relative_to(HERE)) for path in differing | (there - set(wanted)))
+    pictures = {PICTURES / f"{name}.png" for name in METHODS}
+    undrawn = pictures ^ set(PICTURES.glob("*.png"))
+    return sorted(str(path.relative_to(HERE)) for path in differing | (there - set(wanted)) | undrawn)
 
 
 def main() -> int:
@@ -84,6 +123,13 @@ def main() -> int:
         sys.stdout.write("".join(f"docs/{name} is not current: run make docs\n" for name in found))
         return 1 if found else 0
     wanted = pages()
+    for path in PICTURES.glob("*.png"):
+        if path.stem not in METHODS:
+            path.unlink()
+    undrawn = [name for name in METHODS if "--redraw" in sys.argv[1:] or not (PICTURES / f"{name}.png").exists()]
+    if undrawn:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        draw(undrawn)
     for folder in ("methods", "views"):
         (HERE / folder).mkdir(exist_ok=True)
         for path in set((HERE / folder).glob("*.md")) - set(wanted):
