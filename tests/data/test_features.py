@@ -11,6 +11,7 @@ from pellucid.core.errors import CombinationError, SettingError
 from pellucid.core.features import FeatureMap
 from pellucid.data.features.columns import Columns
 from pellucid.data.features.given import Given
+from pellucid.data.features.groups import Groups
 from pellucid.data.features.patches import Patches
 from pellucid.data.features.pixels import Pixels
 from pellucid.data.features.superpixels import ALGORITHMS, Superpixels
@@ -146,3 +147,57 @@ def test_no_columns_in_an_image() -> None:
 def test_settings_are_checked_at_once(make: object) -> None:
     with pytest.raises(SettingError, match=r"expected a whole number|did you mean 'slic'"):
         make()  # type: ignore[operator]
+
+
+GROUPS_OF_TABLE = [
+    ("0-3,4,5-9", [0, 0, 0, 0, 1, 2, 2, 2, 2, 2], ("columns 0 to 3", "column 4", "columns 5 to 9")),
+    ("age=9,place=0-2+5", [1, 1, 1, 2, 3, 1, 4, 5, 6, 0], ("age", "place", "column 3", "column 4", "column 6", "column 7", "column 8")),
+    ("3-1", [1, 0, 0, 0, 2, 3, 4, 5, 6, 7], ("columns 1 to 3", "column 0", *(f"column {i}" for i in range(4, 10)))),
+    ({"a": [0, 1], "b": 7}, [0, 0, 2, 3, 4, 5, 6, 1, 7, 8], ("a", "b", *(f"column {i}" for i in (2, 3, 4, 5, 6, 8, 9)))),
+    ([range(5), [9, 5]], [0, 0, 0, 0, 0, 1, 2, 3, 4, 1], ("columns 0 to 4", "columns 9, 5", "column 6", "column 7", "column 8")),
+]
+
+
+@pytest.mark.parametrize(("groups", "labels", "names"), GROUPS_OF_TABLE)
+def test_groups_join_columns(groups: object, labels: list[int], names: tuple[str, ...]) -> None:
+    inputs = np.zeros((4, 10), np.float32)
+    features = Groups(groups).label(inputs)  # type: ignore[arg-type]
+    partition(features, inputs)
+    assert features.labels.tolist() == [labels]
+    assert features.names == names
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 5, 4), (2, 6, 4)])
+def test_groups_join_channels_over_all_places(shape: tuple[int, ...]) -> None:
+    inputs = np.zeros(shape, np.float32)
+    features = Groups({"leads": [1, 3]}).label(inputs)
+    partition(features, inputs)
+    assert features.names == ("leads", "channel 0", "channel 2")
+    spread = features.spread(np.array([[5.0, 7.0, 9.0]]), shape[1:])[0]
+    assert (spread == np.array([7.0, 5.0, 9.0, 5.0])).all()
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ("0-", "'0-' cannot be read.*groups:0-3,4"),
+        ("", "cannot be read"),
+        ("a=b", "cannot be read"),
+        ("0-2,2", r"\[2\] stand in more than one group"),
+        ({"a": [0, 0]}, r"\[0\] stand"),
+        ({"a": []}, "whole numbers from 0 on"),
+        ({"a": [-1]}, "whole numbers from 0 on"),
+        ({"a": [0.5]}, "whole numbers from 0 on"),
+        ({"a": "0-2"}, "whole numbers from 0 on"),
+        ([True], "whole numbers from 0 on"),
+        (3, "expected names and numbers"),
+    ],
+)
+def test_groups_that_cannot_be_read(groups: object, words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        Groups(groups)  # type: ignore[arg-type]
+
+
+def test_groups_that_the_inputs_do_not_have() -> None:
+    with pytest.raises(CombinationError, match=r"column 7, inputs of shape \(2, 4\) have columns 0 to 3"):
+        Groups("7").label(np.zeros((2, 4), np.float32))

@@ -8,18 +8,21 @@ import pytest
 from pellucid.core.errors import CombinationError, SettingError, UnknownPartError
 from pellucid.data import FEATURES, FILLS
 from pellucid.data.features.columns import Columns
+from pellucid.data.features.groups import Groups
 from pellucid.data.features.patches import Patches
 from pellucid.data.features.superpixels import Superpixels
 from pellucid.data.fills.blur import Blur
 from pellucid.data.fills.constant import Constant
+from pellucid.data.fills.inpainting import Inpainting
+from pellucid.data.fills.noise import Noise
 from pellucid.data.parts import default_features, parse_features, parse_fill
 
 IMAGES = np.zeros((2, 28, 28, 1), np.float32)
 
 
 def test_every_name_is_a_part() -> None:
-    assert FEATURES.names() == ["columns", "given", "patches", "pixels", "superpixels"]
-    assert FILLS.names() == ["background", "blur", "constant", "given", "mean"]
+    assert FEATURES.names() == ["columns", "given", "groups", "patches", "pixels", "superpixels"]
+    assert FILLS.names() == ["background", "blur", "constant", "given", "inpainting", "mean", "noise"]
     for catalogue in (FEATURES, FILLS):
         for name in catalogue:
             assert catalogue.load(name).__doc__
@@ -34,13 +37,26 @@ def test_every_name_is_a_part() -> None:
         ("superpixels:watershed", Superpixels("watershed", 30)),
         ("superpixels:quickshift:12", Superpixels("quickshift", 12)),
         (Patches(3), Patches(3)),
+        ("groups:0-3,4,5-9", Groups("0-3,4,5-9")),
+        ({"place": [1, 2]}, Groups({"place": [1, 2]})),
+        ([[0, 1], [2]], Groups([[0, 1], [2]])),
     ],
 )
 def test_features(spec: str | Patches, part: object) -> None:
     assert parse_features(spec) == part
 
 
-@pytest.mark.parametrize(("spec", "part"), [("constant:0.5", Constant(0.5)), ("blur:2", Blur(2.0)), (0, Constant(0.0)), (np.float32(0.25), Constant(0.25))])
+@pytest.mark.parametrize(
+    ("spec", "part"),
+    [
+        ("constant:0.5", Constant(0.5)),
+        ("blur:2", Blur(2.0)),
+        (0, Constant(0.0)),
+        (np.float32(0.25), Constant(0.25)),
+        ("noise:0.5:8:3", Noise(0.5, 8, 3)),
+        ("inpainting", Inpainting()),
+    ],
+)
 def test_fills(spec: str | float, part: object) -> None:
     assert parse_fill(spec) == part
 
@@ -55,7 +71,7 @@ def test_arrays() -> None:
 @pytest.mark.parametrize(
     ("spec", "error", "words"),
     [
-        ("patchs:4", UnknownPartError, "did you mean 'patches'.*Known: columns, given, patches, pixels, superpixels"),
+        ("patchs:4", UnknownPartError, "did you mean 'patches'.*Known: columns, given, groups, patches, pixels, superpixels"),
         ("patches:four", SettingError, "size must be a whole number, got 'four'"),
         ("patches:4:5", SettingError, "has 2 settings, 'patches' takes 1"),
         ("pixels:4", SettingError, "takes no setting"),
@@ -63,6 +79,7 @@ def test_arrays() -> None:
         ("superpixels:slik", SettingError, "did you mean 'slic'"),
         ("given", SettingError, "pass the array itself"),
         ("given:3", SettingError, "pass the array itself"),
+        ("groups", SettingError, "needs groups: write groups:groups"),
         (3, SettingError, "expected one of columns"),
     ],
 )

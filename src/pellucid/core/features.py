@@ -65,3 +65,7 @@ class Fill(ABC):
     @abstractmethod
     def rows(self, inputs: Array) -> Array:
         """Replacement inputs, shape (1 or samples, rows, *shape); several rows make a background (a marginal game)."""
+
+    def rows_for(self, inputs: Array, features: FeatureMap | None) -> Array:
+        """As `rows`, for a method with these features (None: it has none); a fill that depends on them defines this."""
+        return self.rows(inputs)

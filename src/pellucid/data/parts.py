@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Mapping
+from dataclasses import MISSING
+from dataclasses import fields as fields_of
 from typing import Any
 
 import numpy as np
@@ -14,12 +17,13 @@ from pellucid.core.features import Features, Fill
 from pellucid.data import FEATURES, FILLS
 from pellucid.data.features.columns import Columns
 from pellucid.data.features.given import Given as GivenFeatures
+from pellucid.data.features.groups import Groups, GroupsLike
 from pellucid.data.features.patches import Patches
 from pellucid.data.fills.constant import Constant
 from pellucid.data.fills.given import Given as GivenFill
 
 Array = np.ndarray
-FeaturesLike = Features | Array | str | None
+FeaturesLike = Features | Array | GroupsLike | str | None
 FillLike = Fill | Array | float | str
 
 _WRITABLE = (int, float, str)
@@ -56,6 +60,9 @@ def parse_part(catalogue: Catalogue, spec: str) -> Any:
         raise SettingError(f"{catalogue.kind} '{spec}' has {len(texts)} settings, '{name}' {takes}.")
     if not texts and name in ("given", "background"):
         raise SettingError(f"{catalogue.kind} '{spec}' needs an array and cannot be written as text; in Python, pass the array itself.")
+    needed = [field.name for field in fields_of(part) if field.default is MISSING and field.default_factory is MISSING][len(texts) :]
+    if needed:
+        raise SettingError(f"{catalogue.kind} '{spec}' needs {' and '.join(needed)}: write {':'.join((name, *fields))}, the settings in this order.")
     settings = {field: _converted(spec, field, hints[field], text) for field, text in zip(fields, texts, strict=False)}
     return build(catalogue.kind, name, part, settings)
 
@@ -74,10 +81,11 @@ def default_features(inputs: Array) -> Features:
 
 
 def parse_features(spec: FeaturesLike, inputs: Array | None = None) -> Features:
-    """What cuts the input into features: an object, a label map, or a short name with settings; None is the default for `inputs`.
+    """What cuts the input into features: an object, a label map, groups of columns or channels (a mapping name → numbers, or a list of lists), or a short
+    name with settings; None is the default for `inputs`.
 
-    >>> parse_features("superpixels:slic:30")
-    Superpixels(algorithm='slic', n=30)
+    >>> parse_features("superpixels:slic:30"), parse_features({"place": [1, 2]})
+    (Superpixels(algorithm='slic', n=30), Groups(groups={'place': [1, 2]}))
     """
     if spec is None and inputs is not None:
         return default_features(inputs)
@@ -88,8 +96,11 @@ def parse_features(spec: FeaturesLike, inputs: Array | None = None) -> Features:
     if isinstance(spec, str):
         part: Features = parse_part(FEATURES, spec)
         return part
+    if isinstance(spec, (Mapping, list, tuple)):
+        return Groups(spec)
     raise SettingError(
-        f"features is {spec!r}, expected one of {', '.join(FEATURES.names())} (with settings, e.g. 'patches:4'), a features object, or an array of labels."
+        f"features is {spec!r}, expected one of {', '.join(FEATURES.names())} (with settings, e.g. 'patches:4'), a features object, an array of labels, "
+        "or groups of columns, e.g. {'place': [1, 2]}."
     )
 
 
