@@ -147,9 +147,9 @@ def find_features(method: Method, features: Any, inputs: Array) -> FeatureMap | 
     return parse_features(features).label(inputs) if "features" in method.accepts else None
 
 
-def find_fills(method: Method, fill: Any, background: Any, inputs: Array) -> Array | None:
-    """Fill rows (1 or samples, rows, *shape)."""
+def find_fills(method: Method, fill: Any, background: Any, inputs: Array, features: FeatureMap | None = None) -> Array | None:
+    """Fill rows (1 or samples, rows, *shape); a fill may depend on the features."""
     if not {"fill", "background"} & method.accepts:
         return None
     chosen = Background(np.asarray(background)) if background is not None else parse_fill(fill)
-    return chosen.rows(inputs).astype(inputs.dtype)
+    return chosen.rows_for(inputs, features).astype(inputs.dtype)

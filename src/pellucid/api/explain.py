@@ -161,10 +161,11 @@ def _at_input(task: Task, subject: Subject, inputs: Array) -> Task:
 
 def _parts_of(subject: Subject, method: Method, options: dict[str, Any], inputs: Array) -> dict[str, Any]:
     """Baseline, features and fills as the method is given them."""
+    features = _parts.find_features(method, options["features"], inputs)
     return {
         "baseline": carried(subject, _parts.find_baseline(method, options["baseline"], inputs)),
-        "features": _parts.find_features(method, options["features"], inputs),
-        "fills": carried_rows(subject, _parts.find_fills(method, options["fill"], options["background"], inputs)),
+        "features": features,
+        "fills": carried_rows(subject, _parts.find_fills(method, options["fill"], options["background"], inputs, features)),
     }
 
 
