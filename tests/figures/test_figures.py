@@ -14,6 +14,7 @@ from matplotlib.image import AxesImage
 
 import synthetic
 from pellucid.core.errors import CombinationError, OutputError, SettingError, UnknownLayerError, UnknownPartError, UnsupportedError
+from pellucid.core.records import Explanation
 from pellucid.figures import FIGURES, panels, png_bytes, save
 
 HALF_OF_95 = 1.959964
@@ -261,3 +262,23 @@ def test_names_of_any_script_and_with_signs_of_mathematics_are_drawn() -> None:
     artists = draw("probabilities", record)
     assert artists[0].axes.get_yticklabels()[1].get_text().endswith("$\\frac{")
     assert png_bytes(artists[0].figure).startswith(b"\x89PNG")
+
+
+def at_layer(shape: tuple[int, ...]) -> Explanation:
+    """Values at a layer's output."""
+    record = synthetic.explanation()
+    values = np.random.default_rng(2).normal(size=(3, *shape)).astype(np.float32)
+    provenance = {**record.provenance, "resolved": {"at": "hidden"}}
+    return replace(record, values=values, error=np.abs(values) / 5, axes=tuple(f"a{i}" for i in range(values.ndim)), provenance=provenance)
+
+
+def test_units_of_a_layer_are_bars_and_its_maps_lie_over_the_input() -> None:
+    dense, maps = at_layer((12,)), at_layer((5, 5, 4))
+    assert not dense.on_grid
+    bars = FIGURES.load("feature_bars")(dense, sample=1)
+    assert next(label.get_text() for label in bars[0].axes.get_yticklabels()) == f"unit {np.abs(dense.values[1]).argmax()}"
+    assert maps.to_input().shape == maps.inputs.shape
+    np.testing.assert_allclose(maps.to_input()[0, 0, 0, 0], maps.values[0, 0, 0].sum(), rtol=1e-5)
+    assert len(FIGURES.load("comparison")([dense, maps])) > 6
+    with pytest.raises(UnsupportedError, match="no grid"):
+        dense.to_input()

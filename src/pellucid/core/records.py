@@ -193,12 +193,14 @@ class Explanation:
         reach = float(t_quantile(1 - (1 - level) / (2 * max(len(chosen) * len(rest), 1)), one.degrees[0]))
         lead = np.abs(values[chosen])[:, None] - np.abs(values[rest])[None]
         ahead = (lead > reach * np.hypot(error[chosen][:, None], error[rest][None])).all(axis=1)
-        return Ranking(chosen, tuple(one._feature_name(int(i)) for i in chosen), values[chosen], one.error[0].ravel()[chosen], ahead, level)
+        return Ranking(chosen, tuple(one.feature_name(int(i)) for i in chosen), values[chosen], one.error[0].ravel()[chosen], ahead, level)
 
-    def _feature_name(self, number: int) -> str:
+    def feature_name(self, number: int) -> str:
+        """What to call a value by its number in the flattened values: the feature's name, or its place."""
         if self.features is not None and number < len(self.features.names):
             return self.features.names[number]
-        return str(tuple(int(i) for i in np.unravel_index(number, self.values.shape[1:]))) if self.values.ndim > 2 else str(number)
+        place = [str(int(i)) for i in np.unravel_index(number, self.values.shape[1:])]
+        return f"({', '.join(place)})" if len(place) > 1 else f"{'unit' if self.layer else 'feature'} {place[0]}"
 
     @property
     def feature_mask(self) -> Array:

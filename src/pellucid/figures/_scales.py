@@ -15,6 +15,8 @@ SHARED = (("integrated_gradients", "gradient_x_input"), ("lime", "shap", "exact_
 
 def scale_key(explanation: Explanation) -> tuple[object, ...] | None:
     """What two explanations must have in common to share a scale; None for one that shares with none."""
+    if explanation.layer:
+        return None
     for number, methods in enumerate(SHARED):
         if explanation.method in methods:
             features = explanation.features

@@ -26,8 +26,8 @@ def feature_bars(explanation: Explanation, *, sample: int = 0, ax: Axes | None =
 
     One bar a feature, then one artist with the error bars if there are any.
     """
-    if explanation.features is None:
-        raise UnsupportedError(f"'{explanation.method}' attributes to single elements, not to features; draw 'attribution_map'.")
+    if explanation.values.ndim != 2:
+        raise UnsupportedError(f"'{explanation.method}' attributes to elements of a grid, not to features; draw 'attribution_map'.")
     ax = own_axes(ax, "bars", 2.3)
     sample = check_sample(sample, len(explanation))
     chosen = strongest(explanation, sample, count)
@@ -39,8 +39,7 @@ def feature_bars(explanation: Explanation, *, sample: int = 0, ax: Axes | None =
     half = upper[0, chosen] - values
     if explanation.error_kind not in ("exact", "none"):
         artists.append(ax.errorbar(values, places, xerr=half, fmt="none", ecolor=INK, elinewidth=0.9, capsize=1.8).lines[2][0])
-    names = explanation.features.names
-    ax.set_yticks(places, [_short(names[i]) if i < len(names) else f"feature {i}" for i in chosen], **words(7))
+    ax.set_yticks(places, [_short(explanation.feature_name(int(i))) for i in chosen], **words(7))
     ax.tick_params(axis="x", labelsize=7, length=2)
     ax.tick_params(axis="y", length=0)
     ax.locator_params(axis="x", nbins=4)

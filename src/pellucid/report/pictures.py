@@ -54,6 +54,10 @@ def input_picture(explanation: Explanation, row: int, true: int | None, name: st
 
 def explanation_picture(explanation: Explanation, row: int, limit: float | None, name: str) -> Picture:
     """A map, and beside it what says most of it: features with their errors, the error map, or the map over the input."""
+    if not explanation.on_grid:
+        (ax,) = panels(("bars",), HEIGHT)
+        feature_bars(explanation, sample=row, ax=ax, count=8, title=f"strongest units of {explanation.layer}")
+        return Picture(name, png_bytes(ax.figure.figure, DPI), f"{title_of(explanation)}: strongest units of {explanation.layer} with 95 % intervals")
     coalition, exact = explanation.features is not None, explanation.error_kind in ("exact", "none")
     left, right = panels(("map", "bars" if coalition else "picture" if exact else "map"), HEIGHT)
     attribution_map(explanation, sample=row, ax=left, limit=limit, title="map")
