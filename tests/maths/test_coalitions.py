@@ -5,9 +5,8 @@ from __future__ import annotations
 from itertools import permutations
 
 import numpy as np
-import pytest
 
-from pellucid.maths.coalitions import all_coalitions, exact_shapley, keys, permutation_contributions, permutation_ranks, prefixes, random_pairs
+from pellucid.maths.coalitions import all_coalitions, exact_shapley, permutation_contributions, permutation_ranks, prefixes, random_pairs
 
 ROUNDING = 1e-12
 
@@ -79,15 +78,3 @@ def test_random_pairs_are_complements_and_keep_half() -> None:
     assert drawn.shape == (4000, 9)
     assert (drawn[0::2] + drawn[1::2] == 1).all()
     assert abs(drawn[0::2].mean() - 0.5) < 4 * 0.5 / np.sqrt(2000 * 9)
-
-
-@pytest.mark.parametrize("features", [1, 7, 8, 9, 17])
-def test_keys_are_equal_only_for_equal_coalition_and_fill(features: int) -> None:
-    generator = np.random.default_rng(0)
-    coalitions = generator.integers(0, 2, (500, features), dtype=np.uint8)
-    fills = generator.integers(0, 300, 500)
-    names = keys(coalitions, fills)
-    told = {(row.tobytes(), int(fill)) for row, fill in zip(coalitions, fills, strict=True)}
-    assert len(names) == 500
-    assert len(set(names)) == len(told)
-    assert keys(coalitions.astype(float), fills) == names

@@ -11,15 +11,19 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import ModelError, NonFiniteError
-from pellucid.core.model import Model, Traits, batches
+from pellucid.core.model import Model, Traits, batches, power_of_two_batch
 
 Array = np.ndarray
+BATCH_BUDGET = 1e6
+"""Bytes of inputs a call: what a callable computes of them is not known, but is some multiple of it."""
+LEAST = 16
+"""Inputs a call, however large they are."""
 
 
 class BlackBox(Model):
     """A callable f(inputs (samples, *shape)) → scores (samples, classes), or (samples,) for one score.
 
-    It is called with at most `batch_size` inputs at a time. Does not give gradients: coalition methods serve it.
+    It is called with at most `batch_size` inputs at a time, fewer where they are large. Does not give gradients: coalition methods serve it.
 
     >>> import numpy as np
     >>> BlackBox(lambda x: x.sum(axis=1)).predict(np.ones((2, 3), np.float32)).shape
@@ -29,7 +33,7 @@ class BlackBox(Model):
     suffixes: tuple[str, ...] = ()
     rank = 100
 
-    def __init__(self, function: Callable[[Array], Any], batch_size: int = 256) -> None:
+    def __init__(self, function: Callable[[Array], Any], batch_size: int = 1024) -> None:
         self.function = function
         self.batch_size = batch_size
         self.traits = Traits("a black box", fingerprint=_name(function), tokens=True)
@@ -45,8 +49,12 @@ class BlackBox(Model):
         return cls(candidate)
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
-        found = [self._call(inputs[part]) for part in batches(len(inputs), self.batch_size)]
-        return np.concatenate(found)
+        found = [self._call(inputs[part]) for part in batches(len(inputs), self.rows_at_once(inputs))]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def rows_at_once(self, inputs: Array) -> int:
+        row = max(inputs[:1].nbytes, 1)
+        return min(self.batch_size, max(LEAST, power_of_two_batch(row, BATCH_BUDGET, self.batch_size)))
 
     def _call(self, inputs: Array) -> Array:
         returned = np.asarray(self.function(inputs))

@@ -45,7 +45,7 @@ class NumpyModel(Model):
     suffixes: tuple[str, ...] = ()
     rank = 0
 
-    def __init__(self, stack: Sequence[Dense], input_shape: tuple[int | None, ...], *, softmax: bool = False, batch_size: int = 64) -> None:
+    def __init__(self, stack: Sequence[Dense], input_shape: tuple[int | None, ...], *, softmax: bool = False, batch_size: int = 512) -> None:
         self.stack = tuple(stack)
         self.batch_size = batch_size
         self.traits = Traits(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -90,7 +91,8 @@ class MaskRows:
     """Masked inputs to score.
 
     Row r keeps the features of `inputs[sample[r]]` where `masks[r]` is 1 and takes those of `fills[sample[r] or 0, fill[r]]` where it is 0
-    (between the two, a blend). `labels` has shape (1 or samples, *map) as in `FeatureMap`; −1 is always kept.
+    (between the two, a blend; masks of an unsigned or boolean type hold nothing between). `labels` has shape (1 or samples, *map) as in
+    `FeatureMap`; −1 is always kept. Rows of one sample had best stand together.
     """
 
     inputs: Array
@@ -105,15 +107,35 @@ class MaskRows:
 
     def compose(self, rows: slice) -> Array:
         """The masked inputs themselves, shape (rows, *shape)."""
-        sample, masks = self.sample[rows], self.masks[rows].astype(self.inputs.dtype)
-        masks = np.concatenate([masks, np.ones((len(masks), 1), masks.dtype)], axis=1)
-        labels = self.labels[sample if len(self.labels) > 1 else np.zeros_like(sample)]
-        labels = np.where(labels < 0, masks.shape[1] - 1, labels)
-        keep = np.take_along_axis(masks, labels.reshape(len(masks), -1), axis=1).reshape(labels.shape)
+        sample, fill, masks = self.sample[rows], self.fill[rows], self.masks[rows]
+        edges = [0, *(np.flatnonzero(sample[1:] != sample[:-1]) + 1).tolist(), len(sample)]
+        pieces = [self._composed(int(sample[start]), fill[start:stop], masks[start:stop]) for start, stop in itertools.pairwise(edges) if stop > start]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces) if pieces else self.inputs[:0]
+
+    def _composed(self, sample: int, fill: Array, masks: Array) -> Array:
+        """The masked forms of one sample."""
         present = self.inputs[sample]
-        absent = self.fills[sample if len(self.fills) > 1 else np.zeros_like(sample), self.fill[rows]]
-        composed: Array = keep * present + (1 - keep) * absent
-        return composed
+        absent = self.fills[sample if len(self.fills) > 1 else 0]
+        absent = absent if len(absent) == 1 else absent.take(fill, axis=0)
+        keep = _spread(masks, self.labels[sample if len(self.labels) > 1 else 0], present.dtype)
+        if masks.dtype.kind not in "bu":
+            blend: Array = keep * present + (1 - keep) * absent
+            return blend
+        bits = keep.dtype
+        present, absent = present.view(bits), absent.astype(present.dtype, copy=False).view(bits)
+        chosen: Array = (present ^ absent) * keep  # x where kept, the fill elsewhere, bit by bit: three times as fast as np.where on random masks
+        chosen ^= absent
+        return chosen.view(self.inputs.dtype)
+
+
+def _spread(masks: Array, labels: Array, dtype: np.dtype[Any]) -> Array:
+    """Each mask's number at every element of the input, shape (masks, *labels' shape): whole numbers of the input's width, or the input's own type."""
+    masks = masks.astype(f"u{dtype.itemsize}" if masks.dtype.kind in "bu" else dtype)
+    if labels.shape == masks.shape[1:] and np.array_equal(labels, np.arange(labels.size)):
+        return masks
+    if labels.min() < 0:  # the last column is label −1, always kept
+        masks = np.concatenate([masks, np.ones((len(masks), 1), masks.dtype)], axis=1)
+    return masks.take(labels.ravel(), axis=1).reshape(-1, *labels.shape)
 
 
 @dataclass(frozen=True)
@@ -150,6 +172,10 @@ class Model(ABC):
     @abstractmethod
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         """Outputs, shape (samples, *output); before the final softmax or sigmoid where `logits`."""
+
+    def rows_at_once(self, inputs: Array) -> int:
+        """How many inputs like these are made at a time."""
+        return self.batch_size
 
     def layers(self) -> tuple[Layer, ...]:
         """Every layer that computes something, in the order it is called."""
@@ -193,8 +219,11 @@ class Model(ABC):
 
     def masked_scores(self, rows: MaskRows, target: Target) -> Array:
         """The score of every masked input, shape (rows,), float64; `target` has one entry per sample of `rows.inputs`."""
-        found = [self.scores(rows.compose(part), target.take(rows.sample[part])) for part in batches(len(rows), self.batch_size)]
-        return np.concatenate(found) if found else np.zeros(0)
+        found = np.empty(len(rows))
+        for part in batches(len(rows), self.rows_at_once(rows.inputs)):
+            outputs = self.predict(rows.compose(part), logits=target.reads_logits)
+            found[part] = replace(target, weights=target.weights[rows.sample[part]], labels=()).of(outputs)
+        return found
 
     def above(self, layer: str, context: Array) -> Model:
         """The network from a layer's output on, as a model whose input is that output. What goes round the layer is computed from

@@ -1,4 +1,4 @@
-"""Coalitions as rows of zeros and ones: all of them, along permutations, at random; and their names, so that none is scored twice."""
+"""Coalitions as rows of zeros and ones: all of them, along permutations, at random."""
 
 from __future__ import annotations
 
@@ -60,11 +60,3 @@ def random_pairs(generator: np.random.Generator, pairs: int, features: int) -> A
     """Coalitions that keep each feature with probability ½, each followed by its complement: (2 · pairs, features), uint8."""
     kept = generator.integers(0, 2, (pairs, features), dtype=np.uint8)
     return np.stack([kept, 1 - kept], axis=1).reshape(-1, features)
-
-
-def keys(coalitions: Array, fills: Array) -> list[bytes]:
-    """A name for each coalition with its fill, for look-up."""
-    packed = np.packbits(coalitions.astype(bool), axis=1)
-    rows = np.concatenate([packed, np.ascontiguousarray(fills, dtype="<u4")[:, None].view(np.uint8)], axis=1)
-    flat, width = np.ascontiguousarray(rows).tobytes(), rows.shape[1]
-    return [flat[i : i + width] for i in range(0, len(flat), width)]

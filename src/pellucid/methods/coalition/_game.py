@@ -7,30 +7,43 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from pellucid.core.features import FeatureMap
 from pellucid.core.method import Task
 from pellucid.core.model import MaskRows
-from pellucid.maths.coalitions import keys
+from pellucid.maths.coalition_index import FULL, CoalitionIndex
 
 Array = np.ndarray
+Request = tuple["Player", Array, Array]
+"""A player, coalitions of its live features (n, live) as zeros and ones, and the fill's row of each (n,)."""
 
-NUMBERS_AT_ONCE = 8_000_000
-"""Masks and composed inputs of one request are kept below this many numbers."""
+NUMBERS_AT_ONCE = 131_072
+"""Masks of one request to the model are kept near this many numbers: enough for several batches, little beside one batch of images."""
+LARGE_INDEX = 32_768
+"""A player with no scores yet does not join an index with more coalitions than this: most of its own may be others."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Player:
-    """One sample's game. `live` are the features that can matter, `full` the score with all kept."""
+    """One sample's game. `live` are the features that can matter, `full` the score with all kept.
+
+    `index` numbers its coalitions; players with as many live features share one for as long as they are asked for the same coalitions. `known` holds the
+    scores by these numbers, NaN where there is none yet.
+    """
 
     sample: int
     live: Array
     features: int
     full: float
-    cache: dict[bytes, float] = field(default_factory=dict)
+    index: CoalitionIndex
+    known: Array = field(default_factory=lambda: np.full(64, np.nan))
     evaluations: int = 0
+
+    def __post_init__(self) -> None:
+        self.known[FULL] = self.full
 
     def spread(self, values: Array, width: int) -> Array:
         """Values of the live features among all, padded to `width`; the dropped ones get 0."""
@@ -38,9 +51,37 @@ class Player:
         out[self.live] = values
         return out
 
+    def reserve(self) -> None:
+        """Room for every number of the index."""
+        missing = len(self.index) - len(self.known)
+        if missing > 0:
+            self.known = np.concatenate([self.known, np.full(max(missing, len(self.known) // 2), np.nan)])
+
+
+class _Numbered(NamedTuple):
+    """A request's arrays with the numbers of its coalitions and which rows are the first with theirs."""
+
+    coalitions: Array
+    fill: Array
+    numbers: Array
+    first: Array
+
+
+class _Part(NamedTuple):
+    """Coalitions of one player that are to be scored."""
+
+    player: Player
+    masks: Array
+    fill: Array
+    numbers: Array
+
 
 class Game:
-    """Scores coalitions of the live features of all samples of a task, in one queue."""
+    """Scores coalitions of the live features of all samples of a task, in one queue.
+
+    Requests that share their arrays (the very same objects) are numbered once: every sample meets the same stream of draws, so a method does well to
+    draw once for all players with as many live features.
+    """
 
     def __init__(self, task: Task) -> None:
         if task.features is None or task.fills is None:
@@ -48,6 +89,9 @@ class Game:
         self.task, self.features, self.fills = task, task.features, task.fills
         self.width = int(self.features.counts.max())
         self.rows = self.fills.shape[1]
+        batch = task.model.rows_at_once(task.inputs)
+        self.piece = batch * max(1, NUMBERS_AT_ONCE // (self.width * batch))
+        self._indices: dict[int, CoalitionIndex] = {}
         self.players = [self._player(i) for i in range(len(task.inputs))]
 
     def _player(self, sample: int) -> Player:
@@ -55,66 +99,87 @@ class Game:
         count = int(self.features.counts[sample if len(self.features.labels) > 1 else 0])
         differs = (self.task.inputs[sample] != self.fills[sample if len(self.fills) > 1 else 0]).any(axis=0)
         touched = np.broadcast_to(labels, differs.shape)[differs]
-        return Player(sample, np.unique(touched[touched >= 0]), count, float(self.task.scores[sample]))
+        live = np.unique(touched[touched >= 0])
+        if len(live) not in self._indices:
+            self._indices[len(live)] = CoalitionIndex(len(live), self.rows)
+        return Player(sample, live, count, float(self.task.scores[sample]), self._indices[len(live)])
 
-    def score(self, requests: Sequence[tuple[Player, Array, Array]]) -> list[Array]:
+    def score(self, requests: Sequence[Request]) -> list[Array]:
         """Scores of (player, coalitions of its live features (n, live), fill rows (n,)), each (n,)."""
-        wanted: list[tuple[Player, list[bytes]]] = []
-        fresh: list[tuple[Player, Array, Array, list[bytes]]] = []
-        for player, coalitions, fill in requests:
-            names = keys(coalitions, fill)
-            unseen = {name: row for row, name in enumerate(names) if name not in player.cache}
-            chosen = np.fromiter(unseen.values(), dtype=int, count=len(unseen))
-            if len(chosen):
-                fresh.append((player, coalitions[chosen], fill[chosen], list(unseen)))
-            wanted.append((player, names))
-        self._evaluate(fresh)
-        return [np.array([player.cache[name] for name in names]) for player, names in wanted]
-
-    def _evaluate(self, fresh: list[tuple[Player, Array, Array, list[bytes]]]) -> None:
-        """Score what is new, in pieces that bound the memory."""
-        per_row = self.width + 1
-        piece = max(1, NUMBERS_AT_ONCE // per_row)
-        pending: list[tuple[Player, Array, Array, list[bytes]]] = []
+        if len({player.sample for player, *_ in requests}) < len(requests):
+            return [scores for request in requests for scores in self.score([request])]
+        numbered = self._numbered(requests)
+        pending: list[_Part] = []
         held = 0
-        for player, coalitions, fill, names in fresh:
-            for start in range(0, len(names), piece):
-                part = slice(start, start + piece)
-                pending.append((player, coalitions[part], fill[part], names[part]))
-                held += len(names[part])
-                if held >= piece:
+        for (player, coalitions, fill), (*_, numbers, first) in zip(requests, numbered, strict=True):
+            player.reserve()
+            rows = np.flatnonzero(np.isnan(player.known[numbers]) & first)
+            start = 0
+            while start < len(rows):
+                part = slice(start, start + self.piece - held)
+                chosen = part if len(rows) == len(numbers) else rows[part]
+                pending.append(_Part(player, coalitions[chosen], fill[chosen], numbers[chosen]))
+                start, held = part.stop, held + len(pending[-1].fill)
+                if held == self.piece:
                     self._send(pending)
                     pending, held = [], 0
         if pending:
             self._send(pending)
+        return [player.known[one.numbers] for (player, *_), one in zip(requests, numbered, strict=True)]
 
-    def _send(self, parts: list[tuple[Player, Array, Array, list[bytes]]]) -> None:
-        masks = np.zeros((sum(len(names) for *_, names in parts), self.width), dtype=np.float32)
-        start = 0
-        for player, coalitions, _, names in parts:
-            masks[start : start + len(names), player.live] = coalitions
-            start += len(names)
-        samples = sorted({player.sample for player, *_ in parts})
+    def _numbered(self, requests: Sequence[Request]) -> list[_Numbered]:
+        """The numbers of all requests. Players that share an index but are asked for different coalitions part here."""
+        latest: dict[CoalitionIndex, _Numbered] = {}
+        found = []
+        for player, coalitions, fill in requests:
+            if not player.evaluations and len(player.index) > LARGE_INDEX:
+                player.index = CoalitionIndex(len(player.live), self.rows)
+            one = latest.get(player.index)
+            if one is None or one.coalitions is not coalitions or one.fill is not fill:
+                if one is not None:
+                    player.index = player.index.copy()
+                one = _Numbered(coalitions, fill, *player.index.numbers(coalitions, fill))
+                latest[player.index] = one
+            found.append(one)
+        return found
+
+    def _send(self, parts: list[_Part]) -> None:
+        """Have the model score a piece, and keep the scores."""
+        counts = [len(part.fill) for part in parts]
+        samples = list(dict.fromkeys(part.player.sample for part in parts))
+        chosen = slice(samples[0], samples[-1] + 1) if samples == list(range(samples[0], samples[-1] + 1)) else samples
         place = {sample: i for i, sample in enumerate(samples)}
         rows = MaskRows(
-            inputs=self.task.inputs[samples],
-            fills=self.fills if len(self.fills) == 1 else self.fills[samples],
-            labels=self.features.labels if len(self.features.labels) == 1 else self.features.labels[samples],
-            masks=masks,
-            sample=np.concatenate([np.full(len(names), place[player.sample]) for player, *_, names in parts]),
-            fill=np.concatenate([fill for _, _, fill, _ in parts]).astype(int),
+            inputs=self.task.inputs[chosen],
+            fills=self.fills if len(self.fills) == 1 else self.fills[chosen],
+            labels=self.features.labels if len(self.features.labels) == 1 else self.features.labels[chosen],
+            masks=self._masks(parts, sum(counts)),
+            sample=np.repeat([place[part.player.sample] for part in parts], counts),
+            fill=np.concatenate([part.fill for part in parts]).astype(int, copy=False),
         )
         scores = self.task.model.masked_scores(rows, self.task.target.take(np.array(samples)))
         start = 0
-        for player, _, _, names in parts:
-            player.cache.update(zip(names, scores[start : start + len(names)].tolist(), strict=True))
-            player.evaluations += len(names)
-            start += len(names)
+        for part, count in zip(parts, counts, strict=True):
+            part.player.known[part.numbers] = scores[start : start + count]
+            part.player.evaluations += count
+            start += count
+
+    def _masks(self, parts: list[_Part], count: int) -> Array:
+        """The parts' coalitions as masks of all features, uint8; dropped features count as absent."""
+        if len(parts) == 1 and parts[0].masks.shape[1] == self.width:
+            return parts[0].masks.astype(np.uint8, copy=False)
+        masks = np.zeros((count, self.width), np.uint8)
+        start = 0
+        for part in parts:
+            masks[start : start + len(part.fill), part.player.live] = part.masks
+            start += len(part.fill)
+        return masks
 
     def empty(self, players: Sequence[Player]) -> list[Array]:
         """Scores with every live feature absent, per player (fill rows,)."""
         fills = np.arange(self.rows)
-        return self.score([(player, np.zeros((self.rows, len(player.live)), np.uint8), fills) for player in players])
+        coalitions = {live: np.zeros((self.rows, live), np.uint8) for live in {len(player.live) for player in players}}
+        return self.score([(player, coalitions[len(player.live)], fills) for player in players])
 
 
 def padded(features: FeatureMap) -> tuple[str, ...]:
