@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import torch_twins
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 
 
@@ -72,6 +73,27 @@ def small_rnn() -> Any:
             keras.layers.Dense(3, activation="softmax", name="out"),
         ]
     )
+
+
+@pytest.fixture(scope="session")
+def torch_mlp(oracle: NumpyModel) -> Any:
+    """The oracle's weights in a PyTorch module."""
+    pytest.importorskip("torch")
+    return torch_twins.mlp(oracle)
+
+
+@pytest.fixture(scope="session")
+def torch_cnn(small_cnn: Any) -> Any:
+    """The weights of `small_cnn` in a PyTorch module that reads (1, 12, 12)."""
+    pytest.importorskip("torch")
+    return torch_twins.cnn(small_cnn)
+
+
+@pytest.fixture(scope="session")
+def torch_rnn(small_rnn: Any) -> Any:
+    """The weights of `small_rnn` in a PyTorch module."""
+    pytest.importorskip("torch")
+    return torch_twins.rnn(small_rnn)
 
 
 @pytest.fixture(scope="session")

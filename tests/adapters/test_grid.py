@@ -32,28 +32,32 @@ def path_rows(inputs: np.ndarray, seed: int = 1, stencil: tuple[float, ...] = (1
     return PathRows(starts, inputs, path, np.tile(np.linspace(0.05, 0.95, nodes), count), generator.random(len(path)), square, path, count, stencil, displace)
 
 
-def mask_rows(inputs: np.ndarray, per_sample: bool, fills_per_sample: bool) -> MaskRows:
+def mask_rows(inputs: np.ndarray, per_sample: bool, fills_per_sample: bool, first: bool = False) -> MaskRows:
     generator = np.random.default_rng(2)
     features, rows = 5, 40
-    grid = (*inputs.shape[1:-1], 1) if inputs.ndim == 4 else inputs.shape[1:]
+    grid = inputs.shape[1:] if inputs.ndim < 4 else (1, *inputs.shape[2:]) if first else (*inputs.shape[1:-1], 1)
     labels = generator.integers(-1, features, (len(inputs) if per_sample else 1, *grid))
     fills = generator.random((len(inputs) if fills_per_sample else 1, 3, *inputs.shape[1:])).astype(inputs.dtype)
     masks = generator.random((rows, features)).round(1)
     return MaskRows(inputs, fills, labels, masks, generator.integers(0, len(inputs), rows), generator.integers(0, 3, rows))
 
 
-@pytest.fixture(params=["keras_twin", "small_cnn", "small_rnn"])
+SHAPES = {"keras_twin": (6,), "small_cnn": (12, 12, 1), "small_rnn": (12, 5), "torch_mlp": (6,), "torch_cnn": (1, 12, 12), "torch_rnn": (12, 5)}
+
+
+@pytest.fixture(params=SHAPES)
 def case(request: pytest.FixtureRequest) -> tuple[Model, np.ndarray]:
-    network = request.getfixturevalue(request.param)
-    shape = tuple(network.input_shape[1:])
-    model = adapt(network)
+    model = adapt(request.getfixturevalue(request.param))
+    inputs = np.random.default_rng(4).random((6, *SHAPES[request.param])).astype(np.float32)
+    model.meet(inputs)
     model.batch_size = 16  # several batches, the last one short
-    return model, np.random.default_rng(4).random((6, *shape)).astype(np.float32)
+    return model, inputs
 
 
 @pytest.mark.parametrize("score", [score for score in SCORES if score != "output"])
-def test_keras_equals_the_oracle(oracle: NumpyModel, keras_twin: Any, score: str) -> None:
-    model, inputs = adapt(keras_twin), np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
+@pytest.mark.parametrize("twin", ["keras_twin", "torch_mlp"])
+def test_frameworks_equal_the_oracle(oracle: NumpyModel, twin: str, score: str, request: pytest.FixtureRequest) -> None:
+    model, inputs = adapt(request.getfixturevalue(twin)), np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
     for target in ("predicted", 1, ("0", "2")):
         mine, truth = targets(model, inputs, score, target), targets(oracle, inputs, score, target)
         np.testing.assert_allclose(model.scores(inputs, mine), oracle.scores(inputs, truth), rtol=FLOAT32, atol=FLOAT32)
@@ -94,7 +98,7 @@ def test_fused_path_gradients_equal_the_plain_loop(case: tuple[Model, np.ndarray
 @pytest.mark.parametrize("fills_per_sample", [False, True])
 def test_fused_masked_scores_equal_the_plain_loop(case: tuple[Model, np.ndarray], score: str, per_sample: bool, fills_per_sample: bool) -> None:
     model, inputs = case
-    target, rows = targets(model, inputs, score), mask_rows(inputs, per_sample, fills_per_sample)
+    target, rows = targets(model, inputs, score), mask_rows(inputs, per_sample, fills_per_sample, model.traits.channels == "first")
     fused, plain = model.masked_scores(rows, target), Model.masked_scores(model, rows, target)
     np.testing.assert_allclose(fused, plain, rtol=1e-4, atol=1e-5)
     assert len(np.unique(plain)) > len(plain) // 2

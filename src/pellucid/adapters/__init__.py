@@ -5,8 +5,11 @@ Each file holds an `Adapter`: whether it recognises an object, and how it opens 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+import numpy as np
 
 from pellucid.core.catalogue import Catalogue
 from pellucid.core.errors import DataNotFoundError, ModelError
@@ -31,15 +34,23 @@ class Adapter(Protocol):
         """The model of an object or a file."""
 
 
-def adapt(model: Any, *, allow_unsafe: bool = False) -> Model:
-    """A `Model` of a Keras model, a model file, a callable from arrays to scores, or a `Model` itself.
+def adapt(model: Any, *, allow_unsafe: bool = False, input_shape: Sequence[int] | None = None) -> Model:
+    """A `Model` of a Keras model, a PyTorch module, a model file, a callable from arrays to scores, or a `Model` itself.
 
-    `allow_unsafe` lets a model file run code that it holds (a Lambda layer): only for files whose origin you trust.
+    `allow_unsafe` lets a model file run code that it holds (a Lambda layer, or whatever a .pt2 file brings): only for files whose origin you trust.
+    `input_shape`, without the axis of samples, tells a PyTorch module what it will meet, so that its layers have shapes before there is data.
 
     >>> import numpy as np
     >>> adapt(lambda x: x @ np.ones((3, 2))).traits.framework
     'a black box'
     """
+    found = _adapted(model, allow_unsafe)
+    if input_shape is not None:
+        found.meet(np.zeros((1, *input_shape), np.float32))
+    return found
+
+
+def _adapted(model: Any, allow_unsafe: bool) -> Model:
     if isinstance(model, Model):
         return model
     known: list[Any] = sorted((ADAPTERS.load(name) for name in ADAPTERS), key=lambda adapter: adapter.rank)
@@ -49,13 +60,16 @@ def adapt(model: Any, *, allow_unsafe: bool = False) -> Model:
         if adapter.recognises(model):
             found: Model = adapter.open(model, allow_unsafe=allow_unsafe)
             return found
-    raise ModelError(f"cannot explain a {type(model).__name__}; give a Keras model, a model file, or a callable from arrays to scores.")
+    raise ModelError(f"cannot explain a {type(model).__name__}; give a Keras model, a PyTorch module, a model file, or a callable from arrays to scores.")
 
 
 def _open_file(path: Path, known: list[Any], allow_unsafe: bool) -> Model:
     suffixes = [suffix for adapter in known for suffix in adapter.suffixes]
     if path.suffix.lower() not in suffixes:
-        raise ModelError(f"'{path}' is not a model file that can be opened; known: {', '.join(suffixes)}. Save the model as .keras.")
+        advice = (
+            "In PyTorch: torch.export.save(torch.export.export(module, (x,)), 'model.pt2')." if path.suffix in (".pt", ".pth") else "Save the model as .keras."
+        )
+        raise ModelError(f"'{path}' is not a model file that can be opened; known: {', '.join(suffixes)}. {advice}")
     if not path.is_file():
         raise DataNotFoundError(f"there is no model file '{path}'; check the path, or train one: pellucid train cnn mnist --out {path.name}")
     adapter = next(adapter for adapter in known if path.suffix.lower() in adapter.suffixes)

@@ -1,0 +1,363 @@
+"""What the adapter of PyTorch modules does with torch: borrow a module and give it back as it was, meet it with a first sample, hook its layers."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import inspect
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+from pellucid.core.errors import DamagedModelError, ModelError, PellucidError, ShapeError, UnsupportedError
+from pellucid.core.model import Layer
+
+Shape = tuple[int, ...]
+aten = torch.ops.aten
+SOFTMAX = {functional.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax, aten.softmax.int, aten._softmax.default}
+SIGMOID = {torch.sigmoid, torch.Tensor.sigmoid, functional.sigmoid, torch.special.expit, aten.sigmoid.default}
+CHANNELS_FIRST = ("Conv", "BatchNorm", "SyncBatchNorm", "GroupNorm", "InstanceNorm")
+CHANNELS_LAST = ("Linear", "LayerNorm", "Embedding", "RNN", "LSTM", "GRU", "MultiheadAttention")
+"""How the names of layers begin that read channels there; one with another name has them where the layer before had them."""
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+GATES = 8.0
+"""A recurrent layer keeps for its backward pass about this many times its output."""
+
+
+def open_exported(path: Path) -> tuple[Any, tuple[int | None, ...], int | None]:
+    """The module of a file of torch.export, its input's shape, and the number of samples it is fixed to, if any; may run code from the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's own, about its older files
+            program = torch.export.load(path)
+            module = torch.export.unflatten(program)
+    except Exception as error:
+        raise DamagedModelError(f"'{path}' cannot be read as a file of torch.export ({_first_line(error)}); save it again.") from error
+    inputs, outputs = program.graph_signature.user_inputs, program.graph_signature.user_outputs
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise UnsupportedError(f"'{path}' holds a network with {len(inputs)} inputs and {len(outputs)} outputs; one of each is served. Wrap it before export.")
+    node = next(node for node in program.graph.nodes if node.name == inputs[0])
+    samples, *shape = (size if isinstance(size, int) else None for size in node.meta["val"].shape)
+    return module, tuple(shape), samples
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def check_module(module: Any) -> None:
+    """Raise where a module cannot be served, as far as this shows before any data."""
+    if any(nn.parameter.is_lazy(parameter) for parameter in module.parameters()):
+        raise ModelError("the module has lazy layers that have not seen an input yet; run it once, module(x), before it is explained.")
+    with contextlib.suppress(ValueError):  # some callables show no signature
+        try:
+            inspect.signature(module.forward).bind(None)
+        except TypeError as error:
+            raise UnsupportedError(f"{type(module).__name__} does not take one input ({error}); wrap it in a module that takes one array.") from error
+
+
+def fingerprint(module: Any) -> str:
+    """SHA-256 over the architecture as printed and every weight and buffer."""
+    digest = hashlib.sha256(repr(module).encode())
+    for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def named(module: Any) -> dict[str, Any]:
+    """Every part of a module by its dotted path; a module without parts by its class."""
+    parts = {name: part for name, part in module.named_modules() if name and "parametrizations" not in name.split(".")}
+    return parts or {type(module).__name__.lower(): module}
+
+
+@contextlib.contextmanager
+def borrowed(module: Any, device: Any, *, gradients: bool) -> Iterator[None]:
+    """The module in evaluation mode, its weights out of the graph, in no gradient mode of the caller's; all put back afterwards, and the random state too.
+
+    Without gradients it runs under `no_grad` and not `inference_mode`: a module that keeps a tensor for later must stay trainable.
+    """
+    training = [part for part in module.modules() if part.training]
+    tracked = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    embeddings = [part for part in module.modules() if isinstance(part, nn.Embedding)]
+    devices = [device] if device.type == "cuda" else []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.set_grad_enabled(gradients))
+        if devices and gradients:  # cuDNN gives no gradient of a recurrent layer in evaluation mode
+            stack.enter_context(torch.backends.cudnn.flags(enabled=not any(isinstance(part, nn.RNNBase) for part in module.modules())))
+        for part in embeddings:
+            stack.callback(part.register_forward_pre_hook(_whole_numbers).remove)
+        try:
+            for part in training:
+                part.training = False
+            for parameter in tracked:
+                parameter.requires_grad_(False)
+            yield
+        finally:
+            for part in training:
+                part.training = True
+            for parameter in tracked:
+                parameter.requires_grad_(True)
+
+
+class Reached(BaseException):
+    """Every layer that was asked for has been read: nothing above need run. Not an `Exception`, so that no module catches it."""
+
+
+def first(part: Any, output: Any) -> Any:
+    """The tensor a layer is read by, samples first: its output, or the first of several; None where that is no tensor."""
+    if isinstance(output, nn.utils.rnn.PackedSequence):
+        return nn.utils.rnn.pad_packed_sequence(output, batch_first=True)[0]
+    value = output[0] if isinstance(output, (tuple, list)) and output else output
+    return turned(part, value) if isinstance(value, torch.Tensor) and value.is_floating_point() else None
+
+
+def turned(part: Any, value: Any) -> Any:
+    """Samples first from time first, or back, where the layer reads time first."""
+    return value.transpose(0, 1) if getattr(part, "batch_first", True) is False and value.ndim == 3 else value
+
+
+@contextlib.contextmanager
+def hooked(parts: Mapping[str, Any], change: Callable[[str, Any], Any]) -> Iterator[None]:
+    """Each part's output passed through `change(name, output)`, samples first; None leaves it. Of several outputs the first is meant."""
+
+    def hook_of(name: str) -> Callable[..., Any]:
+        def hook(part: Any, _: Any, output: Any) -> Any:
+            value = first(part, output)
+            changed = change(name, value) if value is not None else None
+            if changed is None:
+                return None
+            if isinstance(output, nn.utils.rnn.PackedSequence):
+                raise UnsupportedError(f"layer '{name}' gives a packed sequence, whose gradient is not served yet.")
+            changed = turned(part, changed)
+            return (changed, *output[1:]) if isinstance(output, (tuple, list)) else changed
+
+        return hook
+
+    handles = [part.register_forward_hook(hook_of(name)) for name, part in parts.items()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _whole_numbers(_: Any, arguments: Any) -> Any:
+    """Tokens come as floats, as every input does."""
+    return tuple(value.long() if isinstance(value, torch.Tensor) and value.is_floating_point() else value for value in arguments)
+
+
+class WithoutHead(TorchFunctionMode):  # type: ignore[misc]
+    """Leaves out one call of softmax or sigmoid: the `place`-th of a forward pass. `logits` is what it was called with."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__()
+        self.place, self.logits = place, None
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in SOFTMAX or func in SIGMOID:
+            self.place -= 1
+            if self.place < 0 and self.logits is None:
+                self.logits = args[0] if args else (kwargs or {})["input"]
+                return self.logits
+        return func(*args, **(kwargs or {}))
+
+
+class _Watch(TorchFunctionMode):  # type: ignore[misc]
+    """Notes what a forward pass does: calls of softmax and sigmoid, the first convolution's input, the bytes that are made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads: list[tuple[str, Any]] = []
+        self.convolved: Shape | None = None
+        self.bytes = 0.0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", "").partition(".")[0]
+        if self.convolved is None and name in ("conv1d", "conv2d", "conv3d"):
+            self.convolved = tuple(args[0].shape)
+            if args[0].ndim == int(name[4]) + 1:
+                raise ShapeError(f"a convolution met {tuple(args[0].shape)}, one input without the axis of samples; use x[None].")
+        result = func(*args, **kwargs)
+        if func in SOFTMAX:
+            dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
+            implicit = 0 if result.ndim in (0, 1, 3) else 1
+            last = (implicit if dim is None else dim) % max(result.ndim, 1) == result.ndim - 1
+            self.heads.append(("softmax" if last else "", result))
+        if func in SIGMOID:
+            self.heads.append(("sigmoid", result))
+        self.bytes += _made(result, args) * (GATES + 1 if name in ("lstm", "gru", "rnn_tanh", "rnn_relu") else 1)
+        return result
+
+
+def _made(result: Any, arguments: Any) -> float:
+    """Bytes of a result that is no view of an argument."""
+    tensor = result[0] if isinstance(result, tuple) and result else result
+    if not isinstance(tensor, torch.Tensor):
+        return 0.0
+    given = {value.data_ptr() for value in arguments if isinstance(value, torch.Tensor)}
+    return 0.0 if tensor.data_ptr() in given else float(tensor.nbytes)
+
+
+@dataclass(frozen=True)
+class Meeting:
+    """What one sample of a shape showed. `parts` holds every part that was called, `layers` those that compute something, in the order of their last
+    call; `uses` how often each was called; `last` those whose output is the network's. `place` counts the calls of softmax and sigmoid before the head."""
+
+    layers: tuple[Layer, ...]
+    parts: Mapping[str, Layer] = field(default_factory=dict)
+    uses: Mapping[str, int] = field(default_factory=dict)
+    last: frozenset[str] = frozenset()
+    output_shape: Shape | None = None
+    head: str | None = None
+    place: int = 0
+    bytes: float = 0.0
+    channels: str = "last"
+
+
+def before_meeting(module: Any) -> Meeting:
+    """What can be said without data: layers in the order they were registered, no shapes."""
+    parts = {name: part for name, part in named(module).items() if _computes(part)}
+    counts = _parameters(module, parts)
+    convolves = any(isinstance(part, nn.modules.conv._ConvNd) for part in parts.values())
+    layers = tuple(
+        Layer(
+            name,
+            kind_of(part),
+            None,
+            counts[name],
+            spatial=isinstance(part, nn.Conv2d),
+            sequential=isinstance(part, RECURRENT),
+            channel_axis=_channel_axis(part, -1),
+        )
+        for name, part in parts.items()
+    )
+    return Meeting(layers, channels="first" if convolves else "last")
+
+
+def meet(module: Any, x: Any) -> Meeting:
+    """Run one sample (1, *shape) and note what the module is; the module is borrowed already."""
+    parts, watch = named(module), _Watch()
+    uses: Counter[str] = Counter()
+    seen: dict[str, Any] = {}
+
+    def note(name: str, value: Any) -> None:
+        uses[name] += 1
+        seen.pop(name, None)
+        seen[name] = value
+
+    shape = tuple(x.shape[1:])
+    with hooked(parts, note), contextlib.ExitStack() as stack:
+        for part in parts.values():
+            if getattr(part, "batch_first", True) is False:
+                stack.callback(part.register_forward_pre_hook(_reads_time_first).remove)
+        output = _called(module, x, watch)
+    if not isinstance(output, torch.Tensor):
+        raise UnsupportedError(f"the module returns a {type(output).__name__}, not one tensor; wrap it so that it returns the one to explain.")
+    check_samples(output, 1)
+    heads = [(place, kind) for place, (kind, result) in enumerate(watch.heads) if kind and result is output]
+    place, head = heads[-1] if heads else (0, None)
+    channels = _channels(shape, watch.convolved)
+    found = _layers(module, parts, seen, channels)
+    listed = tuple(layer for name, layer in found.items() if _computes(parts[name]))
+    last = frozenset(name for name, value in seen.items() if value is output)
+    size = float(watch.bytes) + x.nbytes
+    return Meeting(listed, found, uses, last, tuple(output.shape[1:]) or (1,), head, place, size, channels)
+
+
+def check_samples(output: Any, samples: int) -> None:
+    """Raise unless the first axis of a network's output counts samples."""
+    if (len(output) if output.ndim else 1) != samples:
+        raise ModelError(
+            f"the module returned {tuple(output.shape)} for {samples} input{'s' * (samples != 1)}; the first axis must count samples "
+            "(a recurrent layer reads samples first with batch_first=True)."
+        )
+
+
+def _reads_time_first(part: Any, arguments: Any) -> None:
+    value = arguments[0] if arguments else None
+    if isinstance(value, torch.Tensor) and value.ndim == 3 and value.shape[0] == 1 < value.shape[1]:
+        raise ModelError(
+            f"a {type(part).__name__} with batch_first=False met {tuple(value.shape)}: it takes the {value.shape[1]} time steps of one sample for samples; "
+            "build it with batch_first=True, or turn the axes before it."
+        )
+
+
+def _called(module: Any, x: Any, watch: _Watch) -> Any:
+    """The output, or an error that says what came."""
+    try:
+        with watch:
+            return module(x)
+    except (PellucidError, torch.OutOfMemoryError):
+        raise
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        shape = tuple(x.shape[1:])
+        problem = f"the module cannot take one input of shape {shape}, {str(x.dtype).removeprefix('torch.')} ({type(error).__name__}: {_first_line(error)})."
+        if len(shape) == 3 and shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4):
+            problem += " Torch reads images as (samples, channels, rows, columns): use x.transpose(0, 3, 1, 2)."
+        raise ShapeError(problem) from error
+
+
+def _channels(shape: Shape, convolved: Shape | None) -> str:
+    """Where the channels of an input lie: as the first convolution read it, else as torch's images do; series and tables have them last."""
+    if convolved is not None and len(convolved) == len(shape) + 1:
+        return "last" if shape[0] != convolved[1] and shape[-1] == convolved[1] else "first"
+    if len(shape) < 3:
+        return "last"
+    return "last" if shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4) else "first"
+
+
+def kind_of(part: Any) -> str:
+    """The class of a layer; of a part of an exported program, that which was exported."""
+    exported = getattr(part, "type_name", None)
+    return str(exported() if callable(exported) else type(part).__name__).rpartition(".")[2]
+
+
+def _computes(part: Any) -> bool:
+    """Whether it is a layer rather than a container: it has no parts, or parameters of its own."""
+    inner = [name for name, _ in part.named_children() if name != "parametrizations"]
+    return not inner or any(True for _ in part.parameters(recurse=False))
+
+
+def _parameters(module: Any, listed: Mapping[str, Any]) -> Counter[str]:
+    """Parameters of each listed part, those of unlisted parts within it too."""
+    counts: Counter[str] = Counter()
+    for name, parameter in module.named_parameters():
+        path = name.rpartition(".")[0]
+        while path and path not in listed:
+            path = path.rpartition(".")[0]
+        counts[path or next(iter(listed), "")] += parameter.numel()
+    return counts
+
+
+def _channel_axis(part: Any, before: int) -> int:
+    kinds = [kind_of(part), *(kind.__name__ for kind in type(part).__mro__)]
+    if any(kind.startswith(CHANNELS_FIRST) or "Pool" in kind for kind in kinds):
+        return 0
+    return -1 if any(kind.startswith(CHANNELS_LAST) for kind in kinds) else before
+
+
+def _layers(module: Any, parts: Mapping[str, Any], seen: Mapping[str, Any], channels: str) -> dict[str, Layer]:
+    """The called parts as the contract shows them; a layer that is no convolution and no dense one has its channels where the one before had them."""
+    counts = _parameters(module, {name: None for name in seen if _computes(parts[name])})
+    axis, found = 0 if channels == "first" else -1, {}
+    for name, value in seen.items():
+        part = parts[name]
+        axis = _channel_axis(part, axis)
+        shape = tuple(value.shape[1:]) if len(value) == 1 else None
+        places = () if shape is None else shape[1:] if axis == 0 else shape[:-1]
+        found[name] = Layer(
+            name, kind_of(part), shape, counts[name], "", len(places) == 2 and places != (1, 1), isinstance(part, RECURRENT), axis if places else -1
+        )
+    return found

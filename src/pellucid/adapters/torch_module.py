@@ -1,0 +1,370 @@
+"""PyTorch modules: hooks for layers, autograd for gradients, path sums and masked inputs made on the module's device."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import types
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.errors import MissingExtraError, PellucidError, UnknownLayerError, UnsafeModelError, UnsupportedError, unknown
+from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRows, Traits, batches, power_of_two_batch
+from pellucid.core.target import Target
+
+Array = np.ndarray
+BATCH_BUDGET = 64e6
+"""Bytes of activations a batch."""
+
+
+class TorchModule(Model):
+    """A `torch.nn.Module` that takes one tensor, samples first, and returns one.
+
+    It computes on the device of its parameters and in their precision. Shapes, the order of layers and the head are known once it has met data. Layers are
+    named by their dotted path (`layer4.1.conv2`); a part that holds layers (`layer4.1`) can be named too. The module is touched only while a verb runs, and
+    left as it was: mode, hooks, gradients, random state. Does not serve several inputs or outputs; two threads must not explain one module at once.
+    """
+
+    suffixes = (".pt2",)
+    rank = 20
+
+    def __init__(self, module: Any, *, input_shape: tuple[int | None, ...] | None = None, batch_size: int | None = None) -> None:
+        self.torch, self._help = _torch()
+        self.module = getattr(module, "_orig_mod", module)  # what torch.compile wraps: hooks do not reach into compiled code
+        self._help.check_module(self.module)
+        self._met: tuple[int, ...] | None = None
+        self._meeting = self._help.before_meeting(self.module)
+        self._given_batch_size, self.batch_size = batch_size, batch_size or 1
+        kinds = {type(part).__name__ for part in self.module.modules()}
+        self.traits = Traits(
+            framework="PyTorch",
+            input_shape=input_shape,
+            gradients=True,
+            scales_input=bool(kinds & {"Normalize", "Normalization", "Rescaling"}),
+            tokens="Embedding" in kinds,
+            channels=self._meeting.channels,
+            fingerprint=self._help.fingerprint(self.module),
+            versions={"torch": self.torch.__version__},
+        )
+
+    @classmethod
+    def recognises(cls, candidate: Any) -> bool:
+        torch = sys.modules.get("torch")
+        return torch is not None and isinstance(candidate, torch.nn.Module)
+
+    @classmethod
+    def open(cls, candidate: Any, *, allow_unsafe: bool) -> TorchModule:
+        if not isinstance(candidate, Path):
+            return cls(candidate)
+        if not allow_unsafe:
+            raise UnsafeModelError(
+                f"'{candidate}' is opened by torch.export, which may run code from it. If you trust its origin: allow_unsafe=True, or --allow-unsafe."
+            )
+        module, shape, samples = _torch()[1].open_exported(candidate)
+        return cls(module, input_shape=shape, batch_size=samples)
+
+    def meet(self, inputs: Array) -> None:
+        shape = tuple(inputs.shape[1:])
+        if shape == self._met:
+            return
+        with self._borrowed(gradients=False):
+            self._meeting = self._help.meet(self.module, self._tensor(inputs[:1]))
+        self._met = shape
+        self.batch_size = self._given_batch_size or power_of_two_batch(self._meeting.bytes, BATCH_BUDGET)
+        self.traits = replace(self.traits, output_shape=self._meeting.output_shape, head=self._meeting.head, channels=self._meeting.channels)
+
+    def layers(self) -> tuple[Layer, ...]:
+        found: tuple[Layer, ...] = self._meeting.layers
+        return found
+
+    def layer(self, name: str) -> Layer:
+        listed = {layer.name: layer for layer in self.layers()}
+        known = listed | dict(self._meeting.parts)
+        if name not in known:
+            raise UnknownLayerError(unknown("layer", name, listed))
+        return known[name]
+
+    def predict(self, inputs: Array, *, logits: bool = False) -> Array:
+        self.meet(inputs)
+        with self._borrowed(gradients=False):
+            found = [self._numpy(self._outputs(self._tensor(inputs[part]), logits)) for part in batches(len(inputs), self.batch_size)]
+        return np.concatenate(found)
+
+    def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
+        self.meet(inputs)
+        return self._read(inputs, layers, every=False)
+
+    def states(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
+        self.meet(inputs)
+        for name in layers:
+            if not self.layer(name).sequential:
+                raise UnsupportedError(f"layer '{name}' is a {self.layer(name).kind}, not a recurrent layer; it has no states over time.")
+        return self._read(inputs, layers, every=True)
+
+    def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
+        self.meet(inputs)
+        chosen = self._named([name for name in wrt if name != INPUT])
+        weights = target.effective_weights
+        found = []
+        with self._borrowed(gradients=True):
+            for part in batches(len(inputs), self.batch_size):
+                x, w = self._tensor(inputs[part]), self._tensor(weights[part])
+                scores, outputs, gradients, values = self._score_and_gradients(x, w, target, wrt, chosen)
+                found.append((self._numpy(scores), self._numpy(outputs), [self._numpy(one) for one in gradients], [self._numpy(one) for one in values]))
+        return Gradients(
+            np.concatenate([scores for scores, *_ in found]).astype(np.float64),
+            np.concatenate([outputs for _, outputs, _, _ in found]),
+            {name: np.concatenate([gradients[i] for *_, gradients, _ in found]) for i, name in enumerate(wrt)},
+            {name: np.concatenate([values[i] for *_, values in found]) for i, name in enumerate(wrt)},
+        )
+
+    def path_gradients(self, rows: PathRows, target: Target) -> tuple[Array, Array]:
+        shape = (rows.groups, *rows.starts.shape[1:])
+        first, second = np.zeros(shape), np.zeros(shape)
+        if not len(rows):
+            return first, second
+        self.meet(rows.starts)
+        torch, reach = self.torch, len(rows.stencil) - 1
+        starts, ends, weights = self._tensor(rows.starts), self._tensor(rows.ends), self._tensor(target.effective_weights)
+        tail = starts.new_zeros((reach, starts[0].numel()))
+        with self._borrowed(gradients=True):
+            for part in batches(len(rows), self.batch_size):
+                path, group = self._index(rows.path[part]), rows.group[part]
+                start = starts[path]
+                displacement = ends[path] - start
+                position = self._tensor(rows.position[part]).reshape(-1, *(1,) * (start.ndim - 1))
+                points = torch.addcmul(start, position, displacement)
+                _, _, (found,), _ = self._score_and_gradients(points, weights[self._index(group)], target, (INPUT,), {})
+                found = (found * displacement if rows.displace else found).flatten(1)
+                chain = torch.cat([tail, found]) if reach else found
+                mixed = sum(c * chain[reach - j : len(chain) - j] for j, c in enumerate(rows.stencil))
+                tail = chain[len(found) :]
+                low, high = int(group[0]), int(group[-1]) + 1
+                member = (np.arange(low, high)[:, None] == group[None]).astype(np.float64)
+                first[low:high] += self._numpy(self._tensor(member * rows.weight[part]) @ found).reshape(-1, *shape[1:])
+                second[low:high] += self._numpy(self._tensor(member * rows.square[part]) @ mixed.square()).reshape(-1, *shape[1:])
+        return first, second
+
+    def masked_scores(self, rows: MaskRows, target: Target) -> Array:
+        self.meet(rows.inputs)
+        torch, shared = self.torch, len(rows.labels) == 1
+        inputs, weights = self._tensor(rows.inputs), self._tensor(target.effective_weights)
+        absent = self._tensor(rows.fills.reshape(-1, *rows.fills.shape[2:]))
+        of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
+        labels = self._index(np.where(rows.labels < 0, rows.masks.shape[1], rows.labels).reshape(len(rows.labels), -1))
+        found = []
+        with self._borrowed(gradients=False):
+            for part in batches(len(rows), self.batch_size):
+                sample = self._index(rows.sample[part])
+                masks = self._tensor(rows.masks[part])
+                masks = torch.cat([masks, torch.ones_like(masks[:, :1])], dim=1)
+                keep = masks.index_select(1, labels[0]) if shared else masks.gather(1, labels[sample])
+                hidden = absent[self._index(rows.sample[part] * of_sample + rows.fill[part])]
+                points = torch.lerp(hidden, inputs[sample], keep.reshape(-1, *rows.labels.shape[1:]))
+                found.append(self._numpy(self._scores(points, weights[sample], target)[0]))
+        return np.concatenate(found).astype(np.float64) if found else np.zeros(0)
+
+    def above(self, layer: str, context: Array) -> Model:
+        self.meet(context)
+        return _Above(self, layer, context)
+
+    def below(self, layer: str) -> Model:
+        return _Below(self, layer)
+
+    # ---- inside torch -----------------------------------------------------------------------------------------------
+
+    def _borrowed(self, *, gradients: bool) -> contextlib.AbstractContextManager[None]:
+        borrowed: contextlib.AbstractContextManager[None] = self._help.borrowed(self.module, self.device, gradients=gradients)
+        return borrowed
+
+    def _outputs(self, x: Any, logits: bool) -> Any:
+        """What the network gives for a batch, shape (samples, *output)."""
+        return self._run(x, logits, len(x))
+
+    def _run(self, x: Any, logits: bool, samples: int) -> Any:
+        """What the module returns, or what its last softmax or sigmoid was given."""
+        without = self._help.WithoutHead(self._meeting.place) if logits and self._meeting.head else None
+        with without or contextlib.nullcontext():
+            outputs = self.module(x)
+        if without is not None and outputs is not without.logits:
+            raise UnsupportedError("the network's last softmax or sigmoid is not the same in every pass, so there is no logit; use score='probability'.")
+        self._help.check_samples(outputs, samples)
+        return outputs if outputs.ndim > 1 else outputs.reshape(samples, 1)
+
+    def _scores(self, x: Any, weights: Any, target: Target) -> tuple[Any, Any]:
+        """Scores and outputs; the weights follow the prediction where asked."""
+        outputs = read = self._outputs(x, target.reads_logits)
+        if target.follows_prediction:
+            weights = self.torch.nn.functional.one_hot(read.argmax(dim=-1), read.shape[-1]).to(read.dtype)
+            weights = weights - 1 / read.shape[-1] if target.score == "centered_logit" else weights
+        if target.score == "log_probability":
+            outputs = outputs.clamp(min=1e-30).log()
+        return (outputs * weights).flatten(1).sum(dim=1), read
+
+    def _score_and_gradients(self, x: Any, weights: Any, target: Target, wrt: Sequence[str], chosen: dict[str, Any]) -> Any:
+        """Scores, outputs, gradients and values; a layer's gradient is that of a zero probe added to its output, so that nothing below is differentiated."""
+        probes: dict[str, Any] = {}
+        values: dict[str, Any] = {INPUT: x}
+
+        def probe(name: str, value: Any) -> Any:
+            if name in probes:
+                raise UnsupportedError(f"layer '{name}' is used more than once; its gradient is not served yet.")
+            values[name], probes[name] = value.detach(), self.torch.zeros_like(value, requires_grad=True)
+            return value + probes[name]
+
+        if INPUT in wrt:
+            probes[INPUT] = x.requires_grad_()
+            x = x.clone()  # what torch may change in place
+        with self._help.hooked(chosen, probe):
+            scores, outputs = self._scores(x, weights, target)
+        leaves = [probes[name] for name in wrt]
+        found = self.torch.autograd.grad(scores.sum(), leaves, allow_unused=True) if scores.requires_grad else [None] * len(leaves)
+        gradients = [self._connected(name, leaf) if one is None else one for name, leaf, one in zip(wrt, leaves, found, strict=True)]
+        return scores, outputs, gradients, [values[name] for name in wrt]
+
+    def _connected(self, name: str, leaf: Any) -> Any:
+        """Zeros where the score does not depend on what was asked for; an error where it may depend in a way that is not differentiated."""
+        if name == INPUT and self.traits.tokens:
+            raise UnsupportedError("the network reads tokens, which have no gradient; name the embedding as the layer, or use a coalition method.")
+        if name != INPUT and self.layer(name).sequential:
+            raise UnsupportedError(
+                f"the score does not depend on what layer '{name}' gives at each step but on its last state, whose gradient is not served yet."
+            )
+        return self.torch.zeros_like(leaf)
+
+    def _read(self, inputs: Array, layers: Sequence[str], *, every: bool) -> dict[str, Array]:
+        """The layers' outputs, of the last call of each; or of `every` call along a time axis, where a cell is called step by step."""
+        chosen = self._named(layers)
+        left: dict[str, int] = {}
+        seen: dict[str, list[Any]] = {}
+
+        def note(name: str, value: Any) -> None:
+            seen[name] = [*(seen.get(name, []) if every else []), value.clone()]
+            left[name] -= 1
+            if not any(left.values()):
+                raise self._help.Reached
+
+        found: dict[str, list[Array]] = {name: [] for name in layers}
+        with self._borrowed(gradients=False), self._help.hooked(chosen, note):
+            for part in batches(len(inputs), self.batch_size):
+                seen.clear()
+                left |= {name: self._meeting.uses.get(name, 0) for name in layers}
+                with contextlib.suppress(self._help.Reached):
+                    self.module(self._tensor(inputs[part]))
+                for name in layers:
+                    found[name].append(self._layer_rows(name, seen.get(name, []), part.stop - part.start))
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def _layer_rows(self, name: str, values: list[Any], samples: int) -> Array:
+        if not values or any(len(value) != samples for value in values):
+            given = tuple(values[-1].shape) if values else "nothing"
+            raise UnsupportedError(f"layer '{name}' gave {given} for {samples} samples; only a layer whose first axis counts samples can be shown.")
+        cell = isinstance(self._named([name])[name], self.torch.nn.RNNCellBase)
+        return self._numpy(self.torch.stack(values, dim=1) if cell and len(values) > 1 else values[-1])
+
+    # ---- small parts ------------------------------------------------------------------------------------------------
+
+    def _named(self, names: Sequence[str]) -> dict[str, Any]:
+        parts = self._help.named(self.module)
+        return {name: parts[self.layer(name).name] for name in names}
+
+    @property
+    def device(self) -> Any:
+        return next((tensor.device for tensor in self._weights()), self.torch.device("cpu"))
+
+    def _weights(self) -> Iterator[Any]:
+        yield from self.module.parameters()
+        yield from self.module.buffers()
+
+    def _tensor(self, array: Array) -> Any:
+        """A tensor of its own, in the module's precision."""
+        dtype = next((tensor.dtype for tensor in self._weights() if tensor.is_floating_point()), self.torch.get_default_dtype())
+        flat = self.torch.tensor(np.ascontiguousarray(array).reshape(-1), dtype=dtype, device=self.device)
+        return flat.reshape(array.shape)  # strides of its own: NumPy's may look like another memory format, which a module that calls `view` cannot take
+
+    def _index(self, array: Array) -> Any:
+        return self.torch.tensor(np.ascontiguousarray(array, dtype=np.int64), device=self.device)
+
+    def _numpy(self, tensor: Any) -> Array:
+        """On the host; in float32, or float64 where the module computes in it."""
+        kept = tensor.dtype if tensor.dtype == self.torch.float64 else self.torch.float32
+        found: Array = tensor.detach().to("cpu", kept).numpy()
+        return found
+
+
+class _Part(TorchModule):
+    """A piece of a network that a layer cuts in two."""
+
+    def __init__(self, whole: TorchModule, layer: str, **traits: Any) -> None:
+        self.__dict__ |= whole.__dict__
+        self.cut = whole._named([layer])
+        self.traits = replace(whole.traits, **traits)
+
+    def meet(self, inputs: Array) -> None:
+        """The whole network has met its data."""
+
+
+class _Above(_Part):
+    """The network from a layer's output on. What goes round the layer is computed from one input; where the module does not mix that with many outputs of
+    the layer, from as many copies of it."""
+
+    def __init__(self, whole: TorchModule, layer: str, context: Array) -> None:
+        value = whole.activations(context, (layer,))[layer]
+        known = whole.layer(layer)
+        super().__init__(whole, layer, input_shape=value.shape[1:], scales_input=True, tokens=False, channels="first" if known.channel_axis == 0 else "last")
+        if layer in whole._meeting.last:
+            raise UnsupportedError(f"layer '{layer}' is the last one: its output is the network's own. Choose an earlier layer.")
+        if whole._meeting.uses.get(layer, 0) > 1:
+            raise UnsupportedError(f"layer '{layer}' is used more than once, so that nothing can be attributed to one output of it.")
+        self.context, self.copies = whole._tensor(context), True
+        twice = np.repeat(value, 2, axis=0)
+        wanted = self.predict(twice)
+        self.copies = False
+        try:
+            self.copies = not np.allclose(self.predict(twice), wanted, rtol=1e-4, atol=1e-6 * float(np.abs(wanted).max()))
+        except (RuntimeError, ValueError, IndexError, TypeError, PellucidError):
+            self.copies = True
+
+    def _outputs(self, x: Any, logits: bool) -> Any:
+        context = self.context.repeat(len(x), *(1,) * (self.context.ndim - 1)) if self.copies else self.context.clone()
+        with self._help.hooked(self.cut, lambda name, value: x):
+            return self._run(context, logits, len(x))
+
+
+class _Below(_Part):
+    """The network up to a layer."""
+
+    def __init__(self, whole: TorchModule, layer: str) -> None:
+        shape = whole.layer(layer).shape
+        if shape is None or None in shape:
+            raise UnsupportedError(f"layer '{layer}' has an output of shape {shape}; a unit of it needs a fixed one.")
+        super().__init__(whole, layer, output_shape=shape, head=None)
+        self.name, self.uses = layer, whole._meeting.uses[layer]
+
+    def _outputs(self, x: Any, logits: bool) -> Any:
+        seen: list[Any] = []
+
+        def note(name: str, value: Any) -> None:
+            seen.append(value.clone())
+            if len(seen) == self.uses:
+                raise self._help.Reached
+
+        with self._help.hooked(self.cut, note), contextlib.suppress(self._help.Reached):
+            self.module(x)
+        self._help.check_samples(seen[-1], len(x))
+        return seen[-1]
+
+
+def _torch() -> tuple[Any, types.ModuleType]:
+    """torch and what this adapter does with it, or what to do where it is not there."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingExtraError(f"PyTorch modules need torch ({error}): pip install torch") from error
+    from pellucid.adapters import _torch
+
+    return torch, _torch
