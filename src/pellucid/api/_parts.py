@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,15 @@ from scipy.special import expit, softmax
 
 from pellucid.core.catalogue import Catalogue, build, settings_of
 from pellucid.core.errors import CombinationError, SettingError, ShapeError, UnknownMethodError, UnknownViewError, UnsupportedError, unknown
-from pellucid.core.features import FeatureMap
+from pellucid.core.features import FeatureMap, Fill
 from pellucid.core.inputs import check_inputs, check_shape
+from pellucid.core.layout import from_last, to_last
 from pellucid.core.method import OPTIONS, Method, ViewMethod
 from pellucid.core.model import Model
 from pellucid.core.target import Target, TargetLike, following_target, resolve_target
+from pellucid.data.features.given import Given as GivenFeatures
 from pellucid.data.fills.background import Background
+from pellucid.data.fills.given import Given as GivenFill
 from pellucid.data.parts import default_features, parse_features, parse_fill
 from pellucid.methods import METHODS
 from pellucid.views import VIEWS
@@ -111,7 +115,7 @@ def as_predictions(model: Model, outputs: Array, logits: bool) -> Array:
     return np.asarray(expit(outputs) if model.traits.head == "sigmoid" else softmax(outputs, axis=-1))
 
 
-def find_baseline(method: Method, baseline: Any, inputs: Array) -> Array | None:
+def find_baseline(method: Method, baseline: Any, inputs: Array, channels: str) -> Array | None:
     """The baseline, (1 or samples, *shape): a number, an array, or a fill with one row."""
     if "baseline" not in method.accepts:
         return None
@@ -121,7 +125,7 @@ def find_baseline(method: Method, baseline: Any, inputs: Array) -> Array | None:
         check_shape(rows, inputs.shape[1:], "baseline")
         fits = len(rows) in (1, len(inputs))
     else:
-        rows = parse_fill(baseline).rows(inputs)
+        rows = _fill_rows(parse_fill(baseline), inputs, channels)
         rows, fits = rows.reshape(-1, *inputs.shape[1:]), rows.shape[1] == 1
     if not fits:
         raise ShapeError(
@@ -130,11 +134,11 @@ def find_baseline(method: Method, baseline: Any, inputs: Array) -> Array | None:
     return rows.astype(inputs.dtype)
 
 
-def with_defaults(method: Method, options: Mapping[str, Any], inputs: Array) -> dict[str, Any]:
+def with_defaults(method: Method, options: Mapping[str, Any], inputs: Array, channels: str) -> dict[str, Any]:
     """The options, with what the method accepts and was not given named, so that records say it."""
     chosen = dict(options)
     if "features" in method.accepts and chosen["features"] is None:
-        chosen["features"] = default_features(inputs)
+        chosen["features"] = default_features(to_last(inputs, channels))
     if "fill" in method.accepts and chosen["fill"] is None and chosen["background"] is None:
         chosen["fill"] = 0.0
     if "baseline" in method.accepts and chosen["baseline"] is None:
@@ -142,14 +146,36 @@ def with_defaults(method: Method, options: Mapping[str, Any], inputs: Array) -> 
     return chosen
 
 
-def find_features(method: Method, features: Any, inputs: Array) -> FeatureMap | None:
+def find_features(method: Method, features: Any, inputs: Array, channels: str) -> FeatureMap | None:
     """The feature map of a method that needs one."""
-    return parse_features(features).label(inputs) if "features" in method.accepts else None
+    if "features" not in method.accepts:
+        return None
+    cut = parse_features(features)
+    if isinstance(cut, GivenFeatures):
+        cut = GivenFeatures(_map_to_last(np.asarray(cut.labels), inputs.shape, channels))
+    found = cut.label(to_last(inputs, channels))
+    return replace(found, labels=from_last(found.labels, channels))
 
 
-def find_fills(method: Method, fill: Any, background: Any, inputs: Array, features: FeatureMap | None = None) -> Array | None:
+def find_fills(method: Method, fill: Any, background: Any, inputs: Array, channels: str, features: FeatureMap | None = None) -> Array | None:
     """Fill rows (1 or samples, rows, *shape); a fill may depend on the features."""
     if not {"fill", "background"} & method.accepts:
         return None
     chosen = Background(np.asarray(background)) if background is not None else parse_fill(fill)
-    return chosen.rows_for(inputs, features).astype(inputs.dtype)
+    return _fill_rows(chosen, inputs, channels, features).astype(inputs.dtype)
+
+
+def _fill_rows(fill: Fill, inputs: Array, channels: str, features: FeatureMap | None = None) -> Array:
+    """What a fill puts in, as the network takes it: a user's arrays come so already, a fill that computes sees channels last."""
+    if isinstance(fill, (Background, GivenFill)):
+        return fill.rows_for(inputs, features)
+    seen = None if features is None else replace(features, labels=to_last(features.labels, channels))
+    return from_last(fill.rows_for(to_last(inputs, channels), seen), channels, lead=2)
+
+
+def _map_to_last(labels: Array, shape: tuple[int, ...], channels: str) -> Array:
+    """A user's label map, channels last where it has an axis of them."""
+    if labels.ndim == len(shape):
+        return to_last(labels, channels)
+    fits = labels.ndim == len(shape) - 1 and all(have in (1, want) for have, want in zip(labels.shape, shape[1:], strict=True))
+    return to_last(labels, channels, lead=0) if fits else labels

@@ -48,7 +48,12 @@ def describe(model: Model, **more: Any) -> dict[str, Any]:
         "framework": traits.framework,
         "fingerprint": traits.fingerprint,
         "batch_size": model.batch_size,
-        "takes": {"input_shape": list(traits.input_shape or ()), "scales_input": traits.scales_input, "tokens": traits.tokens},
+        "takes": {
+            "input_shape": list(traits.input_shape or ()),
+            "scales_input": traits.scales_input,
+            "tokens": traits.tokens,
+            "channels": traits.channels,
+        },
         "versions": versions(model),
     }
     return common | {key: value for key, value in more.items() if value is not None}

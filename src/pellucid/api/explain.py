@@ -121,7 +121,7 @@ def _explained(call: _Call, subject: Subject) -> Explanation:
     method, inputs, given, resume = call.method, call.inputs, call.given, call.resume
     target, names = given["target"], given["class_names"]
     labels = _parts.check_labels(given["labels"], len(inputs))
-    options = _parts.with_defaults(method, call.options, inputs)
+    options = _parts.with_defaults(method, call.options, inputs, call.model.traits.channels)
     scale = resolve_score(given["score"], subject.model.traits.head)
     resolved, outputs = _target(subject, method, target, scale, names)
     provenance = _provenance(call, options, resolved.score, labels)
@@ -140,14 +140,14 @@ def _explained(call: _Call, subject: Subject) -> Explanation:
             report,
             call.options["layer"],
             state={} if resume is None else resume.state,
-            **_parts_of(subject, method, options, inputs),
+            **_parts_of(subject, method, options, inputs, call.model.traits.channels),
         )
         found = method.explain(task)
     if outputs is None:
         outputs = _given_outputs(call.name, found)
         resolved = resolve_target(target, scale, outputs, names) if subject.unit is None else subject.unit
         task = replace(task, target=resolved, scores=resolved.of(outputs))
-    provenance["resolved"] = dict(found.resolved) | ({"at": subject.layer} if subject.layer else {})
+    provenance["resolved"] = dict(found.resolved) | ({"at": subject.layer, "channels": subject.model.traits.channels} if subject.layer else {})
     seconds = time.perf_counter() - call.began + (0.0 if resume is None else resume.cost.seconds)
     shown = _shown(subject, task, outputs, names)
     record = _record(call.name, _at_input(task, subject, inputs), found, shown, provenance, seconds)
@@ -159,13 +159,13 @@ def _at_input(task: Task, subject: Subject, inputs: Array) -> Task:
     return replace(task, inputs=inputs, baseline=None, fills=None) if subject.layer else task
 
 
-def _parts_of(subject: Subject, method: Method, options: dict[str, Any], inputs: Array) -> dict[str, Any]:
+def _parts_of(subject: Subject, method: Method, options: dict[str, Any], inputs: Array, channels: str) -> dict[str, Any]:
     """Baseline, features and fills as the method is given them."""
-    features = _parts.find_features(method, options["features"], inputs)
+    features = _parts.find_features(method, options["features"], inputs, channels)
     return {
-        "baseline": carried(subject, _parts.find_baseline(method, options["baseline"], inputs)),
+        "baseline": carried(subject, _parts.find_baseline(method, options["baseline"], inputs, channels)),
         "features": features,
-        "fills": carried_rows(subject, _parts.find_fills(method, options["fill"], options["background"], inputs, features)),
+        "fills": carried_rows(subject, _parts.find_fills(method, options["fill"], options["background"], inputs, channels, features)),
     }
 
 

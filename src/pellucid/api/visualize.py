@@ -29,7 +29,7 @@ def visualize(
 
     Parameters
     ----------
-    model: a Keras model, a model file, or a `Model` from `pellucid.adapt`.
+    model: a Keras model, a PyTorch module, a model file, or a `Model` from `pellucid.adapt`.
     x: array (samples, *shape).
     view: a name from `pellucid list views`, or a view object.
     layers: names of layers (`pellucid inspect MODEL`); None lets the view choose.
@@ -49,8 +49,9 @@ def visualize(
     if names is not None and not len(names):
         raise SettingError("layers is empty; give at least one name, or None to let the view choose.")
     adapted = adapt(model, allow_unsafe=allow_unsafe)
-    _parts.check_serves(name, chosen, adapted)
     inputs = check_inputs(x, adapted.traits.input_shape)
+    adapted.meet(inputs)
+    _parts.check_serves(name, chosen, adapted)
     true_classes = _parts.check_labels(labels, len(inputs))
     shown = chosen.show(adapted, inputs, names)
     provenance = describe(

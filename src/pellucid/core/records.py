@@ -12,6 +12,7 @@ import numpy as np
 
 from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.features import FeatureMap
+from pellucid.core.layout import channels_of, from_last, to_last
 from pellucid.core.model import Layer
 from pellucid.core.outcome import Outcomes
 
@@ -227,9 +228,9 @@ class Explanation:
             return self.values
         if not self.on_grid:
             raise UnsupportedError(f"values of shape {self.values.shape[1:]} at layer '{self.layer}' lie on no grid; read `values`, or draw 'feature_bars'.")
-        channel = 1 if self.provenance.get("takes", {}).get("channels") == "first" else -1
-        maps = self.values.sum(axis=channel) if self.values.ndim == 4 else self.values
-        return _back(resize(maps, _front(self.inputs.shape, channel)), channel)
+        channels = channels_of(self)
+        maps = to_last(self.values, self.provenance.get("resolved", {}).get("channels", channels)).sum(axis=-1) if self.values.ndim == 4 else self.values
+        return from_last(resize(maps, to_last(self.inputs, channels).shape), channels)
 
     @property
     def layer(self) -> str:
@@ -394,16 +395,6 @@ def _expanded_t(probability: float, degrees: Array) -> Array:
     )
     quantile: Array = z + np.sum([term / v ** (k + 1) for k, term in enumerate(terms)], axis=0)
     return quantile
-
-
-def _front(shape: tuple[int, ...], channel: int) -> tuple[int, ...]:
-    """An image shape with its channels last."""
-    return (shape[0], *shape[2:], shape[1]) if channel == 1 else shape
-
-
-def _back(images: Array, channel: int) -> Array:
-    """Images with channels last as the network takes them."""
-    return np.moveaxis(images, -1, 1) if channel == 1 else images
 
 
 def resize(maps: Array, shape: tuple[int, ...]) -> Array:

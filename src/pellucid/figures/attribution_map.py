@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import POSITIVE, SIGNED, own_axes, words
+from pellucid.figures._layout import channels_last
 from pellucid.figures._picture import as_map, as_picture, aspect_of, bare, check_sample, colour_bar, draw_borders, draw_outline, flat_labels, is_signed
 
 Array = np.ndarray
@@ -15,7 +16,7 @@ Array = np.ndarray
 
 def map_of(explanation: Explanation, sample: int) -> Array:
     """The values of one sample over its input, shape (rows, columns): what this figure shows."""
-    chosen = explanation[check_sample(sample, len(explanation))]
+    chosen = channels_last(explanation[check_sample(sample, len(explanation))])
     return as_map(chosen.to_input()[0], chosen.inputs.shape[1:], signed=is_signed(explanation))
 
 
@@ -29,6 +30,7 @@ def attribution_map(
     """
     ax = own_axes(ax, "map", 2.3)
     sample = check_sample(sample, len(explanation))
+    explanation = channels_last(explanation)
     shown = map_of(explanation, sample)
     reach = float(limit if limit is not None else np.abs(shown).max()) or 1.0
     signed = is_signed(explanation)

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import ERROR, MUTED, own_axes, words
+from pellucid.figures._layout import channels_last
 from pellucid.figures._picture import as_map, as_picture, aspect_of, bare, check_sample, colour_bar, draw_outline, is_signed
 
 Array = np.ndarray
@@ -18,7 +19,7 @@ NOTES = {"exact": "exact:\nno error to show", "none": "no error\nestimate"}
 
 def error_of(explanation: Explanation, sample: int, level: float = 0.95) -> Array:
     """Half the width of each value's interval, over the input, shape (rows, columns); summed channels add in squares."""
-    chosen = explanation[check_sample(sample, len(explanation))]
+    chosen = channels_last(explanation[check_sample(sample, len(explanation))])
     _, upper = chosen.interval(level)
     spread = replace(chosen, values=upper - chosen.values).to_input()[0]
     if not is_signed(explanation):
@@ -37,7 +38,7 @@ def error_map(explanation: Explanation, *, sample: int = 0, ax: Axes | None = No
     shown = error_of(explanation, sample, level)
     reach = float(limit if limit is not None else shown.max()) or 1.0
     image = ax.imshow(shown, cmap=ERROR, vmin=0, vmax=reach, interpolation="nearest", aspect=aspect_of(shown.shape))
-    outline = draw_outline(ax, as_picture(explanation.inputs[sample]), colors="#eeeeee")
+    outline = draw_outline(ax, as_picture(channels_last(explanation).inputs[sample]), colors="#eeeeee")
     bare(ax)
     colour_bar(image, ax)
     return (image,) if outline is None else (image, outline)

@@ -8,6 +8,7 @@ from matplotlib.image import AxesImage
 
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import SIGNED, own_axes, words
+from pellucid.figures._layout import channels_last
 from pellucid.figures._picture import as_picture, aspect_of, bare, check_sample, is_signed
 from pellucid.figures.attribution_map import map_of
 
@@ -20,6 +21,7 @@ def overlay(
     """The map over the gray input, the more opaque the stronger: the input's image, then the map's."""
     ax = own_axes(ax, "picture", 2.3)
     sample = check_sample(sample, len(explanation))
+    explanation = channels_last(explanation)
     picture = as_picture(explanation.inputs[sample])
     below = ax.imshow(picture if picture.ndim == 3 else 0.75 * picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect=aspect_of(picture.shape))
     shown = map_of(explanation, sample)

@@ -24,7 +24,8 @@ class ActivationMap(ViewMethod):
     recurrent layer is shown; a network with neither shows all its layers. A recurrent layer shows its hidden state at every time step, also
     where it returns only the last.
 
-    Shapes: per layer (samples, rows, columns, channels), (samples, time, units) or (samples, units), in the layer's own units.
+    Shapes: per layer (samples, rows, columns, channels), (samples, time, units) or (samples, units), in the layer's own units; channels last also where
+    the framework has them first.
     Does not say whether a channel matters for the output.
 
     >>> import numpy as np, pellucid
@@ -43,9 +44,14 @@ class ActivationMap(ViewMethod):
         recurrent = [layer.name for layer in chosen if layer.sequential]
         others = [layer.name for layer in chosen if not layer.sequential]
         found = (model.activations(inputs, others) if others else {}) | (model.states(inputs, recurrent) if recurrent else {})
-        values = {layer.name: found[layer.name] for layer in chosen}
+        values = {layer.name: _channels_last(found[layer.name], layer) for layer in chosen}
         axes = {name: _AXES.get(array.ndim - 1, ("sample", *(f"axis_{i}" for i in range(array.ndim - 1)))) for name, array in values.items()}
         return Shown(values, axes, {f"kind of {layer.name}": layer.kind for layer in chosen})
+
+
+def _channels_last(values: Array, layer: Layer) -> Array:
+    """A layer's values with the channels last, wherever its framework has them."""
+    return values if layer.channel_axis == -1 else np.ascontiguousarray(np.moveaxis(values, 1 + layer.channel_axis, -1))
 
 
 def _default(model: Model) -> list[Layer]:

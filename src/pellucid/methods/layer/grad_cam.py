@@ -46,8 +46,10 @@ class GradCam(Method):
         layer = choose_layer(task.model, task.layer)
         found = task.model.gradients(task.inputs, task.target, (layer.name,))
         activations, gradients = found.values[layer.name], found.gradients[layer.name]
-        weights = gradients.mean(axis=(1, 2), keepdims=True)
-        maps = (weights * activations).sum(axis=-1)
+        channels = layer.channel_axis % 3 + 1
+        places = tuple(axis for axis in (1, 2, 3) if axis != channels)
+        weights = gradients.mean(axis=places, keepdims=True)
+        maps = (weights * activations).sum(axis=channels)
         values = np.maximum(maps, 0) if self.positive else maps
         task.progress(1.0)
         stops = [
