@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 QUIET_LOGS := TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1
 BACKENDS ?= tensorflow
+TORCH ?= torch==2.13.0
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: help demo test check bench docs clean
 
@@ -23,10 +25,13 @@ $(VENV)/.made:
 	  echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv" >&2; rm -rf $(VENV); exit 1; }
 	@touch $@
 
-# One rule for every extra: .venv/.installed-demo installs pellucid[demo].
+# One rule for every extra: .venv/.installed-demo installs pellucid[demo]. Where torch is needed it comes first and by itself, as the wheel that pip is set up
+# for (without a GPU: make TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu' test); captum comes last and brings nothing along.
 $(VENV)/.installed-%: $(VENV)/.made pyproject.toml
 	@echo "installing pellucid[$*] into $(VENV) (once; minutes on a slow line)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@case '$*' in test|peers) $(PIP) $(TORCH) ;; esac
+	@$(PIP) --editable '.[$*]'
+	@case '$*' in test|peers) $(PIP) --no-deps 'captum>=0.7' ;; esac
 	@touch $@
 
 .PRECIOUS: $(VENV)/.installed-%
