@@ -59,7 +59,8 @@ class Target:
         values = outputs.astype(np.float64)
         if self.score == "log_probability":
             values = np.log(np.maximum(values, 1e-30))
-        weighted: Array = (values * self.effective_weights).reshape(len(values), -1).sum(axis=1)
+        weights = self.effective_weights
+        weighted: Array = np.einsum("nk,nk->n", values.reshape(len(values), -1), weights.reshape(len(weights), -1))
         return weighted
 
 

@@ -34,39 +34,49 @@ class CoalitionIndex:
         return other
 
     def numbers(self, coalitions: Array, fills: Array) -> tuple[Array, Array]:
-        """The numbers (n,) of coalitions (n, features) with fill rows (n,), new ones given to new pairs; and which rows are the first with their number."""
+        """The numbers (n,) of coalitions (n, features) with fill rows (n,), new ones given in the order of rows; and one row of each that is met (n,)."""
         named = names(coalitions, fills, self.rows)
         order = np.argsort(named)
         ordered = named[order]
         starts = np.ones(len(named), bool)
         np.not_equal(ordered[1:], ordered[:-1], out=starts[1:])
-        found = self._found(ordered[starts])
-        numbers, first = np.empty(len(named), np.intp), np.zeros(len(named), bool)
+        distinct, rows = ordered[starts], order[starts]
+        first = np.zeros(len(named), bool)
+        first[rows] = True
+        found = self._found(distinct)
+        new = np.flatnonzero(found < 0)
+        found[new] = self._count + _ranks(rows[new], len(named))
+        self._add(distinct[new], found[new])
+        numbers = np.empty(len(named), np.intp)
         numbers[order] = found if len(found) == len(named) else found[np.cumsum(starts) - 1]
-        first[order[starts]] = True
         return numbers, first
 
     def _found(self, ordered: Array) -> Array:
-        """The numbers of distinct names in ascending order."""
+        """The numbers of distinct names in ascending order, −1 for unknown ones."""
         found = np.full(len(ordered), -1, np.intp)
         for keys, numbers in self._runs:
             place = np.minimum(np.searchsorted(keys, ordered), len(keys) - 1)
             hit = keys[place] == ordered
             found[hit] = numbers[place[hit]]
-        new = found < 0
-        found[new] = np.arange(self._count, self._count + np.count_nonzero(new))
-        self._add(ordered[new], found[new])
         return found
 
     def _add(self, keys: Array, numbers: Array) -> None:
+        """Take in new names, ascending, with their numbers."""
         if not len(keys):
             return
         self._count += len(keys)
         self._runs.append((keys, numbers))
         while len(self._runs) > 1 and 2 * len(self._runs[-1][0]) > len(self._runs[-2][0]):
-            keys, numbers = (np.concatenate(both) for both in zip(self._runs.pop(), self._runs.pop(), strict=True))
-            order = np.argsort(keys)
-            self._runs.append((keys[order], numbers[order]))
+            both = [np.concatenate(parts) for parts in zip(self._runs.pop(), self._runs.pop(), strict=True)]
+            order = np.argsort(both[0])
+            self._runs.append((both[0][order], both[1][order]))
+
+
+def _ranks(rows: Array, count: int) -> Array:
+    """The rank of each of some distinct rows among them."""
+    marks = np.zeros(count, np.intp)
+    marks[rows] = 1
+    return np.asarray(np.cumsum(marks)[rows]) - 1
 
 
 def names(coalitions: Array, fills: Array, rows: int) -> Array:
