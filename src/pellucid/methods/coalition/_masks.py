@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +19,13 @@ NUMBERS_AT_ONCE = 2_000_000
 
 @dataclass(frozen=True)
 class Request:
-    """Masks of one sample (n, labels) to be scored, each with the row of the fill (n,) that stands where it is 0."""
+    """Masks of one sample (n, labels) to be scored, each with the row of the fill (n,) that stands where it is 0; `note` is the method's own, for when the
+    scores come."""
 
     sample: int
     masks: Array
     fill: Array
+    note: Any = None
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -76,6 +79,12 @@ def channel_axis(task: Task) -> int | None:
     if task.inputs.ndim != 4:
         return None
     return 0 if task.model.traits.channels == "first" else 2
+
+
+def blank(task: Task, sample: int) -> bool:
+    """Whether the sample equals every row of its fill everywhere, so that no mask changes the score."""
+    fills = task_fills(task)
+    return bool((task.inputs[sample] == fills[sample if len(fills) > 1 else 0]).all())
 
 
 def touched(task: Task, labels: Array, sample: int, width: int) -> Array:

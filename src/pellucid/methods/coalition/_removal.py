@@ -50,9 +50,8 @@ def losses(task: Task, regions: Regions, words: str) -> Losses:
     evaluations = np.array([sum(int(_matters(of, regions.hidden(part)).sum()) for part in regions.parts()) for of in differing])
     _stopping.require(task.max_evaluations, int(evaluations.max()), f"each of {regions.count:,} {words} with {rows} rows of the fill")
     values, done = np.zeros((len(task.inputs), regions.count)), 0
-    asked = _asked(regions, differing)
-    for (request, region), found in _paired(task, regions.labels, asked):
-        np.add.at(values[request.sample], region, (task.scores[request.sample] - found) / rows)
+    for request, found in scores(task, regions.labels, _asked(regions, differing)):
+        np.add.at(values[request.sample], request.note, (task.scores[request.sample] - found) / rows)
         done += len(request)
         task.progress(done / max(int(evaluations.sum()), 1))
     stops = [
@@ -67,27 +66,14 @@ def _matters(differing: Array, hidden: Array) -> Array:
     return np.asarray(differing.astype(np.float32) @ hidden.T.astype(np.float32) > 0)
 
 
-def _asked(regions: Regions, differing: list[Array]) -> Iterator[tuple[Request, Array]]:
-    """What to score, and which region each of its rows takes away."""
+def _asked(regions: Regions, differing: list[Array]) -> Iterator[Request]:
+    """What to score, with the note which region each of its rows takes away."""
     for part in regions.parts():
         hidden = regions.hidden(part)
         for sample, of in enumerate(differing):
             fill, region = np.nonzero(_matters(of, hidden))
             for piece in batches(len(fill), rows_at_once(regions.width)):
-                yield Request(sample, 1 - hidden[region[piece]], fill[piece]), region[piece] + part.start
-
-
-def _paired(task: Task, labels: Array, asked: Iterator[tuple[Request, Array]]) -> Iterator[tuple[tuple[Request, Array], Array]]:
-    """Requests with their regions and scores."""
-    waiting: list[Array] = []
-
-    def requests() -> Iterator[Request]:
-        for request, region in asked:
-            waiting.append(region)
-            yield request
-
-    for request, found in scores(task, labels, requests()):
-        yield (request, waiting.pop(0)), found
+                yield Request(sample, 1 - hidden[region[piece]], fill[piece], region[piece] + part.start)
 
 
 def attribution(values: Array, losses: Losses, axes: tuple[str, ...]) -> Attribution:
