@@ -17,8 +17,9 @@ from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRo
 from pellucid.core.target import Target
 
 Array = np.ndarray
-BATCH_BUDGET = 64e6
-"""Bytes of activations a batch."""
+BATCH_BUDGET, MOST_ROWS = 140e6, 256
+"""Bytes of activations a batch, and rows: networks from 28 × 28 to 224 × 224 are within a few per cent of their best rate there, and Integrated Gradients at
+224 × 224 stays below .25 GB."""
 
 
 class TorchModule(Model):
@@ -72,9 +73,10 @@ class TorchModule(Model):
         if shape == self._met:
             return
         with self._borrowed(gradients=False):
-            self._meeting = self._help.meet(self.module, self._tensor(inputs[:1]))
+            one = self._tensor(inputs[:1])
+            self._meeting = self._help.meet(self.module, one.repeat(min(self._given_batch_size or 2, 2), *(1,) * len(shape)))
         self._met = shape
-        self.batch_size = self._given_batch_size or power_of_two_batch(self._meeting.bytes, BATCH_BUDGET)
+        self.batch_size = self._given_batch_size or power_of_two_batch(self._meeting.bytes, BATCH_BUDGET, MOST_ROWS)
         self.traits = replace(self.traits, output_shape=self._meeting.output_shape, head=self._meeting.head, channels=self._meeting.channels)
 
     def layers(self) -> tuple[Layer, ...]:
@@ -188,6 +190,8 @@ class TorchModule(Model):
     def _run(self, x: Any, logits: bool, samples: int) -> Any:
         """What the module returns, or what its last softmax or sigmoid was given."""
         without = self._help.WithoutHead(self._meeting.place) if logits and self._meeting.head else None
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=self._meeting.format)
         with without or contextlib.nullcontext():
             outputs = self.module(x)
         if without is not None and outputs is not without.logits:
@@ -218,7 +222,7 @@ class TorchModule(Model):
 
         if INPUT in wrt:
             probes[INPUT] = x.requires_grad_()
-            x = x.clone()  # what torch may change in place
+            x = x.clone(memory_format=self._meeting.format if x.ndim == 4 else self.torch.preserve_format)  # what the module may change in place
         with self._help.hooked(chosen, probe):
             scores, outputs = self._scores(x, weights, target)
         leaves = [probes[name] for name in wrt]
@@ -254,7 +258,7 @@ class TorchModule(Model):
                 seen.clear()
                 left |= {name: self._meeting.uses.get(name, 0) for name in layers}
                 with contextlib.suppress(self._help.Reached):
-                    self.module(self._tensor(inputs[part]))
+                    self._outputs(self._tensor(inputs[part]), logits=False)
                 for name in layers:
                     found[name].append(self._layer_rows(name, seen.get(name, []), part.stop - part.start))
         return {name: np.concatenate(parts) for name, parts in found.items()}
