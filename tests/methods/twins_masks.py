@@ -47,3 +47,40 @@ def occlusion(score: Function, x: Array, rows: Array, window: Sequence[int], str
         total[place] += full - float(np.mean(score(without(x, hidden, rows))))
         times[place] += 1
     return total / times
+
+
+def stretched(cells: Array, size: int, length: int) -> Array:
+    """Bilinear stretching of an image's first axis from h cells to (h + 1) · length elements, between cell centres, the outermost carried on."""
+    h = len(cells)
+    out = np.zeros(((h + 1) * length, *cells.shape[1:]))
+    for i in range(len(out)):
+        at = (i + 0.5) * h / len(out) - 0.5
+        low = int(np.floor(at))
+        out[i] = (low + 1 - at) * cells[min(max(low, 0), h - 1)] + (at - low) * cells[min(max(low + 1, 0), h - 1)]
+    return out
+
+
+def smooth_masks(shape: Sequence[int], cells: int, p: float) -> Iterator[tuple[float, Array]]:
+    """Every mask of RISE (Petsiuk et al. 2018, section 3.2) with its probability: binary cells, stretched to (h+1)C_H × (w+1)C_W, cut at every shift below a
+    cell. Axes of no more than `cells` elements stay as they are."""
+    counts = [size if size <= cells else cells for size in shape]
+    lengths = [1 if size <= cells else -(-size // cells) for size in shape]
+    for bits in product((0, 1), repeat=int(np.prod(counts))):
+        grid = np.reshape(bits, counts).astype(float)
+        for axis, (size, length) in enumerate(zip(shape, lengths, strict=True)):
+            if size > cells:
+                grid = np.moveaxis(stretched(np.moveaxis(grid, axis, 0), size, length), 0, axis)
+        chance = float(np.prod([p if bit else 1 - p for bit in bits])) / float(np.prod(lengths))
+        for shift in product(*(range(length) for length in lengths)):
+            yield chance, grid[tuple(slice(at, at + size) for at, size in zip(shift, shape, strict=True))]
+
+
+def rise(score: Function, x: Array, rows: Array, places: Sequence[int], cells: int, p: float) -> tuple[Array, float]:
+    """E[f(M) M(λ)]/p over every mask (their equation 6 in the limit), and E f(M); the mask covers trailing channels alike."""
+    weighted, mean = np.zeros(places), 0.0
+    for chance, mask in smooth_masks(places, cells, p):
+        spread = mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim))
+        f = float(np.mean(score(spread * x + (1 - spread) * rows)))
+        weighted += chance * f * mask
+        mean += chance * f
+    return weighted / p, mean

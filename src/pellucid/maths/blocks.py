@@ -63,8 +63,9 @@ class BlockMoments:
     def quantile(self) -> float:
         """The 95 % quantile of ‖mean − limit‖."""
         trace, covariance = float(self.variance.sum()), self.small_covariance
-        apart = float(np.square(covariance).sum()) / max(float(np.trace(covariance)), 1e-300) ** 2
-        return norm_quantile(trace, trace**2 * min(max(apart, 0.0), 1.0), self.degrees)
+        whole = float(np.trace(covariance))
+        apart = float(np.square(covariance).sum()) / whole**2 if whole > 0 else 1.0
+        return norm_quantile(trace, trace**2 * min(apart, 1.0), self.degrees)
 
     def state(self) -> dict[str, Array]:
         """What to keep, to go on later."""
