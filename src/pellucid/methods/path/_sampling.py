@@ -1,14 +1,20 @@
-"""The engine of gradients at random points: antithetic pairs in rounds, per sample until the mean is precise enough."""
+"""The engine of gradients at random points: independent draws in rounds, per sample until their mean is precise enough.
+
+What a round is, its method says: it gives the sum of a round's draws and what tells their spread. Round k draws from a stream of its own, keyed by seed and
+k, so that work can be gone on with from the sums alone, and every sample meets the same draws.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from pellucid.core.method import Task
+from pellucid.core.method import Attribution, Task
 from pellucid.core.model import PathRows
 from pellucid.core.outcome import Check
+from pellucid.core.target import Target
 from pellucid.maths.statistics import norm_quantile, unbiased_square
 from pellucid.methods import _stopping
 
@@ -16,114 +22,242 @@ Array = np.ndarray
 
 PAIRS_A_ROUND = 16
 FLOATS_AT_ONCE = 4_000_000
-"""Noise held at once, in numbers."""
+"""Numbers of a round's draws that are held at once."""
+MOST_STATE = 200_000
+"""Numbers a sample up to which the sums are kept for going on."""
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """What a round is. `sums(samples, round)` gives, for the chosen samples (an index array), the sum over a round's `draws` independent draws and, where
+    `within` is False, the sum of their squares; where it is True, an estimate of the variance of the round's mean. `cost` counts a round's gradients."""
+
+    draws: int
+    cost: int
+    sums: Callable[[Array, int], tuple[Array, Array]]
+    within: bool = False
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Per sample: mean, standard error, relative error, pairs drawn, and how it ended."""
+    """Per sample: mean, standard error, degrees of freedom, relative error, gradients taken, how it ended, and the sums to go on from."""
 
     mean: Array
     error: Array
+    degrees: Array
     estimate: Array
-    pairs: Array
+    gradients: Array
     stops: list[Check]
+    state: Mapping[str, Array]
 
 
 class _Moments:
-    """Sums over pairs of a chunk of samples, and what tells how many directions the error has.
+    """Sums over rounds of a chunk of samples, and what tells how many directions the error has.
 
-    The differences of the means of rounds 2k and 2k+1 are independent of one another; E(d_k · d_{k+1})² = tr((2Σ)²) / pairs², Σ the covariance of a pair.
+    The differences of the means of rounds 2k and 2k+1 are independent of one another; E(d_k · d_{k+1})² = tr((2Σ)²), Σ the covariance of a round's mean.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.first, self.second = np.zeros(shape), np.zeros(shape)
-        self.pairs = np.zeros(shape[0], dtype=int)
-        self._round, self._difference = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self._products, self._count = np.zeros(shape[0]), np.zeros(shape[0], dtype=int)
-        self._rounds = np.zeros(shape[0], dtype=int)
+    def __init__(self, shape: tuple[int, ...], rounds: Rounds, state: Mapping[str, Array]) -> None:
+        self.draws, self.within = rounds.draws, rounds.within
+        fields = {"first": shape, "second": shape, "last": shape, "difference": shape, "products": shape[:1]}
+        self.held = {name: np.array(state[name]) if state else np.zeros(size) for name, size in fields.items()}
+        self.held |= {name: np.array(state[name]) if state else np.zeros(shape[0], dtype=np.int64) for name in ("rounds", "count")}
+
+    @property
+    def rounds(self) -> Array:
+        return self.held["rounds"]
 
     def add(self, active: Array, first: Array, second: Array) -> None:
-        """One round: sums of pair means and of their squares."""
-        mean = (first / PAIRS_A_ROUND).astype(np.float32)
-        self.first[active] += first
-        self.second[active] += second
-        self.pairs[active] += PAIRS_A_ROUND
-        rounds = self._rounds[active[0]]
-        if rounds % 2:
-            difference = mean - self._round[active]
-            if rounds > 2:
-                product = (difference * self._difference[active]).reshape(len(active), -1).sum(axis=1, dtype=np.float64)
-                self._products[active] += np.square(product)
-                self._count[active] += 1
-            self._difference[active] = difference
-        self._round[active] = mean
-        self._rounds[active] += 1
+        """One round, the same for all active samples."""
+        held, number, mean = self.held, int(self.rounds[active[0]]), first / self.draws
+        held["first"][active] += first
+        held["second"][active] += second
+        if number % 2:
+            difference = mean - held["last"][active]
+            if number > 2:
+                product = (difference * held["difference"][active]).reshape(len(active), -1).sum(axis=1)
+                held["products"][active] += np.square(product)
+                held["count"][active] += 1
+            held["difference"][active] = difference
+        held["last"][active] = mean
+        held["rounds"][active] += 1
 
     def mean(self, i: int) -> Array:
-        return self.first[i] / self.pairs[i]
+        mean: Array = self.held["first"][i] / (self.draws * self.rounds[i])
+        return mean
 
     def variance(self, i: int) -> Array:
         """Variance of the mean, per element."""
-        pairs = self.pairs[i]
-        spread: Array = np.maximum(self.second[i] / pairs - np.square(self.mean(i)), 0)
-        return spread / (pairs - 1)
+        count, second = self.draws * self.rounds[i], self.held["second"][i]
+        if self.within:
+            inside: Array = second / np.square(self.rounds[i])
+            return inside
+        spread: Array = np.maximum(second / count - np.square(self.mean(i)), 0)
+        return spread / (count - 1)
+
+    def degrees(self, i: int) -> float:
+        return float(self.draws * self.rounds[i] - (0 if self.within else 1))
 
     def estimate(self, i: int) -> float:
         """The 95 % quantile of the relative L2 error of the mean."""
         trace = float(self.variance(i).sum())
-        seen = self._products[i] * PAIRS_A_ROUND**2 / 4 / self.pairs[i] ** 2
-        square = (seen + trace**2) / (self._count[i] + 1)  # one direction, the most cautious, counts as one observation more
-        square = float(np.clip(square, trace**2 / self.pairs[i], trace**2))
+        seen = self.held["products"][i] / 4 / self.rounds[i] ** 2
+        square = (seen + trace**2) / (self.held["count"][i] + 1)  # one direction, the most cautious, counts as one observation more
+        square = float(np.clip(square, trace**2 / (self.draws * self.rounds[i]), trace**2))
         norm = unbiased_square(float(np.square(self.mean(i)).sum()), trace)
-        return _stopping.relative(norm_quantile(trace, square, self.pairs[i] - 1), float(np.sqrt(norm)), 0.0)
+        return _stopping.relative(norm_quantile(trace, square, self.degrees(i)), float(np.sqrt(norm)), 0.0)
 
 
-def noisy_gradients(task: Task, scale: Array) -> Sampled:
-    """E ∇f(x + scale · ε), ε standard normal; `scale` broadcasts to the inputs. Every sample meets the same draws."""
-    _stopping.require(task.max_evaluations, 4 * PAIRS_A_ROUND, "a standard error from two rounds")
-    chunk = max(1, FLOATS_AT_ONCE // (PAIRS_A_ROUND * int(np.prod(task.inputs.shape[1:]))))
-    parts = [_chunk(task, scale, slice(start, start + chunk)) for start in range(0, len(task.inputs), chunk)]
-    mean, error, estimate, pairs = (np.concatenate([getattr(part, name) for part in parts]) for name in ("mean", "error", "estimate", "pairs"))
-    return Sampled(mean, error, estimate, pairs, [stop for part in parts for stop in part.stops])
+def draw(task: Task, rounds_of: Callable[[slice], Rounds], numbers: int) -> Sampled:
+    """Rounds until the mean of each sample is precise enough; `numbers` are those that one sample's round holds, `rounds_of` gives a chunk's rounds."""
+    chunk = max(1, FLOATS_AT_ONCE // numbers)
+    parts = [_chunk(task, rounds_of, slice(start, min(start + chunk, len(task.inputs)))) for start in range(0, len(task.inputs), chunk)]
+
+    def joined(name: str) -> Array:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    state = {name: np.concatenate([part.state[name] for part in parts]) for name in parts[0].state}
+    stops = [stop for part in parts for stop in part.stops]
+    return Sampled(joined("mean"), joined("error"), joined("degrees"), joined("estimate"), joined("gradients"), stops, state)
 
 
-def _chunk(task: Task, scale: Array, samples: slice) -> Sampled:
-    inputs, scale = task.inputs[samples], scale[samples]
-    target = task.target.take(np.arange(len(task.inputs))[samples])
-    generator = np.random.default_rng(task.seed)
-    moments = _Moments(inputs.shape)
-    active = np.arange(len(inputs))
-    ended: list[Check | None] = [None] * len(inputs)
-    while len(active):
-        noise = generator.standard_normal((PAIRS_A_ROUND, *inputs.shape[1:]), dtype=np.float32)
-        moments.add(active, *task.model.path_gradients(_pairs(inputs[active], scale[active], noise), target.take(active)))
-        going = []
-        for i in active:
-            used, estimate = 2 * int(moments.pairs[i]), moments.estimate(int(i))
-            if moments.pairs[i] >= _stopping.MIN_PAIRS and estimate <= task.tolerance:
-                ended[i] = _stopping.converged(estimate, task.tolerance, used, "gradients")
-            elif used + 2 * PAIRS_A_ROUND > task.max_evaluations:
-                ended[i] = _stopping.exhausted(estimate, task.tolerance, used, "gradients", 0.5)
-            else:
-                going.append(i)
-        task.progress((samples.start + len(inputs) - len(going)) / len(task.inputs))
-        active = np.array(going, dtype=int)
-    rows = range(len(inputs))
+def _chunk(task: Task, rounds_of: Callable[[slice], Rounds], samples: slice) -> Sampled:
+    rounds = rounds_of(samples)
+    _stopping.require(task.max_evaluations, (1 if rounds.within else 2) * rounds.cost, "a standard error")
+    shape = task.inputs[samples].shape
+    moments = _Moments(shape, rounds, {name: array[samples] for name, array in task.state.items()})
+    active = np.arange(shape[0])
+    ended: list[Check | None] = [None] * len(active)
+    while len(active := _going(task, rounds, moments, active, ended)):
+        behind = active[moments.rounds[active] == moments.rounds[active].min()]
+        moments.add(behind, *rounds.sums(behind, int(moments.rounds[behind[0]])))
+        task.progress((samples.start + shape[0] - len(active)) / len(task.inputs))
+    rows = range(shape[0])
+    kept = moments.held if 4 * int(np.prod(shape[1:])) <= MOST_STATE else {}
     return Sampled(
         np.stack([moments.mean(i) for i in rows]),
         np.sqrt(np.stack([moments.variance(i) for i in rows])),
+        np.array([moments.degrees(i) for i in rows]),
         np.array([moments.estimate(i) for i in rows]),
-        moments.pairs,
+        rounds.cost * moments.rounds,
         [stop for stop in ended if stop is not None],
+        kept,
     )
 
 
-def _pairs(inputs: Array, scale: Array, noise: Array) -> PathRows:
-    """For each sample and draw two rows, at +noise and −noise; their mean is squared for the variance."""
-    samples, draws = len(inputs), len(noise)
+def _going(task: Task, rounds: Rounds, moments: _Moments, active: Array, ended: list[Check | None]) -> Array:
+    """Which samples go on; how the others ended is noted."""
+    going = []
+    for i in active.tolist():
+        done = int(moments.rounds[i])
+        if done < (1 if rounds.within else 2):
+            going.append(i)
+            continue
+        used, estimate = rounds.cost * done, moments.estimate(i)
+        if done * rounds.draws >= _stopping.MIN_PAIRS and estimate <= task.tolerance:
+            ended[i] = _stopping.converged(estimate, task.tolerance, used, "gradients")
+        elif used + rounds.cost > task.max_evaluations:
+            ended[i] = _stopping.exhausted(estimate, task.tolerance, used, "gradients", 0.5)
+        else:
+            going.append(i)
+    return np.array(going, dtype=int)
+
+
+def attribution(found: Sampled, values: Array) -> Attribution:
+    """What a sampling method of this family gives."""
+    return Attribution(
+        values=values,
+        error=found.error,
+        error_kind="standard_error",
+        axes=("sample", *(f"input_{i}" for i in range(values.ndim - 1))),
+        evaluations=found.gradients,
+        gradients=found.gradients,
+        stops=found.stops,
+        degrees=found.degrees,
+        statistics={"relative_error": found.estimate},
+        state=found.state,
+    )
+
+
+# ---- gradients under noise ------------------------------------------------------------------------------------------
+
+
+def noise_scale(inputs: Array, noise: float) -> Array:
+    """σ of each sample: `noise` times its range, or `noise` itself where it is constant; broadcasts to the inputs."""
+    flat = inputs.reshape(len(inputs), -1)
+    spread = noise * (flat.max(axis=1) - flat.min(axis=1))
+    return np.where(spread > 0, spread, noise).reshape(-1, *(1,) * (inputs.ndim - 1)).astype(inputs.dtype)
+
+
+def mean_gradient(task: Task, noise: float) -> Sampled:
+    """E ∇f(x + σε), ε standard normal: a draw is the mean over ±ε."""
+
+    def sums(inputs: Array, scale: Array, target: Target, number: int) -> tuple[Array, Array]:
+        paths = _paths(inputs, scale, task.seed, number, PAIRS_A_ROUND)
+        path, sign = np.repeat(np.arange(len(paths[0])), 2), np.tile([1.0, -1.0], len(paths[0]))
+        weight, square = np.full(len(path), 0.5), (sign < 0).astype(float)
+        rows = PathRows(*paths, path, sign, weight, square, path // PAIRS_A_ROUND, len(inputs), stencil=(0.5, 0.5), displace=False)
+        return task.model.path_gradients(rows, target)
+
+    return _noisy(task, noise, PAIRS_A_ROUND, 2 * PAIRS_A_ROUND, sums)
+
+
+def mean_square(task: Task, noise: float) -> Sampled:
+    """E (∇f(x + σε))²: a draw is the mean over ±ε."""
+
+    def sums(inputs: Array, scale: Array, target: Target, number: int) -> tuple[Array, Array]:
+        paths = _paths(inputs, scale, task.seed, number, PAIRS_A_ROUND)
+        path, sign = np.repeat(np.arange(len(paths[0])), 2), np.tile([1.0, -1.0], len(paths[0]))
+        rows = PathRows(*paths, path, sign, 0 * sign, np.full(len(path), 0.5), path, len(paths[0]), displace=False)
+        return _over_draws(task, rows, target, len(inputs))
+
+    return _noisy(task, noise, PAIRS_A_ROUND, 2 * PAIRS_A_ROUND, sums)
+
+
+CHAIN = 8
+"""Gradients whose successive differences make one draw of a variance: differences are taken before they are squared, so that no large numbers cancel."""
+CHAINS_A_ROUND = 4
+
+
+def variance(task: Task, noise: float) -> Sampled:
+    """Var ∇f(x + σε): a draw is half the mean squared difference of successive gradients in a chain (von Neumann 1941), which is unbiased."""
+
+    def sums(inputs: Array, scale: Array, target: Target, number: int) -> tuple[Array, Array]:
+        paths = _paths(inputs, scale, task.seed, number, CHAIN * CHAINS_A_ROUND)
+        path = np.arange(len(paths[0]))
+        square = np.where(path % CHAIN == 0, 0.0, 0.5 / (CHAIN - 1))
+        ones, chains = np.ones(len(path)), len(path) // CHAIN
+        rows = PathRows(*paths, path, ones, 0 * ones, square, path // CHAIN, chains, stencil=(1.0, -1.0), displace=False)
+        return _over_draws(task, rows, target, len(inputs))
+
+    return _noisy(task, noise, CHAINS_A_ROUND, CHAIN * CHAINS_A_ROUND, sums)
+
+
+def _noisy(task: Task, noise: float, draws: int, cost: int, sums: Callable[[Array, Array, Target, int], tuple[Array, Array]]) -> Sampled:
+    scale = noise_scale(task.inputs, noise)
+
+    def rounds_of(samples: slice) -> Rounds:
+        numbers = np.arange(len(task.inputs))[samples]
+
+        def of_round(active: Array, number: int) -> tuple[Array, Array]:
+            chosen = numbers[active]
+            return sums(task.inputs[chosen], scale[chosen], task.target.take(chosen), number)
+
+        return Rounds(draws, cost, of_round)
+
+    return draw(task, rounds_of, cost * int(np.prod(task.inputs.shape[1:])))
+
+
+def _paths(inputs: Array, scale: Array, seed: int, number: int, draws: int) -> tuple[Array, Array]:
+    """Starts and ends of paths from each sample to `draws` disturbed ones, (samples · draws, *shape)."""
+    noise = np.random.default_rng((seed, number)).standard_normal((draws, *inputs.shape[1:]), dtype=np.float32)
     starts = np.repeat(inputs, draws, axis=0)
-    ends = starts + (scale[:, None] * noise[None]).reshape(starts.shape)
-    path = np.repeat(np.arange(samples * draws), 2)
-    sign = np.tile([1.0, -1.0], samples * draws)
-    return PathRows(starts, ends, path, sign, np.full(len(path), 0.5), (sign < 0).astype(float), path // draws, samples, stencil=(0.5, 0.5), displace=False)
+    return starts, starts + (scale[:, None] * noise[None]).reshape(starts.shape)
+
+
+def _over_draws(task: Task, rows: PathRows, target: Target, samples: int) -> tuple[Array, Array]:
+    """The sums over each sample's draws, and over their squares, of the second sums that each draw's group gives."""
+    of_each = rows.groups // samples
+    _, found = task.model.path_gradients(rows, target.take(np.repeat(np.arange(samples), of_each)))
+    drawn = found.reshape(samples, of_each, *found.shape[1:])
+    return drawn.sum(axis=1), np.square(drawn).sum(axis=1)

@@ -29,6 +29,7 @@ class GradientXInput(Method):
     answers: ClassVar[str] = "What does each input element contribute to the network's linear part at this input?"
     family: ClassVar[str] = "path"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
+    accepts: ClassVar[frozenset[str]] = frozenset({"layer"})
     error_kind: ClassVar[str] = "exact"
     default_tolerance: ClassVar[float] = 0.0
     single_pass: ClassVar[bool] = True

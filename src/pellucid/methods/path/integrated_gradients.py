@@ -44,7 +44,7 @@ class IntegratedGradients(Method):
     answers: ClassVar[str] = "How much did each input element move the score away from a baseline?"
     family: ClassVar[str] = "path"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
-    accepts: ClassVar[frozenset[str]] = frozenset({"baseline"})
+    accepts: ClassVar[frozenset[str]] = frozenset({"baseline", "layer"})
     error_kind: ClassVar[str] = "bound"
     default_tolerance: ClassVar[float] = 0.02
     default_max_evaluations: ClassVar[int] = 1023

@@ -34,6 +34,7 @@ class Saliency(Method):
     answers: ClassVar[str] = "How strongly does the score react to a small change of each input element?"
     family: ClassVar[str] = "path"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
+    accepts: ClassVar[frozenset[str]] = frozenset({"layer"})
     error_kind: ClassVar[str] = "exact"
     default_tolerance: ClassVar[float] = 0.0
     single_pass: ClassVar[bool] = True

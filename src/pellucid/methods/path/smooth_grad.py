@@ -37,6 +37,7 @@ class SmoothGrad(Method):
     answers: ClassVar[str] = "How does the score react to each input element, on average over small disturbances of the input?"
     family: ClassVar[str] = "path"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
+    accepts: ClassVar[frozenset[str]] = frozenset({"layer"})
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.1
     default_max_evaluations: ClassVar[int] = 4000
@@ -47,18 +48,5 @@ class SmoothGrad(Method):
             raise SettingError(f"noise must be above 0 (a fraction of each sample's range), got {self.noise}.")
 
     def explain(self, task: Task) -> Attribution:
-        flat = task.inputs.reshape(len(task.inputs), -1)
-        spread = self.noise * (flat.max(axis=1) - flat.min(axis=1))
-        scale = np.where(spread > 0, spread, self.noise).reshape(-1, *(1,) * (task.inputs.ndim - 1)).astype(task.inputs.dtype)
-        found = _sampling.noisy_gradients(task, scale)
-        return Attribution(
-            values=np.abs(found.mean) if self.absolute else found.mean,
-            error=found.error,
-            error_kind=self.error_kind,
-            axes=("sample", *(f"input_{i}" for i in range(task.inputs.ndim - 1))),
-            evaluations=2 * found.pairs,
-            gradients=2 * found.pairs,
-            stops=found.stops,
-            degrees=found.pairs - 1.0,
-            statistics={"relative_error": found.estimate},
-        )
+        found = _sampling.mean_gradient(task, self.noise)
+        return _sampling.attribution(found, np.abs(found.mean) if self.absolute else found.mean)
