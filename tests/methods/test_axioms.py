@@ -125,7 +125,7 @@ def test_records_have_the_shapes_and_kinds_that_the_method_declares(method: str)
     assert (found.cost.gradients > 0).all() == ("gradients" in METHODS.load(method).needs)
 
 
-@pytest.mark.parametrize("method", ["shap", "exact_shap", "permutation_shap", "integrated_gradients"])
+@pytest.mark.parametrize("method", ["shap", "exact_shap", "permutation_shap", "partition_shap", "integrated_gradients"])
 def test_shares_add_up_to_the_difference_of_scores(method: str) -> None:
     found = pellucid.explain(F, X, method)
     gap = np.abs(found.values.sum(axis=1) - (found.score - found.baseline_score))

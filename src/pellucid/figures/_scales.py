@@ -9,7 +9,7 @@ import numpy as np
 from pellucid.core.records import Explanation
 from pellucid.figures.attribution_map import map_of
 
-SHARED = (("integrated_gradients", "gradient_x_input"), ("lime", "shap", "exact_shap", "permutation_shap"))
+SHARED = (("integrated_gradients", "gradient_x_input"), ("lime", "shap", "exact_shap", "permutation_shap", "partition_shap"))
 """Methods whose values have the same units and meaning per element, so that one scale makes them comparable."""
 
 
