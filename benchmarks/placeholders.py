@@ -1,0 +1,31 @@
+"""Peers that import at start what this comparison does not use: an empty module stands in for it where it is not installed or does not fit."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from typing import Any
+
+
+def xplique_attributions() -> Any:
+    """`xplique.attributions`; its HSIC estimators import TensorFlow Probability."""
+    _stand_in("tensorflow_probability")
+    return importlib.import_module("xplique.attributions")
+
+
+def pytorch_grad_cam() -> Any:
+    """`pytorch_grad_cam`; its image utilities import torchvision, whose compiled part must fit torch to the letter."""
+    _stand_in("torchvision")
+    _stand_in("torchvision.transforms", Compose=object, Normalize=object, ToTensor=object)
+    _stand_in("torchvision.transforms.functional", resize=None)
+    return importlib.import_module("pytorch_grad_cam")
+
+
+def _stand_in(name: str, **names: object) -> None:
+    try:
+        importlib.import_module(name)
+    except Exception:  # noqa: BLE001 - whatever keeps it from being imported
+        module = types.ModuleType(name)
+        module.__dict__.update(names)
+        sys.modules[name] = module
