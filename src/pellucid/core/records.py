@@ -108,8 +108,9 @@ class Explanation:
     """What in the input mattered, with its error.
 
     Shapes: `values` and `error` (samples, *feature), where *feature is the input's shape, a layer's grid, or a number of features cut by `features`
-    (padded with zeros where `feature_mask` is False). `prediction` (samples, *output) is what the network returns; `score` and `baseline_score` (samples,) are
-    the explained score at the input and at the baseline or mean fill. `baseline` is (1 or samples, *shape); for coalition methods the mean fill.
+    (padded with zeros where `feature_mask` is False), or pairs of them, (features, features). `prediction` (samples, *output) is what the network returns;
+    `score` and `baseline_score` (samples,) are the explained score at the input and at the baseline or mean fill. `baseline` is (1 or samples, *shape);
+    for coalition methods the mean fill.
 
     `error_kind` says what `error` holds: "standard_error" (sampling), "bound" (a deterministic estimate of the same meaning: one standard deviation),
     "exact" (zeros), "none" (NaN). `interval(.95)` is the one way to read it. `state` holds the sufficient statistics from which `refine` goes on.
@@ -188,7 +189,8 @@ class Explanation:
             raise SettingError(f"count must be at least 1, got {count}.")
         one = self[sample]
         values, error = one.values[0].ravel(), np.nan_to_num(one.error[0].ravel(), nan=np.inf)
-        present = np.flatnonzero(one.feature_mask[0])
+        mask = np.triu(one.feature_mask[0]) if one.of_pairs else one.feature_mask[0]
+        present = np.flatnonzero(mask)
         order = present[np.argsort(-np.abs(values[present]), kind="stable")]
         chosen, rest = order[:count], order[count:]
         reach = float(t_quantile(1 - (1 - level) / (2 * max(len(chosen) * len(rest), 1)), one.degrees[0]))
@@ -198,6 +200,9 @@ class Explanation:
 
     def feature_name(self, number: int) -> str:
         """What to call a value by its number in the flattened values: the feature's name, or its place."""
+        if self.features is not None and self.of_pairs:
+            first, second = sorted(divmod(number, self.values.shape[-1]))
+            return self.features.names[first] if first == second else f"{self.features.names[first]} × {self.features.names[second]}"
         if self.features is not None and number < len(self.features.names):
             return self.features.names[number]
         place = [str(int(i)) for i in np.unravel_index(number, self.values.shape[1:])]
@@ -210,7 +215,19 @@ class Explanation:
             return np.ones(self.values.shape, dtype=bool)
         counts = np.broadcast_to(self.features.counts, (len(self),))
         mask: Array = np.arange(self.values.shape[1])[None] < counts[:, None]
-        return mask
+        return mask[:, :, None] & mask[:, None, :] if self.of_pairs else mask
+
+    @property
+    def of_pairs(self) -> bool:
+        """Whether `values` are of pairs of features, (samples, features, features), main effects on the diagonal: the last axis is then called "other"."""
+        return self.features is not None and len(self.axes) == 3 and self.axes[2] == f"other {self.axes[1]}"
+
+    @property
+    def shares(self) -> Array:
+        """What each feature has of the score, shape of `values`; of pairs (samples, features): its main effect and half of what its pairs bring."""
+        if not self.of_pairs:
+            return self.values
+        return np.asarray((self.values.sum(axis=2) + np.diagonal(self.values, axis1=1, axis2=2)) / 2)
 
     def interval(self, level: float = 0.95) -> tuple[Array, Array]:
         """Lower and upper end of a pointwise interval at `level`; Student's t where the error was estimated from few draws."""
@@ -220,10 +237,10 @@ class Explanation:
         return self.values - reach, self.values + reach
 
     def to_input(self) -> Array:
-        """The values over the input's shape: features painted on their elements, layer maps resized bilinearly, a layer's channels summed first.
-        Shape of `inputs`. `UnsupportedError` for a layer whose units lie on no grid."""
+        """The values over the input's shape: features painted on their elements (of pairs, their `shares`), layer maps resized bilinearly, a layer's
+        channels summed first. Shape of `inputs`. `UnsupportedError` for a layer whose units lie on no grid."""
         if self.features is not None:
-            return self.features.spread(self.values, self.inputs.shape[1:])
+            return self.features.spread(self.shares, self.inputs.shape[1:])
         if self.values.shape == self.inputs.shape:
             return self.values
         if not self.on_grid:

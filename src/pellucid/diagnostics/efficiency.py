@@ -17,8 +17,8 @@ def efficiency(explanation: Explanation) -> Sequence[Check | None]:
     """A gap between Σ values and f(x) − f(fill) of a method whose values are shares."""
     if "live_features" not in explanation.statistics or explanation.baseline_score is None:
         return [None] * len(explanation)
-    gaps = explanation.values.sum(axis=1) - (explanation.score - explanation.baseline_score)
-    sizes = np.maximum(np.abs(explanation.values).sum(axis=1), np.abs(explanation.score) + np.abs(explanation.baseline_score))
+    gaps = explanation.shares.sum(axis=1) - (explanation.score - explanation.baseline_score)
+    sizes = np.maximum(np.abs(explanation.shares).sum(axis=1), np.abs(explanation.score) + np.abs(explanation.baseline_score))
     return [_check(float(gap), float(size)) for gap, size in zip(gaps, sizes, strict=True)]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Scheme(ABC):
     Two schemes that are equal draw the same orders, so that players share them.
     """
 
-    unit: str
+    unit: ClassVar[str]
     live: int
 
     @property
@@ -77,12 +78,22 @@ class Answer:
     state: Mapping[str, Array] | None = None
 
 
-def sample(game: Game, schemes: Mapping[int, Scheme]) -> dict[int, Answer]:
-    """Each player's answer (by its sample), drawn until the tolerance or the budget is met; players of one scheme meet the same draws."""
+def least(game: Game, scheme: Scheme) -> int:
+    """Evaluations until the error of a sample is looked at for the first time."""
+    return game.rows * (1 + _rounds.first_look(game.rows) * _rounds.draws_a_row(game.rows) * scheme.evaluations)
+
+
+def sample(game: Game, schemes: Mapping[int, Scheme], limits: Mapping[int, float] | None = None) -> dict[int, Answer]:
+    """Each player's answer (by its sample), drawn until the tolerance or the budget is met; players of one scheme meet the same draws. `limits` are budgets
+    that are below the task's, for those that have one."""
     players = [player for player in game.players if player.sample in schemes]
     if not players:
         return {}
-    runs = [_Run(game, player, schemes[player.sample], empty) for player, empty in zip(players, game.empty(players), strict=True)]
+    budget, limits = game.task.max_evaluations, limits or {}
+    runs = [
+        _Run(game, player, schemes[player.sample], empty, int(min(budget, limits.get(player.sample, budget))))
+        for player, empty in zip(players, game.empty(players), strict=True)
+    ]
 
     def advance(together: list[_Run], start: int, stop: int) -> None:
         groups: dict[Scheme, list[_Run]] = {}
@@ -99,15 +110,14 @@ def sample(game: Game, schemes: Mapping[int, Scheme]) -> dict[int, Answer]:
 class _Run(_rounds.Run):
     """The sums of one sample."""
 
-    def __init__(self, game: Game, player: Player, scheme: Scheme, empty: Array) -> None:
+    def __init__(self, game: Game, player: Player, scheme: Scheme, empty: Array, budget: int) -> None:
         self.game, self.player, self.scheme, self.empty, self.sample = game, player, scheme, empty, player.sample
         self.moments = BlockMoments(scheme.width, min(scheme.width, SKETCH))
         self.earlier = 0
-        of_round = game.rows * _rounds.draws_a_row(game.rows) * scheme.evaluations
-        budget, looks = game.task.max_evaluations, _rounds.first_look(game.rows)
-        draws = looks * game.rows * _rounds.draws_a_row(game.rows)
-        _stopping.require(budget, game.rows + looks * of_round, f"a first look at {draws} {scheme.unit} of {scheme.live} features")
-        self.affordable = (budget - game.rows) // of_round
+        draws = game.rows * _rounds.draws_a_row(game.rows)
+        first = _rounds.first_look(game.rows) * draws
+        _stopping.require(budget, least(game, scheme), f"a first look at {first} {scheme.unit} of {scheme.live} features")
+        self.affordable = (budget - game.rows) // (draws * scheme.evaluations)
         if game.task.state:
             self._restore({name: array[player.sample] for name, array in game.task.state.items()})
 

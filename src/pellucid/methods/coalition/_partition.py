@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -126,7 +126,7 @@ class HierarchicalOrders(Scheme):
     """An order that keeps every group of the hierarchy together, and its reverse: what each feature adds when it joins."""
 
     tree: Hierarchy
-    unit = "pairs of orders"
+    unit: ClassVar[str] = "pairs of orders"
 
     @property
     def live(self) -> int:  # type: ignore[override]

@@ -26,7 +26,7 @@ class PartitionShap(Method):
 
     Shapes: values and error (samples, features), in units of the score; `error` is the standard error. `tolerance` bounds the 95 % quantile of
     ‖error‖₂/‖values‖₂ per sample; no stop before 30 draws.
-    Source: Owen 1977, doi:10.1007/978-3-642-45494-3_7; Winter 1989, doi:10.1007/BF01268150 (levels); Lundberg's PartitionExplainer in the package shap.
+    Source: Owen 1977, doi:10.1007/978-3-642-45494-3_7; Winter 1989, Int. J. Game Theory 18:227–240 (levels); Lundberg's PartitionExplainer in the package shap.
     Does not give Shapley values, and another hierarchy gives other shares.
 
     >>> import numpy as np, pellucid
@@ -44,7 +44,7 @@ class PartitionShap(Method):
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.05
     default_max_evaluations: ClassVar[int] = 50_000
-    citation: ClassVar[str] = "Owen 1977, doi:10.1007/978-3-642-45494-3_7; Winter 1989, doi:10.1007/BF01268150"
+    citation: ClassVar[str] = "Owen 1977, doi:10.1007/978-3-642-45494-3_7; Winter 1989, Int. J. Game Theory 18:227–240"
 
     def explain(self, task: Task) -> Attribution:
         game = Game(task)
