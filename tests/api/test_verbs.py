@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import pellucid
+from choices import needed, serves
 from pellucid.core import errors
 from pellucid.methods import METHODS
 from pellucid.methods.path.saliency import Saliency
@@ -22,7 +23,7 @@ def linear(x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("method", METHODS.names())
 def test_every_method_gives_a_whole_record(method: str, small_cnn: Any, images: np.ndarray) -> None:
-    settings = {"features": "patches:4"} if "features" in METHODS.load(method).accepts else {}
+    settings = ({"features": "patches:4"} if "features" in METHODS.load(method).accepts else {}) | needed(method, images[2:])
     found = pellucid.explain(small_cnn, images[:2], method, class_names=["a", "b", "c", "d"], tolerance=0.2, **settings)
     assert len(found) == 2
     assert found.values.shape == found.error.shape
@@ -38,10 +39,10 @@ def test_every_method_gives_a_whole_record(method: str, small_cnn: Any, images: 
     assert str(found.outcome[0])
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "grad_cam"])
+@pytest.mark.parametrize("method", serves("series"))
 def test_every_method_serves_the_rnn(method: str, small_rnn: Any) -> None:
     inputs = np.random.default_rng(0).random((2, 12, 5)).astype(np.float32)
-    settings = {"features": "patches:4"} if "features" in METHODS.load(method).accepts else {}
+    settings = ({"features": "patches:4"} if "features" in METHODS.load(method).accepts else {}) | needed(method, np.zeros((3, 12, 5)))
     found = pellucid.explain(small_rnn, inputs, method, tolerance=0.2, **settings)
     assert found.to_input().shape == inputs.shape
 
@@ -112,7 +113,7 @@ BAD: list[tuple[str, dict[str, Any], type[errors.PellucidError], str]] = [
     ("unknown keyword", {"step": 3}, errors.SettingError, "did you mean 'steps'"),
     ("bad rule", {"rule": "simpson"}, errors.SettingError, "Known: cosine, gauss_legendre"),
     ("steps without rule", {"steps": 50}, errors.SettingError, "goes with a fixed rule"),
-    ("foreign option", {"layer": "conv_a"}, errors.SettingError, "does not take layer; it takes baseline"),
+    ("foreign option", {"fill": 0}, errors.SettingError, "does not take fill; it takes baseline"),
     ("unknown class", {"target": "9"}, errors.UnknownClassError, "Known: 0, 1, 2, 3"),
     ("class out of range", {"target": 4}, errors.UnknownClassError, "has 4 classes"),
     ("too few targets", {"target": [1]}, errors.SettingError, "give one per sample"),
