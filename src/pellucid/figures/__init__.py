@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pellucid.core.records import Explanation
 
-__all__ = ["FIGURES", "limits", "panels", "png_bytes", "save", "scale_key"]
+__all__ = ["FIGURES", "limits", "panels", "png_bytes", "save", "scale_key", "stacked"]
 
 FIGURES = Catalogue("figure", __name__, Path(__file__).parent, UnknownPartError, plain=True)
 
@@ -47,6 +47,13 @@ def panels(kinds: Sequence[str], height: float) -> list[Axes]:
     from pellucid.figures import _canvas
 
     return _canvas.panels(kinds, height)
+
+
+def stacked(parts: Sequence[tuple[str, float]], width: float) -> list[Axes]:
+    """Axes below each other on one new figure: kinds as in `panels`, each with the height of what lies between its margins, in inches."""
+    from pellucid.figures import _canvas
+
+    return _canvas.stacked(parts, width)
 
 
 def png_bytes(figure: Figure, dpi: int = 110) -> bytes:

@@ -31,6 +31,7 @@ MARGINS = {
     "grid": (0.5, 0.62, 0.42, 0.32, 1.0),
     "bars": (1.0, 0.22, 0.38, 0.32, 0.9),
     "states": (0.55, 0.7, 0.45, 0.32, 2.0),
+    "pairs": (1.0, 0.62, 0.95, 0.32, 1.0),
 }
 _FALLBACKS = (
     "Noto Sans CJK SC",
@@ -73,6 +74,20 @@ def panels(kinds: Sequence[str], height: float, aspect: float | None = None) -> 
         box = ((start + left) / total, bottom / height, (width - left - right) / total, (height - bottom - top) / height)
         made.append(figure.add_axes(box))
         start += width
+    return made
+
+
+def stacked(parts: Sequence[tuple[str, float]], width: float) -> list[Axes]:
+    """Axes below each other on one new figure of this width in inches: kinds with the heights of what lies between their margins."""
+    heights = [MARGINS[kind][2] + height + MARGINS[kind][3] for kind, height in parts]
+    total = sum(heights)
+    figure = Figure(figsize=(width, total), facecolor="white")
+    FigureCanvasAgg(figure)
+    made, below = [], total
+    for (kind, inner), height in zip(parts, heights, strict=True):
+        left, right, bottom, _, _ = MARGINS[kind]
+        below -= height
+        made.append(figure.add_axes((left / width, (below + bottom) / total, (width - left - right) / width, inner / total)))
     return made
 
 

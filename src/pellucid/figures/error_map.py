@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
+from pellucid.core.errors import UnsupportedError
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import ERROR, MUTED, own_axes, words
 from pellucid.figures._layout import channels_last
@@ -19,6 +20,8 @@ NOTES = {"exact": "exact:\nno error to show", "none": "no error\nestimate"}
 
 def error_of(explanation: Explanation, sample: int, level: float = 0.95) -> Array:
     """Half the width of each value's interval, over the input, shape (rows, columns); summed channels add in squares."""
+    if explanation.of_pairs:
+        raise UnsupportedError(f"'{explanation.method}' states the errors of pairs, which lie on no map; draw 'feature_bars'.")
     chosen = channels_last(explanation[check_sample(sample, len(explanation))])
     _, upper = chosen.interval(level)
     spread = replace(chosen, values=upper - chosen.values).to_input()[0]

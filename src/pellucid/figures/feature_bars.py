@@ -15,9 +15,10 @@ Array = np.ndarray
 
 
 def strongest(explanation: Explanation, sample: int, count: int) -> Array:
-    """The numbers of the features with the largest absolute values, strongest first."""
-    present = np.flatnonzero(explanation.feature_mask[sample])
-    order = np.argsort(-np.abs(explanation.values[sample, present]), kind="stable")
+    """The numbers of the features, or pairs of them, with the largest absolute values, strongest first."""
+    mask = explanation.feature_mask[sample]
+    present = np.flatnonzero(np.triu(mask) if explanation.of_pairs else mask)
+    order = np.argsort(-np.abs(explanation.values[sample].ravel()[present]), kind="stable")
     return np.asarray(present[order][:count])
 
 
@@ -26,20 +27,20 @@ def feature_bars(explanation: Explanation, *, sample: int = 0, ax: Axes | None =
 
     One bar a feature, then one artist with the error bars if there are any.
     """
-    if explanation.values.ndim != 2:
+    if explanation.values.ndim != 2 and not explanation.of_pairs:
         raise UnsupportedError(f"'{explanation.method}' attributes to elements of a grid, not to features; draw 'attribution_map'.")
     ax = own_axes(ax, "bars", 2.3)
     sample = check_sample(sample, len(explanation))
     chosen = strongest(explanation, sample, count)
-    values = explanation.values[sample, chosen]
+    values = explanation.values[sample].ravel()[chosen]
     places = np.arange(len(chosen))
     bars = ax.barh(places, values, color=[FOR if value > 0 else AGAINST for value in values], height=0.7)
     artists: list[Artist] = list(bars)
     _, upper = explanation[sample].interval(0.95)
-    half = upper[0, chosen] - values
+    half = upper[0].ravel()[chosen] - values
     if explanation.error_kind not in ("exact", "none"):
         artists.append(ax.errorbar(values, places, xerr=half, fmt="none", ecolor=INK, elinewidth=0.9, capsize=1.8).lines[2][0])
-    ax.set_yticks(places, [_short(explanation.feature_name(int(i))) for i in chosen], **words(7))
+    ax.set_yticks(places, [_lines(explanation.feature_name(int(i))) for i in chosen], **words(6 if explanation.of_pairs else 7))
     ax.tick_params(axis="x", labelsize=7, length=2)
     ax.tick_params(axis="y", length=0)
     ax.locator_params(axis="x", nbins=4)
@@ -49,6 +50,11 @@ def feature_bars(explanation: Explanation, *, sample: int = 0, ax: Axes | None =
         ax.spines[side].set_visible(False)
     ax.set_title(title, y=1.0, **words(9))
     return tuple(artists)
+
+
+def _lines(name: str) -> str:
+    """A pair's name on two lines."""
+    return "\n× ".join(_short(part) for part in name.split(" × "))
 
 
 def _short(name: str, most: int = 16) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from pellucid.core.records import Explanation, View
-from pellucid.figures import panels, png_bytes
+from pellucid.figures import panels, png_bytes, stacked
 from pellucid.figures.activation_map import activation_map
 from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.error_map import error_map
 from pellucid.figures.feature_bars import feature_bars
 from pellucid.figures.input_image import input_image
+from pellucid.figures.interactions import interactions
 from pellucid.figures.overlay import overlay
 from pellucid.figures.probabilities import probabilities
 from pellucid.report.words import title_of
@@ -53,11 +56,13 @@ def input_picture(explanation: Explanation, row: int, true: int | None, name: st
 
 
 def explanation_picture(explanation: Explanation, row: int, limit: float | None, name: str) -> Picture:
-    """A map, and beside it what says most of it: features with their errors, the error map, or the map over the input."""
+    """A map or a square of pairs, and beside it what says most of it: features with their errors, the error map, or the map over the input."""
     if not explanation.on_grid:
         (ax,) = panels(("bars",), HEIGHT)
         feature_bars(explanation, sample=row, ax=ax, count=8, title=f"strongest units of {explanation.layer}")
         return Picture(name, png_bytes(ax.figure.figure, DPI), f"{title_of(explanation)}: strongest units of {explanation.layer} with 95 % intervals")
+    if explanation.of_pairs:
+        return _pairs_picture(explanation, row, name)
     coalition, exact = explanation.features is not None, explanation.error_kind in ("exact", "none")
     left, right = panels(("map", "bars" if coalition else "picture" if exact else "map"), HEIGHT)
     attribution_map(explanation, sample=row, ax=left, limit=limit, title="map")
@@ -70,6 +75,19 @@ def explanation_picture(explanation: Explanation, row: int, limit: float | None,
     beside = "its strongest features with 95 % intervals" if coalition else "the same over the input" if exact else "its 95 % error"
     alt = f"{title_of(explanation)} map for the target {explanation.target.labels[row]}, and {beside}"
     return Picture(name, png_bytes(left.figure.figure, DPI), alt)
+
+
+def _pairs_picture(explanation: Explanation, row: int, name: str) -> Picture:
+    """The square of pairs, the strongest of them, and the strongest main effects."""
+    main, error = (np.diagonal(array, axis1=1, axis2=2) for array in (explanation.values, explanation.error))
+    alone = replace(explanation, values=main, error=error, axes=explanation.axes[:2])
+    apart = replace(explanation, values=explanation.values * (1 - np.eye(main.shape[1])))
+    square, pairs, effects = stacked((("pairs", 2.4), ("bars", 1.4), ("bars", 1.0)), 4.0)
+    interactions(explanation, sample=row, ax=square)
+    feature_bars(apart, sample=row, ax=pairs, count=5, title="strongest pairs")
+    feature_bars(alone, sample=row, ax=effects, count=5, title="strongest main effects")
+    alt = f"{title_of(explanation)} of pairs for the target {explanation.target.labels[row]}, the strongest pairs and main effects with 95 % intervals"
+    return Picture(name, png_bytes(square.figure.figure, DPI), alt)
 
 
 def view_pictures(view: View, row: int, stem: str) -> list[Picture]:
