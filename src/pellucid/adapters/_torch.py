@@ -30,6 +30,7 @@ CHANNELS_FIRST = ("Conv", "BatchNorm", "SyncBatchNorm", "GroupNorm", "InstanceNo
 CHANNELS_LAST = ("Linear", "LayerNorm", "Embedding", "RNN", "LSTM", "GRU", "MultiheadAttention")
 """How the names of layers begin that read channels there; one with another name has them where the layer before had them."""
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+TOKENS = (nn.Embedding, nn.EmbeddingBag)
 GATES = 8.0
 """A recurrent layer keeps for its backward pass about this many times its output."""
 
@@ -66,6 +67,10 @@ def check_module(module: Any) -> None:
             raise UnsupportedError(f"{type(module).__name__} does not take one input ({error}); wrap it in a module that takes one array.") from error
 
 
+def reads_tokens(module: Any) -> bool:
+    return any(isinstance(part, TOKENS) for part in module.modules())
+
+
 def fingerprint(module: Any) -> str:
     """SHA-256 over the architecture as printed and every weight and buffer."""
     digest = hashlib.sha256(repr(module).encode())
@@ -89,7 +94,7 @@ def borrowed(module: Any, device: Any, *, gradients: bool) -> Iterator[None]:
     """
     training = [part for part in module.modules() if part.training]
     tracked = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    embeddings = [part for part in module.modules() if isinstance(part, nn.Embedding)]
+    embeddings = [part for part in module.modules() if isinstance(part, TOKENS)]
     devices = [device] if device.type == "cuda" else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices))
@@ -176,13 +181,13 @@ class WithoutHead(TorchFunctionMode):  # type: ignore[misc]
 
 
 class _Watch(TorchFunctionMode):  # type: ignore[misc]
-    """Notes what a forward pass does: calls of softmax and sigmoid, the first convolution's input, the bytes that are made."""
+    """Notes what a forward pass does: calls of softmax and sigmoid, the first convolution's input, the bytes that are made, and those of the largest tensor."""
 
     def __init__(self) -> None:
         super().__init__()
         self.heads: list[tuple[str, Any]] = []
         self.convolved: Shape | None = None
-        self.bytes = 0.0
+        self.bytes = self.largest = 0.0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -203,7 +208,9 @@ class _Watch(TorchFunctionMode):  # type: ignore[misc]
             self.heads.append(("softmax" if last else "", weakref.ref(result)))
         if func in SIGMOID:
             self.heads.append(("sigmoid", weakref.ref(result)))
-        self.bytes += _made(result, args) * (GATES + 1 if name in ("lstm", "gru", "rnn_tanh", "rnn_relu") else 1)
+        made = _made(result, args)
+        self.largest = max(self.largest, made)
+        self.bytes += made * (GATES + 1 if name in ("lstm", "gru", "rnn_tanh", "rnn_relu") else 1)
         return result
 
 
@@ -219,8 +226,9 @@ def _made(result: Any, arguments: Any) -> float:
 @dataclass(frozen=True)
 class Meeting:
     """What a sample of a shape showed. `parts` holds every part that was called, `layers` those that compute something, in the order of their last call;
-    `uses` how often each was called; `last` those whose output is the network's. `place` counts the calls of softmax and sigmoid before the head, `bytes` is
-    what a sample makes. `format` is the order of images in memory: with channels last, convolutions on a processor are a tenth to a third faster."""
+    `uses` how often each was called; `last` those whose output is the network's. `place` counts the calls of softmax and sigmoid before the head. `bytes` is
+    what a sample makes in all, `largest` in one tensor. `format` is the order of images in memory: with channels last, convolutions on a processor are a
+    tenth to a third faster."""
 
     layers: tuple[Layer, ...]
     parts: Mapping[str, Layer] = field(default_factory=dict)
@@ -230,6 +238,7 @@ class Meeting:
     head: str | None = None
     place: int = 0
     bytes: float = 0.0
+    largest: float = 0.0
     channels: str = "last"
     format: Any = torch.contiguous_format
 
@@ -298,6 +307,7 @@ def _meet(module: Any, x: Any, memory_format: Any) -> Meeting:
         head,
         place,
         (watch.bytes + x.nbytes) / samples,
+        watch.largest / samples,
         channels,
         memory_format,
     )

@@ -17,9 +17,9 @@ from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRo
 from pellucid.core.target import Target
 
 Array = np.ndarray
-BATCH_BUDGET, MOST_ROWS = 140e6, 256
-"""Bytes of activations a batch, and rows: networks from 28 × 28 to 224 × 224 are within a few per cent of their best rate there, and Integrated Gradients at
-224 × 224 stays below .25 GB."""
+BATCH_BUDGET, LARGEST_TENSOR = 140e6, 16e6
+"""Bytes a batch may make in all, and in one tensor. Networks from 28 × 28 to 224 × 224 are within a few per cent of their best rate there; larger tensors are
+slower, the system having to give fresh pages for each."""
 
 
 class TorchModule(Model):
@@ -46,7 +46,7 @@ class TorchModule(Model):
             input_shape=input_shape,
             gradients=True,
             scales_input=bool(kinds & {"Normalize", "Normalization", "Rescaling"}),
-            tokens="Embedding" in kinds,
+            tokens=self._help.reads_tokens(self.module),
             channels=self._meeting.channels,
             fingerprint=self._help.fingerprint(self.module),
             versions={"torch": self.torch.__version__},
@@ -66,7 +66,10 @@ class TorchModule(Model):
                 f"'{candidate}' is opened by torch.export, which may run code from it. If you trust its origin: allow_unsafe=True, or --allow-unsafe."
             )
         module, shape, samples = _torch()[1].open_exported(candidate)
-        return cls(module, input_shape=shape, batch_size=samples)
+        found = cls(module, input_shape=shape, batch_size=samples)
+        if None not in shape:
+            found.meet(np.zeros((1, *shape), np.float32))
+        return found
 
     def meet(self, inputs: Array) -> None:
         shape = tuple(inputs.shape[1:])
@@ -76,8 +79,13 @@ class TorchModule(Model):
             one = self._tensor(inputs[:1])
             self._meeting = self._help.meet(self.module, one.repeat(min(self._given_batch_size or 2, 2), *(1,) * len(shape)))
         self._met = shape
-        self.batch_size = self._given_batch_size or power_of_two_batch(self._meeting.bytes, BATCH_BUDGET, MOST_ROWS)
+        row = max(self._meeting.bytes, self._meeting.largest * BATCH_BUDGET / LARGEST_TENSOR)
+        self.batch_size = self._given_batch_size or power_of_two_batch(row, BATCH_BUDGET)
         self.traits = replace(self.traits, output_shape=self._meeting.output_shape, head=self._meeting.head, channels=self._meeting.channels)
+
+    def rows_at_once(self, inputs: Array) -> int:
+        self.meet(inputs)
+        return self.batch_size
 
     def layers(self) -> tuple[Layer, ...]:
         found: tuple[Layer, ...] = self._meeting.layers
@@ -288,11 +296,13 @@ class TorchModule(Model):
     def _tensor(self, array: Array) -> Any:
         """A tensor of its own, in the module's precision."""
         dtype = next((tensor.dtype for tensor in self._weights() if tensor.is_floating_point()), self.torch.get_default_dtype())
-        flat = self.torch.tensor(np.ascontiguousarray(array).reshape(-1), dtype=dtype, device=self.device)
-        return flat.reshape(array.shape)  # strides of its own: NumPy's may look like another memory format, which a module that calls `view` cannot take
+        flat = self.torch.tensor(np.ascontiguousarray(array).reshape(-1), dtype=dtype)
+        return flat.reshape(array.shape).to(
+            self.device
+        )  # strides of its own: NumPy's may look like another memory format, which a module that calls `view` cannot take
 
     def _index(self, array: Array) -> Any:
-        return self.torch.tensor(np.ascontiguousarray(array, dtype=np.int64), device=self.device)
+        return self.torch.tensor(np.ascontiguousarray(array, dtype=np.int64)).to(self.device)
 
     def _numpy(self, tensor: Any) -> Array:
         """On the host; in float32, or float64 where the module computes in it."""
@@ -359,7 +369,7 @@ class _Below(_Part):
                 raise self._help.Reached
 
         with self._help.hooked(self.cut, note), contextlib.suppress(self._help.Reached):
-            self.module(x)
+            self._run(x, False, len(x))
         self._help.check_samples(seen[-1], len(x))
         return seen[-1]
 

@@ -17,7 +17,7 @@ from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain, settings
 from pellucid.api._resume import check_agreement, of_rows
 from pellucid.core.errors import SettingError, StrictError
-from pellucid.core.inputs import check_inputs
+from pellucid.core.inputs import check_inputs, on_host
 from pellucid.core.method import Attribution, Method, Task
 from pellucid.core.model import Model
 from pellucid.core.outcome import Outcome, Outcomes
@@ -56,8 +56,8 @@ def explain(
 
     Parameters
     ----------
-    model: a Keras model, a model file, a callable (samples, *shape) → (samples, classes), or a `Model` from `pellucid.adapt`.
-    x: array (samples, *shape).
+    model: a Keras model, a PyTorch module, a model file, a callable (samples, *shape) → (samples, classes), or a `Model` from `pellucid.adapt`.
+    x: array (samples, *shape), as the model takes it.
     method: a name from `pellucid list methods`, or a method object.
     target: "predicted", a class number or name, one per sample, a pair of names (a contrast), or (position, class).
     tolerance: bound for the 95 % quantile of the relative error per sample; None takes the method's own default.
@@ -84,7 +84,8 @@ def explain(
     """
     began = time.perf_counter()
     name, chosen = _parts.find_method(method, method_settings)
-    options = {"layer": layer, "baseline": baseline, "background": background, "features": features, "fill": fill}
+    options = {"layer": layer, "baseline": on_host(baseline), "background": on_host(background), "features": on_host(features), "fill": on_host(fill)}
+    target = on_host(target)
     _parts.check_options(name, chosen, options)
     limit, budget = _accuracy(chosen, tolerance, max_evaluations)
     _check_seed(seed)

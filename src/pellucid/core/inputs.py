@@ -42,13 +42,23 @@ def check_shape(array: Array, expected: tuple[int | None, ...], name: str = "x")
     raise ShapeError(f"{problem} Reshape or resize it to that.")
 
 
+def on_host(x: Any) -> Any:
+    """A framework's tensor as a NumPy array; anything else as it is."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return x
+    if callable(getattr(x, "detach", None)) and callable(getattr(x, "cpu", None)):
+        x = x.detach().cpu()
+        x = x.float() if str(x.dtype) == "torch.bfloat16" else x
+    return np.asarray(x) if hasattr(x, "__array__") else x
+
+
 def check_inputs(x: Any, expected: tuple[int | None, ...] | None, name: str = "x") -> Array:
     """`x` as an array of numbers that the model can take: (samples, *expected), finite, at least one sample.
 
     Everything but float64 becomes float32; adapters of networks compute in their own precision.
     """
     try:
-        array = np.asarray(x)
+        array = np.asarray(on_host(x))
     except ValueError as error:
         raise ShapeError(f"{name} is not one array but has rows of different lengths ({error}); give samples of one shape.") from error
     if array.dtype.kind not in "fiub":
