@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.maths.statistics import StratifiedMoments, covariance_quantile, norm_quantile, unbiased_square
+from pellucid.maths.statistics import covariance_quantile, norm_quantile, unbiased_square
 
 ROUNDING = 1e-10
 SATTERTHWAITE = 0.04
@@ -51,40 +51,3 @@ def test_a_quantile_without_error_is_zero_and_scales_with_the_error() -> None:
 def test_the_square_of_a_norm_loses_its_noise() -> None:
     assert unbiased_square(10.0, 1.0) == 9.0
     assert unbiased_square(10.0, 8.0) == 5.0
-
-
-def test_stratified_moments_are_those_of_a_loop() -> None:
-    generator = np.random.default_rng(2)
-    strata, features, rounds = 3, 4, 6
-    vectors = generator.normal(size=(rounds, strata, features)) * 2 + 10 * generator.normal(size=(strata, features))
-    moments = StratifiedMoments(strata, features)
-    moments.add(vectors[:2])
-    moments.add(vectors[2:])
-    covariance = np.zeros((features, features))
-    for s in range(strata):
-        mean = sum(vectors[r, s] for r in range(rounds)) / rounds
-        within = sum(np.outer(vectors[r, s] - mean, vectors[r, s] - mean) for r in range(rounds)) / (rounds - 1)
-        covariance += within / rounds / strata**2
-    np.testing.assert_allclose(moments.mean, vectors.mean(axis=(0, 1)), atol=ROUNDING)
-    np.testing.assert_allclose(moments.covariance, covariance, atol=ROUNDING)
-    assert moments.rounds == rounds
-    assert moments.degrees == strata * (rounds - 1)
-
-
-def test_spread_between_strata_is_not_error() -> None:
-    fixed = np.array([[0.0, 100.0], [50.0, -3.0]])
-    moments = StratifiedMoments(2, 2)
-    moments.add(np.stack([fixed] * 4))
-    assert np.abs(moments.covariance).max() < ROUNDING
-
-
-def test_the_covariance_of_the_mean_is_unbiased() -> None:
-    generator = np.random.default_rng(3)
-    centres = 5 * generator.normal(size=(4, 2))
-    means, stated = [], []
-    for _ in range(4000):
-        moments = StratifiedMoments(4, 2)
-        moments.add(centres + generator.normal(size=(3, 4, 2)) * [1.0, 2.0])
-        means.append(moments.mean)
-        stated.append(np.diag(moments.covariance))
-    np.testing.assert_allclose(np.mean(stated, axis=0), np.var(means, axis=0), rtol=0.08)

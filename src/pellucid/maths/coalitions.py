@@ -31,16 +31,20 @@ def permutation_ranks(generator: np.random.Generator, count: int, features: int)
     return generator.permuted(np.tile(np.arange(features), (count, 1)), axis=1)
 
 
-def prefixes(ranks: Array) -> Array:
-    """The coalitions met on the way, empty and full left out, then those of the reversed permutation (their complements).
+def prefixes(ranks: Array, sizes: Array | None = None) -> Array:
+    """The coalitions met on the way, then those of the reversed permutation (their complements): of all sizes but those of the empty and the full one, or
+    of some `sizes` that are symmetric, s and features − s.
 
-    Shape (permutations, 2, features − 1, features): axis 1 is forward, backward; axis 2 counts the members less one.
+    Shape (permutations, 2, sizes, features): axis 1 is forward, backward; axis 2 counts the members.
     """
     features = ranks.shape[1]
-    sizes = np.arange(1, features)[None, :, None]
-    forward = ranks[:, None, :] < sizes
-    backward = (features - 1 - ranks)[:, None, :] < sizes
-    return np.stack([forward, backward], axis=1).astype(np.uint8)
+    small = np.uint8 if features < 256 else np.int64
+    members = (np.arange(1, features) if sizes is None else sizes).astype(small)[None, :, None]
+    ranks = ranks.astype(small)[:, None, :]
+    found = np.empty((len(ranks), 2, members.shape[1], features), np.uint8)
+    np.less(ranks, members, out=found[:, 0].view(bool))
+    np.greater_equal(ranks, members[:, ::-1], out=found[:, 1].view(bool))
+    return found
 
 
 def permutation_contributions(ranks: Array, scores: Array, empty: Array, full: float) -> Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 Array = np.ndarray
 
@@ -20,7 +20,7 @@ def norm_quantile(trace: float, trace_of_square: float, degrees: float, level: f
     if trace <= 0:
         return 0.0
     shape = trace**2 / trace_of_square if trace_of_square > 0 else 1.0
-    return float(np.sqrt(trace * stats.f.ppf(level, max(shape, 1.0), max(degrees, 1.0))))
+    return float(np.sqrt(trace * special.fdtri(max(shape, 1.0), max(degrees, 1.0), level)))
 
 
 def covariance_quantile(covariance: Array, degrees: float, level: float = 0.95) -> float:
@@ -31,38 +31,3 @@ def covariance_quantile(covariance: Array, degrees: float, level: float = 0.95) 
 def unbiased_square(estimate: float, trace: float) -> float:
     """‖limit‖² from ‖estimate‖², which is too large by tr(Σ) on average; never below half of it."""
     return max(estimate - trace, estimate / 2)
-
-
-class StratifiedMoments:
-    """Mean and covariance of vectors drawn in whole rounds, one for each stratum a round.
-
-    Strata are background rows; the mean weighs them equally; only the spread *within* strata is error, since every round visits every stratum.
-    Keeps (strata, features) sums and one (features, features) Gram matrix, whatever the number of rounds.
-    """
-
-    def __init__(self, strata: int, features: int) -> None:
-        self.sums = np.zeros((strata, features))
-        self.gram = np.zeros((features, features))
-        self.rounds = 0
-
-    def add(self, vectors: Array) -> None:
-        """Whole rounds: shape (rounds, strata, features)."""
-        self.sums += vectors.sum(axis=0)
-        flat = vectors.reshape(-1, vectors.shape[-1])
-        self.gram += flat.T @ flat
-        self.rounds += len(vectors)
-
-    @property
-    def mean(self) -> Array:
-        """Shape (features,)."""
-        return self.sums.mean(axis=0) / max(self.rounds, 1)
-
-    @property
-    def degrees(self) -> int:
-        return len(self.sums) * (self.rounds - 1)
-
-    @property
-    def covariance(self) -> Array:
-        """Covariance of `mean`, shape (features, features)."""
-        within = self.gram - self.sums.T @ self.sums / self.rounds
-        return within / (self.degrees * len(self.sums) * self.rounds)

@@ -57,6 +57,12 @@ class Player:
         if missing > 0:
             self.known = np.concatenate([self.known, np.full(max(missing, len(self.known) // 2), np.nan)])
 
+    def forget(self) -> None:
+        """Let go of all scores, once no more are asked for."""
+        self.index = CoalitionIndex(len(self.live), self.index.rows)
+        self.known = np.full(64, np.nan)
+        self.known[FULL] = self.full
+
 
 class _Numbered(NamedTuple):
     """A request's arrays with the numbers of its coalitions and which rows are the first with theirs."""
@@ -68,12 +74,13 @@ class _Numbered(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """Coalitions of one player that are to be scored."""
+    """Coalitions of one player that are to be scored, and where in which array their scores go."""
 
     player: Player
     masks: Array
     fill: Array
-    numbers: Array
+    numbers: Array | slice
+    into: Array
 
 
 class Game:
@@ -118,7 +125,7 @@ class Game:
             while start < len(rows):
                 part = slice(start, start + self.piece - held)
                 chosen = part if len(rows) == len(numbers) else rows[part]
-                pending.append(_Part(player, coalitions[chosen], fill[chosen], numbers[chosen]))
+                pending.append(_Part(player, coalitions[chosen], fill[chosen], numbers[chosen], player.known))
                 start, held = part.stop, held + len(pending[-1].fill)
                 if held == self.piece:
                     self._send(pending)
@@ -126,6 +133,32 @@ class Game:
         if pending:
             self._send(pending)
         return [player.known[one.numbers] for (player, *_), one in zip(requests, numbered, strict=True)]
+
+    def score_new(self, requests: Sequence[Request]) -> list[Array]:
+        """The same for coalitions drawn from so many that none is met twice: they are neither looked up nor kept."""
+        found = [np.empty(len(fill)) for _, _, fill in requests]
+        pending: list[_Part] = []
+        held = 0
+        for (player, coalitions, fill), scores in zip(requests, found, strict=True):
+            start = 0
+            while start < len(fill):
+                part = slice(start, min(start + self.piece - held, len(fill)))
+                pending.append(_Part(player, coalitions[part], fill[part], part, scores))
+                held += part.stop - start
+                start = part.stop
+                if held == self.piece:
+                    self._send(pending)
+                    pending, held = [], 0
+        if pending:
+            self._send(pending)
+        return found
+
+    def learn(self, requests: Sequence[Request], scores: Sequence[Array]) -> None:
+        """Take scores (n,) of each request from an earlier time, as if they had been made now; they count as evaluations."""
+        for (player, *_), one, given in zip(requests, self._numbered(requests), scores, strict=True):
+            player.reserve()
+            player.evaluations += int(np.count_nonzero(np.isnan(player.known[one.numbers]) & one.first))
+            player.known[one.numbers] = given
 
     def _numbered(self, requests: Sequence[Request]) -> list[_Numbered]:
         """The numbers of all requests. Players that share an index but are asked for different coalitions part here."""
@@ -160,7 +193,7 @@ class Game:
         scores = self.task.model.masked_scores(rows, self.task.target.take(np.array(samples)))
         start = 0
         for part, count in zip(parts, counts, strict=True):
-            part.player.known[part.numbers] = scores[start : start + count]
+            part.into[part.numbers] = scores[start : start + count]
             part.player.evaluations += count
             start += count
 
@@ -180,6 +213,21 @@ class Game:
         fills = np.arange(self.rows)
         coalitions = {live: np.zeros((self.rows, live), np.uint8) for live in {len(player.live) for player in players}}
         return self.score([(player, coalitions[len(player.live)], fills) for player in players])
+
+    def apart(self, player: Player, rows: slice) -> Array:
+        """How far the sample is from some rows of its fill, (rows, *shape), float64."""
+        fills = self.fills[player.sample if len(self.fills) > 1 else 0, rows]
+        return self.task.inputs[player.sample].astype(np.float64) - fills
+
+    def by_feature(self, player: Player, inputs: Array) -> Array:
+        """Sums of arrays like inputs (n, *shape) over each live feature, (n, live)."""
+        labels = np.broadcast_to(self.features.of(player.sample), inputs.shape[1:]).ravel()
+        flat = inputs.reshape(len(inputs), -1)
+        order = np.argsort(labels, kind="stable")
+        starts = np.searchsorted(labels[order], player.live)
+        stops = np.searchsorted(labels[order], player.live, side="right")
+        pieces = np.stack([starts, stops], axis=1).ravel()
+        return np.asarray(np.add.reduceat(np.pad(flat[:, order], ((0, 0), (0, 1))), pieces, axis=1)[:, ::2])
 
 
 def padded(features: FeatureMap) -> tuple[str, ...]:

@@ -1,33 +1,37 @@
-"""The engine of Shapley values: enumeration, or antithetic permutations with the background taken in turn, in whole rounds."""
+"""What all ways to Shapley values share: enumeration, the loop over samples of which each draws until it is done, and the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from pellucid.core.features import FeatureMap
 from pellucid.core.method import Attribution, Task
 from pellucid.core.outcome import Check
-from pellucid.maths.coalitions import all_coalitions, exact_shapley, permutation_contributions, permutation_ranks, prefixes
-from pellucid.maths.statistics import StratifiedMoments, covariance_quantile, unbiased_square
+from pellucid.maths.coalitions import all_coalitions, exact_shapley
+from pellucid.maths.statistics import norm_quantile, unbiased_square
+from pellucid.maths.strata import Estimate
 from pellucid.methods import _stopping
-from pellucid.methods.coalition._game import Game, Player, padded
+from pellucid.methods.coalition._game import Game, Player, Request, padded
 
 Array = np.ndarray
 
-MASKS_AT_ONCE = 4_000_000
-"""Numbers of one step's permutations, all players together."""
-REPEATS = 4
-"""Draws per evaluation of the budget, at most, where most coalitions are met again."""
+MASKS_AT_ONCE = 2_000_000
+"""Numbers of one step's coalitions, all players together."""
+SUMS_AT_ONCE = 20_000_000
+"""Numbers of the sums of the players that draw at the same time."""
+KEPT = 200_000
+"""Numbers of state a sample, at most; beyond, none is kept."""
 ENUMERABLE = 20
 """Above this many live features no budget is worth an enumeration."""
 
 
 @dataclass(frozen=True)
 class Solved:
-    """One sample's answer: values and standard errors of its live features, degrees of freedom, relative error, ending, estimator used."""
+    """One sample's answer: values and standard errors of its live features, degrees of freedom, relative error, ending, estimator used, evaluations and
+    gradients in all, the score with all features absent, and what going on needs."""
 
     values: Array
     error: Array
@@ -35,6 +39,10 @@ class Solved:
     estimate: float
     stop: Check
     estimator: str
+    evaluations: int
+    gradients: int
+    empty: float
+    state: Mapping[str, Array] = field(default_factory=dict)
 
 
 def enumeration_cost(game: Game, player: Player) -> float:
@@ -43,124 +51,164 @@ def enumeration_cost(game: Game, player: Player) -> float:
     return float(game.rows * (2**live - 1)) if live <= ENUMERABLE else float("inf")
 
 
-def enumerate_exactly(game: Game, player: Player) -> Solved:
-    """Shapley values from every coalition, averaged over the fill's rows."""
+def enumerate_exactly(game: Game, player: Player, before: int = 0) -> Solved:
+    """Shapley values from every coalition, averaged over the fill's rows; `before` evaluations were made in earlier work."""
     live = len(player.live)
+    earlier = _remembered(game.task, player)
+    if earlier is not None:
+        return earlier
     if live == 0:
-        return Solved(np.zeros(0), np.zeros(0), np.inf, 0.0, _stopping.nothing("every feature equals its fill"), "exact")
+        return Solved(np.zeros(0), np.zeros(0), np.inf, 0.0, _stopping.nothing("every feature equals its fill"), "exact", before, 0, player.full)
     coalitions = all_coalitions(live)[:-1]
     total = np.zeros(2**live)
     total[-1] = player.full * game.rows
     for row in range(game.rows):
         (scores,) = game.score([(player, coalitions, np.full(len(coalitions), row))])
         total[:-1] += scores
-    values = exact_shapley(total / game.rows, live)
+    return _exact(player, exact_shapley(total / game.rows, live), before + player.evaluations, float(total[0] / game.rows))
+
+
+def _exact(player: Player, values: Array, evaluations: int, empty: float) -> Solved:
+    live = len(values)
     stop = _stopping.exact(f"all {2**live:,} coalitions of {live} features that differ from the fill")
-    return Solved(values, np.zeros(live), np.inf, 0.0, stop, "exact")
+    state = {"exact": np.ones(1, np.uint8), "values": values, "evaluations": np.array([evaluations]), "empty": np.array([empty])}
+    return Solved(values, np.zeros(live), np.inf, 0.0, stop, "exact", evaluations, 0, empty, state)
 
 
-def sample_permutations(game: Game, players: Sequence[Player]) -> dict[int, Solved]:
-    """Shapley values of each player, drawn until the tolerance or the budget is met; every player meets the same stream of draws."""
-    runs = {player.sample: _Run(game, player, empty) for player, empty in zip(players, game.empty(players), strict=True)}
-    active = list(runs.values())
-    solved: dict[int, Solved] = {}
-    while active:
-        share = MASKS_AT_ONCE // len(active)
-        drawn = [run.draw(share) for run in active]
-        scores = game.score([request for request, _ in drawn])
-        for run, (_, ranks), found in zip(active, drawn, scores, strict=True):
-            run.take(ranks, found)
-        for run in active:
-            stop = run.stop()
-            if stop is not None:
-                solved[run.player.sample] = run.solved(stop)
-        active = [run for run in active if run.player.sample not in solved]
-        game.task.progress(1 - len(active) / len(runs))
-    return solved
-
-
-class _Run:
-    """The sampling of one player."""
-
-    def __init__(self, game: Game, player: Player, empty: Array) -> None:
-        self.game, self.player, self.empty = game, player, empty
-        self.live = len(player.live)
-        self.generator = np.random.default_rng(game.task.seed)
-        self.moments = StratifiedMoments(game.rows, self.live)
-        of_round = game.rows * (2 * self.live - 1)
-        _stopping.require(game.task.max_evaluations, 2 * of_round, f"two rounds over {self.live} features and {game.rows} rows of the fill")
-        self.planned = min(max(2, -(-_stopping.MIN_PAIRS // game.rows)), game.task.max_evaluations // of_round)
-        self.drawn = 0
-
-    def draw(self, numbers: int) -> tuple[tuple[Player, Array, Array], Array]:
-        """The coalitions of the next rounds, a permutation and its reverse for each row of the fill."""
-        of_round = self.game.rows * 2 * (self.live - 1) * self.live
-        rounds = int(np.clip(self.planned, 1, max(1, numbers // of_round)))
-        ranks = permutation_ranks(self.generator, rounds * self.game.rows, self.live)
-        coalitions = prefixes(ranks).reshape(-1, self.live)
-        fills = np.repeat(np.tile(np.arange(self.game.rows), rounds), 2 * (self.live - 1))
-        return (self.player, coalitions, fills), ranks
-
-    def take(self, ranks: Array, scores: Array) -> None:
-        rounds = len(ranks) // self.game.rows
-        contributions = permutation_contributions(ranks, scores.reshape(len(ranks), 2, -1), np.tile(self.empty, rounds), self.player.full)
-        self.moments.add(contributions.reshape(rounds, self.game.rows, self.live))
-        self.planned -= rounds
-        self.drawn += len(scores)
-
-    def estimate(self) -> float:
-        """The 95 % quantile of the relative L2 error."""
-        if self.moments.rounds < 2:
-            return float("inf")
-        covariance = self.moments.covariance
-        norm = unbiased_square(float(np.square(self.moments.mean).sum()), float(np.trace(covariance)))
-        span = self.player.full - float(self.empty.mean())
-        return _stopping.relative(covariance_quantile(covariance, self.moments.degrees), float(np.sqrt(norm)), span)
-
-    def stop(self) -> Check | None:
-        """How it ends, or None to go on; plans the next rounds from how the error falls, at most doubling."""
-        if self.planned > 0:
-            return None
-        task, estimate = self.game.task, self.estimate()
-        pairs = self.moments.rounds * self.game.rows
-        if pairs >= _stopping.MIN_PAIRS and estimate <= task.tolerance:
-            return _stopping.converged(estimate, task.tolerance, self.player.evaluations, "evaluations")
-        done = self.moments.rounds
-        wish = done * min((estimate / task.tolerance) ** 2 * 1.05, 2.0) if task.tolerance > 0 else 2.0 * done
-        of_round = self.player.evaluations / done
-        affordable = int((task.max_evaluations - self.player.evaluations) // max(of_round, 1.0))
-        if self.drawn > REPEATS * task.max_evaluations:  # all coalitions are known and further draws are free, but not endless
-            affordable = 0
-        self.planned = min(max(1, int(np.ceil(wish)) - done), affordable)
-        if self.planned < 1:
-            return _stopping.exhausted(estimate, task.tolerance, self.player.evaluations, "evaluations", 0.5)
+def _remembered(task: Task, player: Player) -> Solved | None:
+    """What an earlier enumeration found."""
+    if "exact" not in task.state or not task.state["exact"][player.sample].any():
         return None
+    state = {name: array[player.sample] for name, array in task.state.items()}
+    return _exact(player, state["values"][: len(player.live)], int(state["evaluations"][0]), float(np.mean(state["empty"][:1])))
 
-    def solved(self, stop: Check) -> Solved:
-        error = np.sqrt(np.maximum(np.diag(self.moments.covariance), 0))
-        return Solved(self.moments.mean, error, self.moments.degrees, self.estimate(), stop, "permutations")
+
+class Run(ABC):
+    """The sampling of one player. `gradients` are those taken; `used` what counts towards the budget, a gradient twice."""
+
+    estimator: str
+
+    def __init__(self, game: Game, player: Player) -> None:
+        self.game, self.player = game, player
+        self.live = len(player.live)
+        self.before = self.gradients = 0
+        self.empty = np.zeros(game.rows)
+        self.solved: Solved | None = None
+
+    @property
+    def evaluations(self) -> int:
+        """Inputs that went forward, in earlier work too."""
+        return self.before + self.player.evaluations
+
+    @property
+    def used(self) -> int:
+        return self.evaluations + self.gradients
+
+    @property
+    def left(self) -> int:
+        """Evaluations that the budget still allows."""
+        return self.game.task.max_evaluations - self.used
+
+    @abstractmethod
+    def draw(self, numbers: int) -> tuple[Request, Request] | None:
+        """The next coalitions, of about so many numbers: those that may have been met before, and those that will not; None where none are due."""
+
+    @abstractmethod
+    def take(self, met: Array, new: Array) -> None:
+        """Their scores."""
+
+    @abstractmethod
+    def look(self) -> None:
+        """Once the planned draws are in: end, or plan the next."""
+
+    @abstractmethod
+    def state(self) -> Mapping[str, Array]:
+        """What going on needs."""
+
+    def earlier(self) -> dict[str, Array]:
+        """What an earlier run of this sample left; empty where there was none."""
+        task = self.game.task
+        mine = {name: array[self.player.sample] for name, array in task.state.items()}
+        return mine if mine and mine["evaluations"][0] > 0 and not mine.get("exact", np.zeros(1)).any() else {}
+
+    def conclude(self, found: Estimate, stop: Check) -> None:
+        self.solved = Solved(
+            found.mean, np.sqrt(found.variance), found.degrees, self.relative(found), stop, self.estimator, self.evaluations, self.gradients,
+            float(self.empty.mean()), self.state(),
+        )  # fmt: skip
+
+    def relative(self, found: Estimate) -> float:
+        """The 95 % quantile of the relative L2 error."""
+        trace = float(found.variance.sum())
+        norm = unbiased_square(float(np.square(found.mean).sum()), trace)
+        quantile = norm_quantile(trace, found.square, found.degrees)
+        return _stopping.relative(quantile, float(np.sqrt(norm)), self.player.full - float(self.empty.mean()))
+
+
+def efficient(found: Estimate, total: float) -> Estimate:
+    """The same with values that add up to the total: what is missing goes where the variance is."""
+    gap, variance = total - found.mean.sum(), found.variance.sum()
+    shares = found.variance / variance if variance > 0 else np.full(len(found.mean), 1 / len(found.mean))
+    return Estimate(found.mean + gap * shares, found.variance, found.square, found.degrees)
+
+
+def go_through(game: Game, runs: Sequence[Run], numbers_a_run: int) -> dict[int, Solved]:
+    """Let every run draw until it is done, so many at a time that their sums can be held."""
+    at_once = max(1, SUMS_AT_ONCE // max(numbers_a_run, 1))
+    solved: dict[int, Solved] = {}
+    for start in range(0, len(runs), at_once):
+        active = list(runs[start : start + at_once])
+        while active:
+            requests = [(run, run.draw(MASKS_AT_ONCE // len(active))) for run in active]
+            asked = [(run, request) for run, request in requests if request is not None]
+            met, new = (ask([request[i] for _, request in asked]) for i, ask in enumerate((game.score, game.score_new)))
+            for (run, _), *scores in zip(asked, met, new, strict=True):
+                run.take(*scores)
+            for run in active:
+                run.look()
+                if run.solved is not None:
+                    solved[run.player.sample] = run.solved
+                    run.player.forget()
+            active = [run for run in active if run.solved is None]
+            game.task.progress(len(solved) / len(runs))
+    return solved
 
 
 def attribution(task: Task, game: Game, solved: dict[int, Solved], error_kind: str) -> Attribution:
     """All samples' answers as one, features padded to the largest count."""
     players, found = game.players, [solved[player.sample] for player in game.players]
-    features: FeatureMap = game.features
     pairs = list(zip(players, found, strict=True))
-    empty = np.array([float(np.mean(game.empty([player])[0])) if len(player.live) else player.full for player in players])
     estimators = sorted({one.estimator for one in found})
     return Attribution(
         values=np.stack([player.spread(one.values, game.width) for player, one in pairs]),
         error=np.stack([player.spread(one.error, game.width) for player, one in pairs]),
         error_kind="exact" if estimators == ["exact"] else error_kind,
-        axes=padded(features),
-        evaluations=np.array([player.evaluations for player in players]),
-        gradients=np.zeros(len(players), dtype=int),
+        axes=padded(game.features),
+        evaluations=np.array([one.evaluations for one in found]),
+        gradients=np.array([one.gradients for one in found]),
         stops=[one.stop for one in found],
         degrees=np.array([one.degrees for one in found]),
-        baseline_score=empty,
+        baseline_score=np.array([one.empty for one in found]),
         statistics={
             "relative_error": np.array([one.estimate for one in found]),
             "live_features": np.array([len(player.live) for player in players]),
         },
         resolved={"estimator": " and ".join(estimators)},
+        state=_kept([one.state for one in found]),
     )
+
+
+def _kept(states: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """The samples' states, each array padded with zeros to the largest of its name; none where they are too large."""
+    names = sorted({name for state in states for name in state})
+    shapes = {name: np.max([np.atleast_1d(state[name]).shape for state in states if name in state], axis=0) for name in names}
+    if sum(int(np.prod(shape)) for shape in shapes.values()) > KEPT:
+        return {}
+    kept = {}
+    for name in names:
+        dtype = next(state[name].dtype for state in states if name in state)
+        kept[name] = np.zeros((len(states), *shapes[name]), dtype)
+        for row, state in zip(kept[name], states, strict=True):
+            if name in state:
+                row[tuple(slice(size) for size in state[name].shape)] = state[name]
+    return kept

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pellucid.core.method import Attribution, Method, Task
-from pellucid.methods.coalition import _shapley
+from pellucid.methods.coalition import _permutations, _shapley
 from pellucid.methods.coalition._game import Game
 
 
@@ -14,18 +14,24 @@ from pellucid.methods.coalition._game import Game
 class PermutationShap(Method):
     """Shapley values drawn as random orders, each with its reverse, until their standard error meets the tolerance.
 
-    Use it when the number of features forbids enumeration; see `shap` for the definition. An order and its reverse make one draw (antithetic);
-    the fill's rows are taken in turn, in whole rounds, so that their spread is not error. Each draw adds up to f(x) − f(fill row) exactly.
+    Use it when the number of features forbids enumeration; see `shap` for the definition. An order and its reverse make one draw (antithetic), with one
+    row of the fill; each draw adds up to f(x) − f(row) exactly, and so does the answer to f(x) − v(∅). Rows far from the sample, on which draws differ
+    most, get more of them; only the spread within rows is error. With more than 30 rows an answer may come before all have been drawn with: what a row gives
+    is then regressed on what is known of it, and the rows drawn with, weighted by the chance that they were, correct the regression.
+    `control`: "none", "gradients" at the rows as a further regressor (they count as two evaluations each), or "auto": where they pay.
 
-    Shapes: values and error (samples, features), in units of the score; `error` is the standard error of the mean over draws within fill rows.
-    `tolerance` bounds the 95 % quantile of ‖error‖₂/‖values‖₂ per sample; no stop before 30 draws and two rounds.
-    Source: Castro, Gómez, Tejada 2009; Mitchell et al. 2022, arXiv:2104.12199. Does not use gradients, and needs two features that differ from the fill.
+    Shapes: values and error (samples, features), in units of the score; `error` is the standard error. `tolerance` bounds the 95 % quantile of
+    ‖error‖₂/‖values‖₂ per sample; no stop before 30 draws.
+    Source: Castro, Gómez, Tejada 2009; Mitchell et al. 2022, arXiv:2104.12199. Does not serve where fewer than two features differ from the fill: then there is
+    nothing to draw, and the answer is exact.
 
     >>> import numpy as np, pellucid
     >>> model = lambda x: x[:, :1] * x[:, 1:2]
     >>> pellucid.explain(model, np.array([[2.0, 3.0]]), "permutation_shap", features="columns").values
     array([[3., 3.]])
     """
+
+    control: str = "auto"
 
     title: ClassVar[str] = "Permutation SHAP"
     answers: ClassVar[str] = "What is each feature's fair share of the score, estimated over random orders?"
@@ -36,8 +42,11 @@ class PermutationShap(Method):
     default_max_evaluations: ClassVar[int] = 50_000
     citation: ClassVar[str] = "Castro, Gómez, Tejada 2009, doi:10.1016/j.cor.2008.04.004; Mitchell et al. 2022, arXiv:2104.12199"
 
+    def __post_init__(self) -> None:
+        _permutations.check_control(self.control)
+
     def explain(self, task: Task) -> Attribution:
         game = Game(task)
         solved = {player.sample: _shapley.enumerate_exactly(game, player) for player in game.players if len(player.live) < 2}
         many = [player for player in game.players if player.sample not in solved]
-        return _shapley.attribution(task, game, solved | _shapley.sample_permutations(game, many), self.error_kind)
+        return _shapley.attribution(task, game, solved | _permutations.sample(game, many, self.control), self.error_kind)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pellucid.core.method import Attribution, Method, Task
-from pellucid.methods.coalition import _shapley
+from pellucid.methods.coalition import _permutations, _shapley
 from pellucid.methods.coalition._game import Game
 
 WORTH_ENUMERATING = 4096
@@ -34,6 +34,8 @@ class Shap(Method):
     array([[3., 3.]])
     """
 
+    control: str = "auto"
+
     title: ClassVar[str] = "SHAP"
     answers: ClassVar[str] = "What is each feature's fair share of the score, against a background?"
     family: ClassVar[str] = "coalition"
@@ -49,4 +51,4 @@ class Shap(Method):
         few = [player for player in game.players if len(player.live) < 2 or _shapley.enumeration_cost(game, player) <= limit]
         solved = {player.sample: _shapley.enumerate_exactly(game, player) for player in few}
         many = [player for player in game.players if player.sample not in solved]
-        return _shapley.attribution(task, game, solved | _shapley.sample_permutations(game, many), self.error_kind)
+        return _shapley.attribution(task, game, solved | _permutations.sample(game, many, self.control), self.error_kind)

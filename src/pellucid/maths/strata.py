@@ -1,0 +1,144 @@
+"""The mean of a few strata of which some are drawn from often, some rarely and some not at all, with an error that respects the design.
+
+Strata are the rows of a background. Where each has been drawn from, only the spread within them is error; where some have not, what they hold is told from
+the others by a regression on what is known of all, and the error of that counts too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Array = np.ndarray
+
+TRUST = 2.0
+"""Draws that the noise told from a stratum's size counts for beside its own."""
+CAUTION = 5.0
+"""Draws that the spread of the regression, which is too large, counts for where hardly any stratum has been drawn from twice."""
+ENOUGH = 30
+"""Degrees of freedom within strata from which on the regression has no say in the noise."""
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over strata (features,), its variance, the trace of the square of its covariance, and the degrees of freedom behind that."""
+
+    mean: Array
+    variance: Array
+    square: float
+    degrees: float
+
+
+class Strata:
+    """Sums of vectors by stratum: `counts` (strata,), `sums` and `squares` (strata, features), the latter of deviations within the stratum, and `gram`
+    (features, features) of the deviations over each stratum's size."""
+
+    def __init__(self, strata: int, features: int) -> None:
+        self.counts = np.zeros(strata, dtype=np.int64)
+        self.sums, self.squares = np.zeros((strata, features)), np.zeros((strata, features))
+        self.gram = np.zeros((features, features))
+
+    def add(self, strata: Array, vectors: Array, size: Array) -> None:
+        """Vectors (n, features), each of the stratum (n,) that stands beside it; `size` (strata,) is how much noise each stratum is thought to have."""
+        order = np.argsort(strata, kind="stable")
+        ordered, vectors = strata[order], vectors[order]
+        starts = np.flatnonzero(np.diff(ordered, prepend=-1))
+        drawn, which = np.diff(starts, append=len(ordered)), ordered[starts]
+        sums = np.add.reduceat(vectors, starts, axis=0)
+        apart = vectors - np.repeat(sums / drawn[:, None], drawn, axis=0)
+        before = self.counts[which]
+        shift = sums / drawn[:, None] - self.sums[which] / np.maximum(before, 1)[:, None]
+        shift *= np.sqrt(before * drawn / (before + drawn))[:, None]
+        self.squares[which] += np.square(shift)
+        if len(starts) < len(ordered):
+            self.squares[which] += np.add.reduceat(np.square(apart), starts, axis=0)
+            scaled = apart / size[ordered, None]
+            self.gram += scaled.T @ scaled
+        if before.any():
+            scaled = shift / size[which, None]
+            self.gram += scaled.T @ scaled
+        self.sums[which] += sums
+        self.counts[which] += drawn
+
+    @property
+    def means(self) -> Array:
+        """Shape (strata, features); 0 where nothing was drawn."""
+        return self.sums / np.maximum(self.counts, 1)[:, None]
+
+    @property
+    def degrees(self) -> int:
+        """Of the spread within strata."""
+        return int(np.maximum(self.counts - 1, 0).sum())
+
+    def noise(self, size: Array, elsewhere: Array | None = None) -> Array:
+        """The variance of one draw, (strata, features): size² times what it is on average of all strata, moved towards a stratum's own as that is drawn from.
+        `elsewhere` (features,) is that average told from a regression, for as long as there is little else."""
+        degrees = self.degrees
+        caution = CAUTION * max(0.0, 1 - degrees / ENOUGH) if elsewhere is not None else 0.0
+        pooled = (self.squares / np.square(size)[:, None]).sum(axis=0)
+        if elsewhere is not None:
+            pooled = pooled + caution * elsewhere
+        pooled = pooled / max(degrees + caution, 1.0)
+        own = np.maximum(self.counts - 1, 0)[:, None]
+        return (TRUST * pooled * np.square(size)[:, None] + self.squares) / (TRUST + own)
+
+
+def mean_of_all(strata: Strata, size: Array) -> Estimate:
+    """Where every stratum has been drawn from: the mean of the strata's means."""
+    counts, number = strata.counts[:, None], len(strata.counts)
+    contributions = strata.noise(size) / counts / number**2
+    seen = strata.counts > 1
+    raw = strata.squares[seen] / ((counts[seen] - 1) * counts[seen])
+    variance = contributions.sum(axis=0)
+    return Estimate(strata.means.mean(axis=0), variance, _square(strata.gram, variance), _degrees(raw, strata.counts[seen] - 1.0, strata.degrees))
+
+
+def mean_of_some(strata: Strata, size: Array, chances: Array, fitted: Array, parameters: int) -> Estimate:
+    """Where some strata may not have been drawn from: the mean of `fitted` (strata, features), which is known for all, and of what the strata that were
+    drawn from depart from it, each over the chance (strata,) that it was (the regression estimator of surveys).
+
+    Its variance has two parts, by Poisson sampling: departures (1/chance − 1 of their squares, themselves too large by the noise) and noise.
+    """
+    seen = np.flatnonzero(strata.counts)
+    number, drawn = len(strata.counts), strata.counts[seen, None].astype(float)
+    chance = np.minimum(chances[seen, None], 1.0)
+    apart = strata.means[seen] - fitted[seen]
+    loss = len(seen) / max(len(seen) - parameters, 1)
+    scaled = apart / size[seen, None]
+    elsewhere = loss * (np.square(scaled) * drawn).mean(axis=0)
+    noise = strata.noise(size, elsewhere)[seen] / drawn
+    variance = ((loss * (1 / chance - 1) * np.square(apart) + noise) / chance).sum(axis=0) / number**2
+    mean = fitted.mean(axis=0) + (apart / chance).sum(axis=0) / number
+    degrees = _degrees(np.square(apart / chance), np.ones(len(seen)), len(seen)) / loss + strata.degrees
+    return Estimate(mean, variance, _square(strata.gram + scaled.T @ scaled, variance), degrees)
+
+
+def regression(strata: Strata, size: Array, known: Array) -> Array:
+    """Each feature's means regressed on what is known of all strata, `known` (strata, features, regressors), and the fit at all strata (strata, features)."""
+    seen = np.flatnonzero(strata.counts)
+    columns = known.transpose(1, 0, 2)
+    columns = columns / np.maximum(np.sqrt(np.square(columns).mean(axis=1, keepdims=True)), TINY)
+    here = columns[:, seen]
+    weighted = (here * (strata.counts[seen] / np.square(size[seen]))[None, :, None]).transpose(0, 2, 1)
+    information = weighted @ here
+    information += TINY * np.trace(information, axis1=1, axis2=2)[:, None, None] * np.eye(known.shape[2]) + np.finfo(float).tiny * np.eye(known.shape[2])
+    coefficients = np.linalg.solve(information, weighted @ strata.means[seen].T[:, :, None])
+    return np.asarray((columns @ coefficients)[:, :, 0].T)
+
+
+def _square(gram: Array, variance: Array) -> float:
+    """The trace of the square of a covariance with these variances and the correlations of `gram`."""
+    spread = np.sqrt(np.diag(gram))
+    shares = np.divide(np.sqrt(variance), spread, out=np.zeros_like(variance), where=spread > 0)
+    return float(np.square(gram * np.outer(shares, shares)).sum())
+
+
+def _degrees(parts: Array, degrees: Array, most: float) -> float:
+    """Satterthwaite's for sums over the first axis of estimated variances `parts` (n, features), each with `degrees` (n,): fewer where a few parts make most
+    of the sum. The median over the features."""
+    total = np.square(parts.sum(axis=0))
+    spread = (np.square(parts) / (degrees + 2)[:, None]).sum(axis=0)
+    found = total[spread > 0] / spread[spread > 0]
+    return float(np.clip(np.median(found), 1.0, most)) if len(found) else max(float(most), 1.0)
