@@ -58,6 +58,13 @@ def test_a_map_of_pairs_is_one_of_shares(record: Explanation) -> None:
         FIGURES.load("error_map")(record)
 
 
+def test_a_comparison_draws_pairs_as_a_square_beside_maps(record: Explanation) -> None:
+    artists = FIGURES.load("comparison")([synthetic.explanation("shap", 2), record])
+    images = [artist.get_array().shape for artist in artists if hasattr(artist, "get_array") and artist.get_array().ndim == 2]
+    assert images.count((12, 12)) == 2
+    assert images.count((28, 28)) == 4
+
+
 def test_a_card_of_pairs_is_a_picture_of_three(record: Explanation) -> None:
     before = dict(mpl.rcParams)
     picture = explanation_picture(record, 1, None, "pairs")

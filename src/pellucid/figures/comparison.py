@@ -13,13 +13,14 @@ from pellucid.figures._scales import limits
 from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.feature_bars import feature_bars
 from pellucid.figures.input_image import input_image
+from pellucid.figures.interactions import interactions
 
 SIDE = 1.7
 
 
 def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     """One row a sample, the input first, then one map a method; always on a figure of its own. Methods whose values have the same units share a
-    scale within a row. Units of a layer that lie on no grid are bars.
+    scale within a row. Units of a layer that lie on no grid are bars, pairs of features squares.
 
     The explanations must be of the same samples. A map's title names the method, its target and how the explanation ended.
     """
@@ -29,8 +30,9 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     for other in explanations:
         if other.inputs.shape != first.inputs.shape or not (other.inputs == first.inputs).all():
             raise CombinationError(f"{first!r} and {other!r} are of different samples; compare explanations of the same ones.")
-    bars = not all(explanation.on_grid for explanation in explanations)
-    axes = cells(len(first), 1 + len(explanations), (SIDE, SIDE), left=0.9 if bars else 0.08, right=0.52, below=0.3 if bars else 0.08)
+    pairs = any(explanation.of_pairs for explanation in explanations)
+    bars = pairs or not all(explanation.on_grid for explanation in explanations)
+    axes = cells(len(first), 1 + len(explanations), (SIDE, SIDE), left=0.9 if bars else 0.08, right=0.52, below=0.85 if pairs else 0.3 if bars else 0.08)
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
         artists += input_image(first, sample=sample, ax=row[0], title=f"input, {first.target.score} {first.score[sample]:.3g}")
@@ -38,7 +40,9 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
         for explanation, limit, ax in zip(explanations, shared, row[1:], strict=True):
             name = explanation.method.replace("_", " ")
             title = f"{name}: {explanation.target.labels[sample]}\n{explanation.outcome[sample].code.replace('_', ' ')}"
-            if explanation.on_grid:
+            if explanation.of_pairs:
+                artists += interactions(explanation, sample=sample, ax=ax, title=title)
+            elif explanation.on_grid:
                 artists += attribution_map(explanation, sample=sample, ax=ax, limit=limit, title=title)
             else:
                 artists += feature_bars(explanation, sample=sample, ax=ax, title=title)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from math import comb
 from typing import NamedTuple
 
@@ -207,8 +206,9 @@ def by_correlation(rows: Array, groups: Sequence[Array]) -> Hierarchy:
     centred = rows - rows.mean(axis=0)
     norms = np.linalg.norm(centred, axis=0)
     unit = centred / np.where(norms > 0, norms, 1.0)
-    alike = np.abs(unit.T @ unit)
-    apart = np.zeros((len(groups), len(groups)))
-    for one, other in combinations(range(len(groups)), 2):
-        apart[one, other] = apart[other, one] = max(0.0, 1 - alike[np.ix_(groups[one], groups[other])].mean())
+    part = np.zeros((len(groups), rows.shape[1]))
+    for one, columns in enumerate(groups):
+        part[one, columns] = 1 / max(len(columns), 1)
+    apart = np.clip(1 - part @ np.abs(unit.T @ unit) @ part.T, 0, 1)
+    np.fill_diagonal(apart, 0)
     return from_linkage(linkage(squareform(apart, checks=False), "average"))
