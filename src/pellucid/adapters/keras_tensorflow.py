@@ -20,6 +20,8 @@ from pellucid.core.target import Target
 Array = np.ndarray
 BATCH_BUDGET = 64e6
 """Bytes of activations a batch: measured flat from here on for the reference networks (`docs/theory/batch-size.md`)."""
+FEW_FEATURES = 256
+"""Up to so many features masks are spread over an input by a matrix product."""
 
 
 class KerasTensorflow(Model):
@@ -116,8 +118,10 @@ class KerasTensorflow(Model):
         return first, second
 
     def masked_scores(self, rows: MaskRows, target: Target) -> Array:
-        shared = len(rows.labels) == 1
-        function = self._function(("masked", target.score, shared, rows.labels.shape[1:]), lambda: self._trace_masked(target.score, shared, rows))
+        shared, few = len(rows.labels) == 1, rows.masks.shape[1] <= FEW_FEATURES
+        single = len(rows.inputs) == 1 and rows.fills.shape[:2] == (1, 1)
+        kind = ("masked", target.score, shared, few, single, rows.labels.shape[1:])
+        function = self._function(kind, lambda: self._trace_masked(target.score, shared, few, single, rows))
         inputs, weights = self._tensor(rows.inputs), self._tensor(target.effective_weights)
         absent = self._tensor(rows.fills.reshape(-1, *rows.fills.shape[2:]))
         of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
@@ -205,17 +209,20 @@ class KerasTensorflow(Model):
         index, scalar = tf.TensorSpec((None,), "int32"), tf.TensorSpec((), "int32")
         return self._trace(step, free, free, self._specs("weights")[0], index, number, number, number, index, scalar, scalar, free)
 
-    def _trace_masked(self, score: str, shared: bool, rows: MaskRows) -> Callable[..., Any]:
+    def _trace_masked(self, score: str, shared: bool, few: bool, single: bool, rows: MaskRows) -> Callable[..., Any]:
         tf = self.tf
         grid = rows.labels.shape[1:]
 
         def step(inputs: Any, absent: Any, labels: Any, weights: Any, masks: Any, sample: Any, fill: Any) -> Any:
             masks = tf.concat([masks, tf.ones_like(masks[:, :1])], axis=1)
-            keep = tf.gather(masks, labels[0], axis=1) if shared else tf.gather(masks, tf.gather(labels, sample), axis=1, batch_dims=1)
+            if shared and few:  # a product with zeros and ones is exact, and faster than gathering columns
+                keep = tf.matmul(masks, tf.one_hot(labels[0], tf.shape(masks)[1], axis=0))
+            else:
+                keep = tf.gather(masks, labels[0], axis=1) if shared else tf.gather(masks, tf.gather(labels, sample), axis=1, batch_dims=1)
             keep = tf.reshape(keep, (-1, *grid))
-            hidden = tf.gather(absent, fill)
-            points = hidden + keep * (tf.gather(inputs, sample) - hidden)
-            return self._scores(points, tf.gather(weights, sample), score)[0]
+            hidden, present = (absent, inputs) if single else (tf.gather(absent, fill), tf.gather(inputs, sample))
+            points = hidden + keep * (present - hidden)
+            return self._scores(points, weights if single else tf.gather(weights, sample), score)[0]
 
         free, index = self._specs("input")[0], tf.TensorSpec((None,), "int32")
         table = tf.TensorSpec((None, None), "int32")
