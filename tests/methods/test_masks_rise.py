@@ -229,8 +229,9 @@ def test_settings_out_of_range_are_refused(settings: dict) -> None:
 
 def test_looks_at_the_error_do_not_depend_on_where_one_stands() -> None:
     for rows in (1, 6, 100):
-        looks = [_rounds.first_look(rows)]
+        first = _rounds.first_look(rows)
+        looks = [first]
         while looks[-1] < 500:
-            looks.append(_rounds.next_look(looks[-1], rows))
-        assert [_rounds.next_look(rounds, rows) for rounds in range(looks[0], 500)] == [next(look for look in looks if look > r) for r in range(looks[0], 500)]
-        assert _rounds.first_look(rows) * rows * _rounds.draws_a_row(rows) >= 30
+            looks.append(_rounds.next_look(looks[-1], first))
+        assert [_rounds.next_look(rounds, first) for rounds in range(500)] == [next(look for look in looks if look > r) for r in range(500)]
+        assert first * rows * _rounds.draws_a_row(rows) >= 30

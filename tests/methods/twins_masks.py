@@ -84,3 +84,27 @@ def rise(score: Function, x: Array, rows: Array, places: Sequence[int], cells: i
         weighted += chance * f * mask
         mean += chance * f
     return weighted / p, mean
+
+
+def g_function(a: Array, x: Array) -> Array:
+    """Sobol's g: Π (|4x_i − 2| + a_i)/(1 + a_i) (Saltelli & Sobol 1995), x (rows, n) in [0, 1]."""
+    return np.prod((np.abs(4 * x - 2) + a) / (1 + a), axis=1)
+
+
+def g_indices(a: Array) -> Array:
+    """Its total-order indices: V_i = 1/3/(1 + a_i)², S_Ti = V_i Π_{j≠i}(1 + V_j) / (Π(1 + V_j) − 1)."""
+    v = [1 / 3 / (1 + one) ** 2 for one in a]
+    whole = np.prod([1 + one for one in v]) - 1
+    return np.array([v[i] * np.prod([1 + v[j] for j in range(len(v)) if j != i]) / whole for i in range(len(v))])
+
+
+def ishigami(x: Array) -> Array:
+    """sin z1 + 7 sin² z2 + 0.1 z3⁴ sin z1 with z = π(2x − 1), x (rows, 3) in [0, 1] (Ishigami & Homma 1990)."""
+    z = np.pi * (2 * x - 1)
+    return np.sin(z[:, 0]) + 7 * np.sin(z[:, 1]) ** 2 + 0.1 * z[:, 2] ** 4 * np.sin(z[:, 0])
+
+
+def ishigami_indices() -> Array:
+    """Its total-order indices: V1 = ½(1 + bπ⁴/5)², V2 = a²/8, V13 = b²π⁸(1/18 − 1/50)."""
+    first, second, both = 0.5 * (1 + 0.1 * np.pi**4 / 5) ** 2, 49 / 8, 0.01 * np.pi**8 * (1 / 18 - 1 / 50)
+    return np.array([first + both, second, both]) / (first + second + both)

@@ -29,17 +29,17 @@ def draws_a_row(rows: int) -> int:
     return max(2, PAIRS_A_BLOCK // rows)
 
 
-def first_look(rows: int) -> int:
-    """Rounds before the error is looked at for the first time."""
-    return max(1, -(-_stopping.MIN_PAIRS // (rows * draws_a_row(rows))))
-
-
-def next_look(rounds: int, rows: int) -> int:
-    """Rounds at which the error is looked at next."""
-    look = first_look(rows)
+def next_look(rounds: int, first: int) -> int:
+    """Rounds at which the error is looked at next, the first time after `first`."""
+    look = first
     while look <= rounds:
         look = max(look + 1, int(look * GROWTH))
     return look
+
+
+def first_look(rows: int) -> int:
+    """Rounds until there are enough independent draws to look at the error."""
+    return max(1, -(-_stopping.MIN_PAIRS // (rows * draws_a_row(rows))))
 
 
 def generator(seed: int, number: int) -> np.random.Generator:
@@ -75,17 +75,17 @@ class Run(ABC):
 OneRun = TypeVar("OneRun", bound=Run)
 
 
-def go_through(task: Task, runs: Sequence[OneRun], rows: int, advance: Callable[[list[OneRun], int, int], None]) -> None:
-    """Let every run advance from look to look until it ends. `advance` is given runs that stand at the same round, that round, and the one before which they
-    must stop; it sets their `rounds`, each no further than it can afford."""
+def go_through(task: Task, runs: Sequence[OneRun], first: int, advance: Callable[[list[OneRun], int, int], None]) -> None:
+    """Let every run advance from look to look, the first after `first` rounds, until it ends. `advance` is given runs that stand at the same round, that round,
+    and the one before which they must stop; it sets their `rounds`, each no further than it can afford."""
     for run in runs:
-        if run.stop is None and run.rounds >= first_look(rows):
+        if run.stop is None and run.rounds >= first:
             run.conclude(task, run.estimate())
     active = [run for run in runs if run.stop is None]
     while active:
         start = min(run.rounds for run in active)
         together = [run for run in active if run.rounds == start]
-        advance(together, start, next_look(start, rows))
+        advance(together, start, next_look(start, first))
         for run in together:
             run.conclude(task, run.estimate())
         active = [run for run in active if run.stop is None]

@@ -75,7 +75,7 @@ class Rise(Method):
         if plan.enumerable:
             return _enumerated(plan)
         runs = [_Run(plan, sample) for sample in range(len(task.inputs))]
-        _rounds.go_through(task, runs, plan.rows, lambda together, start, stop: _advance(plan, together, start, stop))
+        _rounds.go_through(task, runs, _rounds.first_look(plan.rows), lambda together, start, stop: _advance(plan, together, start, stop))
         return _attribution(plan, runs)
 
 
