@@ -95,7 +95,7 @@ def build(kind: str, name: str, part: type, settings: dict[str, Any]) -> Any:
     for key in settings:
         if key not in known:
             raise SettingError(f"{kind} '{name}': {unknown('setting', key, known) if known else f'takes no setting; got {key!r}.'}")
-    hints = typing.get_type_hints(part)
+    hints = typing.get_type_hints(part) if settings else {}
     for key, value in settings.items():
         if not _is_kind(value, hints.get(key)):
             raise SettingError(f"{kind} '{name}': {key} must be {_in_words(hints[key])}, got {value!r}.")

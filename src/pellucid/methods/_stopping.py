@@ -37,6 +37,16 @@ def percent(fraction: float) -> str:
     return f"{fraction * 100:.2g} %" if fraction < 1 else f"{fraction * 100:.0f} %"
 
 
+def rounded_up(number: float) -> int:
+    """A number of evaluations to advise: two digits, rounded up.
+
+    >>> rounded_up(12_345), rounded_up(7)
+    (13000, 7)
+    """
+    step = 10 ** max(math.floor(math.log10(max(number, 1))) - 1, 0)
+    return math.ceil(number / step) * step
+
+
 def exact(how: str) -> Check:
     """The stop of a method that has no numerical error."""
     return Check("exact", f"Exact: {how}.", numbers={"relative_error": 0.0})
@@ -61,8 +71,7 @@ def exhausted(estimate: float, tolerance: float, used: int, unit: str, power: fl
     advice = "Raise max_evaluations or the tolerance."
     if math.isfinite(estimate) and tolerance > 0:
         needed = used * (estimate / tolerance) ** (1 / power)
-        step = 10 ** max(math.floor(math.log10(max(needed, 1))) - 1, 0)
-        advice = f"Raise max_evaluations to about {math.ceil(needed / step) * step:,}, or accept tolerance={estimate:.2g}."
+        advice = f"Raise max_evaluations to about {rounded_up(needed):,}, or accept tolerance={estimate:.2g}."
     return Check(
         "budget_exhausted",
         f"The budget ended after {used} {unit} with an error of about {percent(estimate)}; {percent(tolerance)} was asked for.",
