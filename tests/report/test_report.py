@@ -19,6 +19,7 @@ from pellucid.figures import limits
 from pellucid.report import render, report, write_figures
 from pellucid.report.groups import group
 from pellucid.report.sections import compose
+from pellucid.report.words import title_of
 
 METHODS = ("saliency", "gradient_x_input", "smooth_grad", "grad_cam", "integrated_gradients", "lime", "shap")
 EVIL = "<script>alert(1)</script>"
@@ -262,3 +263,9 @@ def test_the_room_can_be_called_like_its_verb(tmp_path) -> None:
     environment = {"PYTHONPATH": str(next(path for path in sys.path if path.endswith("tests")))}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_title_names_the_layer_that_is_attributed_to() -> None:
+    record = synthetic.explanation()
+    at = replace(record, provenance={**record.provenance, "resolved": {"at": "conv2d_1"}})
+    assert title_of(at) == f"{title_of(record)} at conv2d_1"

@@ -38,7 +38,7 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
         artists += input_image(first, sample=sample, ax=row[0], title=f"input, {first.target.score} {first.score[sample]:.3g}")
         shared = limits([(explanation, sample) for explanation in explanations])
         for explanation, limit, ax in zip(explanations, shared, row[1:], strict=True):
-            name = explanation.method.replace("_", " ")
+            name = explanation.method.replace("_", " ") + (f" at {explanation.layer}" if explanation.layer else "")
             title = f"{name}: {explanation.target.labels[sample]}\n{explanation.outcome[sample].code.replace('_', ' ')}"
             if explanation.of_pairs:
                 artists += interactions(explanation, sample=sample, ax=ax, title=title)

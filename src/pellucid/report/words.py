@@ -27,8 +27,9 @@ UNITS = {"standard_error": "standard error", "bound": "estimated quadrature erro
 
 
 def title_of(explanation: Explanation) -> str:
-    """A method's name for readers."""
-    return str(explanation.provenance.get("title") or plain_title(explanation.method))
+    """A method's name for readers, with the layer it attributes to."""
+    title = str(explanation.provenance.get("title") or plain_title(explanation.method))
+    return f"{title} at {explanation.layer}" if explanation.layer else title
 
 
 def plain_title(name: str) -> str:
