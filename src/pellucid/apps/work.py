@@ -19,6 +19,7 @@ from pellucid.apps.quiet import start_framework
 from pellucid.apps.writing import write
 from pellucid.core.errors import SettingError, UnknownNetworkError, unknown
 from pellucid.core.inputs import check_shape
+from pellucid.core.layout import from_last
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation, located
 from pellucid.data import DATASETS, FEATURES, FILLS
@@ -71,6 +72,7 @@ def explain(
     options = dict(options) | _opened(options)
     model = _model(path, allow_unsafe)
     samples = _taken(samples, chosen, model, data)
+    options |= {name: _laid_out(options[name], model) for name in ("baseline", "background") if isinstance(options[name], np.ndarray)}
     known = given_names or _fitting_names(model, samples.inputs, samples.class_names)
     options["target"] = arguments.parse_target(options["target"], known)
     shared = arguments.share_options(options, parts)
@@ -141,7 +143,7 @@ def demo(out: Path, *, seed: int) -> None:
 
 def _model(path: Path, allow_unsafe: bool) -> Model:
     """The model of a file; a framework is started only for a file that is there."""
-    if path.is_file():
+    if path.is_file() and path.suffix.lower() != ".pt2":
         start_framework()
     return adapt(path, allow_unsafe=allow_unsafe)
 
@@ -153,14 +155,26 @@ def _samples(spec: str, index: str) -> tuple[Dataset, list[int]]:
 
 
 def _taken(data: Dataset, chosen: Sequence[int], model: Model, spec: str) -> Dataset:
-    """The chosen samples, once the data has the shape that the model takes; images without the axis of their one channel are given it."""
-    expected = model.traits.input_shape
-    if expected is not None:
-        grid = data.inputs.shape[1:]
-        if expected[-1:] == (1,) and len(grid) == len(expected) - 1 and all(want in (None, have) for have, want in zip(grid, expected, strict=False)):
-            data = replace(data, inputs=data.inputs[..., None])
-        check_shape(data.inputs, expected, spec)
+    """The chosen samples, once the data has the shape that the model takes."""
+    data = replace(data, inputs=_laid_out(data.inputs, model))
+    if model.traits.input_shape is not None:
+        check_shape(data.inputs, model.traits.input_shape, spec)
     return data.take(chosen)
+
+
+def _laid_out(inputs: np.ndarray, model: Model) -> np.ndarray:
+    """Samples as the model takes them: images without the axis of their one channel are given it, and channels go first where the model has them there."""
+    expected, channels = model.traits.input_shape, model.traits.channels
+    if expected is None or _fits(inputs.shape[1:], expected):
+        return inputs
+    images = (*expected[1:], expected[0]) if channels == "first" and len(expected) > 1 else expected
+    if images[-1:] == (1,) and _fits(inputs.shape[1:], images[:-1]):
+        inputs = inputs[..., None]
+    return from_last(inputs, channels) if _fits(inputs.shape[1:], images) else inputs
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(want in (None, have) for have, want in zip(shape, expected, strict=True))
 
 
 def _rows(spec: str, first: int | None) -> np.ndarray:
