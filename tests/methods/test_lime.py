@@ -52,8 +52,8 @@ def test_many_masks_come_to_the_limit(width: float, rows: int, adjusted: bool, x
     for i, one in enumerate(x):
         limit, fit = twins.lime_limit(twins.marginal_game(bumpy, one, background), 6, width)
         assert np.linalg.norm(found.values[i] - limit) <= 1.5 * 0.01 * np.linalg.norm(limit)
-        if rows == 1:
-            assert found.statistics["r_squared"][i] == pytest.approx(fit, abs=0.01)
+        if rows == 1 or adjusted:
+            assert found.statistics["r_squared"][i] == pytest.approx(fit, abs=0.01 if rows == 1 else 0.1)
 
 
 @pytest.mark.parametrize("rows", [1, 2])
@@ -307,7 +307,8 @@ def test_going_on_equals_going_through_and_evaluates_only_the_rest(rows: int, wi
     np.testing.assert_array_equal(fine.cost.evaluations, whole.cost.evaluations)
     assert (fine.cost.evaluations > coarse.cost.evaluations).all()
     assert len(seen) - masks - len(wide_x) == (fine.cost.evaluations - coarse.cost.evaluations).sum()
-    assert len(set(seen)) >= len(seen) - 2 * len(wide_x)
+    met_by_all = len(wide_x) + rows * (len(wide_x) - 1)  # the inputs, scored by both calls, and the fill's rows, which are every sample's empty mask
+    assert len(set(seen)) >= len(seen) - met_by_all
 
 
 def test_going_on_with_a_larger_budget_and_with_nothing_more_to_do(wide_x: np.ndarray) -> None:

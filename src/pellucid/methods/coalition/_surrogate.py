@@ -34,6 +34,8 @@ WORTH = 0.1
 """A control that takes out less than this share of the variance is dropped after the head."""
 STEPS = 8
 """Places for a look in each doubling: few, so that samples that stop at different times still go in step."""
+REPEATED = 32
+"""With a background the first so many pairs of masks come twice, with different rows, which tells what rows do from what the line misses."""
 REPEATS = 4
 """Draws per evaluation of the budget, at most, where most masks are met again."""
 
@@ -61,10 +63,10 @@ class Answer:
 
 
 class Stream:
-    """Pairs of masks of `live` features, by number."""
+    """Pairs of masks of `live` features, by number, and the row of the fill that each pair takes; rows come in turn."""
 
-    def __init__(self, seed: int, live: int) -> None:
-        self.seed, self.live = seed, live
+    def __init__(self, seed: int, live: int, rows: int, repeated: int) -> None:
+        self.seed, self.live, self.rows, self.repeated = seed, live, rows, repeated
         self._latest = (-1, np.zeros(0, np.uint8))
 
     def masks(self, start: int, stop: int) -> Array:
@@ -78,7 +80,15 @@ class Stream:
     def _block(self, number: int) -> Array:
         if self._latest[0] != number:
             self._latest = (number, random_pairs(np.random.default_rng((self.seed, number)), BLOCK, self.live))
+            if number == 0 and self.repeated:
+                self._latest[1][2 * self.repeated : 4 * self.repeated] = self._latest[1][: 2 * self.repeated]
         return self._latest[1]
+
+    def fills(self, start: int, stop: int) -> Array:
+        """Rows of the fill, (2 · pairs,); a pair that comes again gets another row."""
+        pairs = np.arange(start, stop)
+        again = (pairs >= self.repeated) & (pairs < 2 * self.repeated) & (self.repeated % self.rows == 0)
+        return np.repeat((pairs + again) % self.rows, 2)
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,11 @@ class Piece:
     weights: Array
     columns: Array
     weighted: Array
+
+    def joined(self, other: Piece) -> Piece:
+        """This and the pairs that follow it."""
+        arrays = [np.concatenate(both) for both in ((self.weights, other.weights), (self.columns, other.columns), (self.weighted, other.weighted))]
+        return Piece(slice(self.rows.start, other.rows.stop), *arrays)
 
 
 class Run:
@@ -113,16 +128,10 @@ class Run:
             self.scores, self.control = np.concatenate([self.scores, more]), np.concatenate([self.control, more])
         self.scores[rows] = scores
 
-    def response(self, pieces: Sequence[Piece]) -> Response:
-        """The sums over pieces of the scores, less the full one, and of the control where there is one."""
-        total: Response | None = None
-        for piece in pieces:
-            columns = [self.scores[piece.rows] - self.player.full, self.control[piece.rows]]
-            found = Response.of(piece.weighted, piece.weights, np.stack(columns[: 1 + self.controlled], axis=1))
-            total = found if total is None else total + found
-        if total is None:
-            raise ValueError("sums over no pieces")
-        return total
+    def response(self, piece: Piece) -> Response:
+        """The sums over a piece of the scores, less the full one, and of the control where there is one."""
+        columns = [self.scores[piece.rows] - self.player.full, self.control[piece.rows]]
+        return Response.of(piece.weighted, piece.weights, np.stack(columns[: 1 + self.controlled], axis=1))
 
 
 class Group:
@@ -131,12 +140,13 @@ class Group:
     def __init__(self, game: Game, runs: Sequence[Run], settings: Settings) -> None:
         self.game, self.task, self.settings = game, game.task, settings
         self.runs, self.live = list(runs), len(runs[0].player.live)
-        self.stream = Stream(game.task.seed, self.live)
-        self.shifts = row_shifts(game, runs[0].player) if game.rows > 1 and settings.adjusted else np.zeros((1, 0))
+        background = game.rows > 1 and settings.adjusted
+        self.stream = Stream(game.task.seed, self.live, game.rows, REPEATED if background else 0)
+        self.shifts = row_shifts(game, runs[0].player) if background else np.zeros((1, 0))
         pairwise = settings.adjusted and game.rows == 1 and self.live > 1
         self.line = product_line(lime_kernel(np.tri(self.live + 1, self.live, -1), settings.kernel_width)) if pairwise else None
         self.products: PairControl | None = None
-        self.head: list[Piece] = []
+        self.head: Piece | None = None
         self.design = Design(self.live + self.shifts.shape[1])
         self.pairs = self._next = 0
         self._masks = np.zeros((0, self.live), np.uint8)
@@ -154,7 +164,7 @@ class Group:
         self._next = min(end for end in ends if end > self.pairs)
         masks, rows = self.stream.masks(self.pairs, self._next), slice(2 * self.pairs, 2 * self._next)
         self._masks = masks
-        fills = np.repeat(np.arange(self.pairs, self._next) % self.game.rows, 2)
+        fills = self.stream.fills(self.pairs, self._next)
         stored = [run for run in active if len(run.stored) >= rows.stop]
         self.game.learn([(run.player, masks, fills) for run in stored], [run.stored[rows] for run in stored])
         for run in stored:
@@ -173,9 +183,9 @@ class Group:
         if start >= HEAD:
             self._follow(active, piece)
         else:
-            self.head.append(piece)
-        if start < HEAD and (self.pairs == HEAD or due):
-            self._begin(active if self.pairs == HEAD else due)
+            self.head = piece if self.head is None else self.head.joined(piece)
+            if self.pairs == HEAD or due:
+                self._begin(active if self.pairs == HEAD else due, self.head)
         if due:
             self._look(due)
 
@@ -188,27 +198,28 @@ class Group:
         """What a fit needs of the pairs from `start` on."""
         columns = masks.astype(np.float64)
         if self.shifts.size:
-            rows = np.repeat(np.arange(start, start + len(masks) // 2) % self.game.rows, 2)
+            rows = self.stream.fills(start, start + len(masks) // 2)
             columns = np.concatenate([columns, (1 - columns) * self.shifts[rows]], axis=1)
         weights = lime_kernel(masks, self.settings.kernel_width)
         return Piece(slice(2 * start, 2 * start + len(masks)), weights, columns, columns * weights[:, None])
 
     def _pieces(self) -> Iterator[Piece]:
         """All pairs so far: the head's, which are kept, and the others, drawn again, in parts that bound the memory."""
-        yield from self.head
+        if self.head is not None:
+            yield self.head
         for start in range(HEAD, self.pairs, self._room):
             yield self._piece(start, self.stream.masks(start, min(self.pairs, start + self._room)))
 
-    def _begin(self, runs: Sequence[Run]) -> None:
+    def _begin(self, runs: Sequence[Run], head: Piece) -> None:
         """The sums of all pairs so far, with controls that are fitted to them; at the head's end each control is kept or dropped."""
         rows = slice(0, 2 * self.pairs)
         if self.line is not None:
-            self.products = PairControl(np.concatenate([piece.columns[::2] for piece in self.head]), self.line)
+            self.products = PairControl(head.columns[::2], self.line)
             controls = self.products.without_self(np.stack([run.scores[rows] for run in runs], axis=1))
             for run, control in zip(runs, controls.T, strict=True):
                 run.controlled, run.control[rows] = True, control
         for run in runs:
-            run.sums = run.response(self.head)
+            run.sums = run.response(head)
         if self.products is not None and self.pairs == HEAD:
             solver = Solver(self.design, self.live, self.live)
             for run in runs:
@@ -216,14 +227,14 @@ class Group:
                     run.strengths = self.products.strengths(run.scores[rows])
                 else:
                     run.controlled = False
-                    run.sums = run.response(self.head)
+                    run.sums = run.response(head)
 
     def _follow(self, runs: Sequence[Run], piece: Piece) -> None:
         """Add pairs after the head to the sums."""
         for run in runs:
             if run.strengths is not None and self.products is not None:
                 run.control[piece.rows] = self.products.elsewhere(piece.columns[::2], run.strengths)
-            found = run.response([piece])
+            found = run.response(piece)
             run.sums = found if run.sums is None else run.sums + found
 
     def _look(self, runs: Sequence[Run]) -> None:
@@ -231,24 +242,47 @@ class Group:
         columns = self.design.centre.size if self.pairs > 2 * self.design.centre.size else self.live
         solver = Solver(self.design, self.live, columns, self.settings.ridge)
         lines = [solver.line(run.sums) for run in runs if run.sums is not None]
+        clusters = self.pairs - min(max(self.pairs - self.stream.repeated, 0), self.stream.repeated)
         for run, line, meat in zip(runs, lines, self._meats(runs, lines), strict=True):
-            covariance, degrees = solver.covariance(meat, self.pairs, columns + 1 + run.controlled)
-            self._conclude(run, Fit(line.coefficients, covariance, line.intercept + run.player.full, line.r_squared, degrees))
+            covariance, degrees = solver.covariance(meat, clusters, columns + 1 + run.controlled)
+            self._conclude(run, Fit(line.coefficients, covariance, line.intercept + run.player.full, self._share(run, line, solver), degrees))
+
+    def _left(self, run: Run, line: Line, piece: Piece) -> Array:
+        """What a fit leaves of the scores."""
+        left = run.scores[piece.rows] - piece.columns[:, : self.live] @ line.coefficients - (line.intercept + run.player.full)
+        if len(line.nuisance):
+            left -= piece.columns[:, self.live :] @ line.nuisance
+        if line.share:
+            left -= line.share * run.control[piece.rows]
+        return left
 
     def _meats(self, runs: Sequence[Run], lines: Sequence[Line]) -> list[Array]:
-        """The middles of the sandwiches, for which all masks are gone through once more."""
+        """The middles of the sandwiches, for which all masks are gone through once more; masks that come twice are one cluster."""
         middles = [PairSandwich(self.live) for _ in runs]
-        slopes = np.stack([np.concatenate([line.coefficients, line.nuisance]) for line in lines], axis=1)
-        levels = np.array([line.intercept + run.player.full for run, line in zip(runs, lines, strict=True)])
+        twice = self.stream.repeated
         for piece in self._pieces():
-            fitted = piece.columns[:, : len(slopes)] @ slopes + levels
             first = np.ascontiguousarray(piece.columns[::2, : self.live])
-            for run, line, middle, own in zip(runs, lines, middles, fitted.T, strict=True):
-                left = run.scores[piece.rows] - own
-                if line.share:
-                    left -= line.share * run.control[piece.rows]
-                middle.add(first, (left * piece.weights).reshape(-1, 2))
+            for run, line, middle in zip(runs, lines, middles, strict=True):
+                weighted = (self._left(run, line, piece) * piece.weights).reshape(-1, 2)
+                if twice and not piece.rows.start:
+                    again = weighted[twice : 2 * twice]
+                    weighted[: len(again)] += again
+                    again[:] = 0
+                middle.add(first, weighted)
         return [middle.meat(self.design.centre[: self.live]) for middle in middles]
+
+    def _share(self, run: Run, line: Line, solver: Solver) -> float:
+        """R² of the mean over the fill's rows. What the line misses is told from what rows do by the masks that came twice: with m = E[e²] and
+        q = E[e e'] for the two rows' residuals, the line misses (m + (R − 1) q)/R of R rows' mean. What is left of single scores is a bound."""
+        twice, rows = self.stream.repeated, self.game.rows
+        if not twice or self.head is None or self.pairs < 2 * twice:
+            return line.r_squared
+        left, weights = self._left(run, line, self.head)[: 4 * twice].reshape(2, -1), self.head.weights[: 2 * twice]
+        own, both = (weights @ product / weights.sum() for product in (np.square(left).mean(axis=0), left[0] * left[1]))
+        missed = max(float(own + (rows - 1) * both) / rows, 0.0)
+        information = solver.information[: self.live, : self.live]
+        explained = float(line.coefficients @ information @ line.coefficients) / self.design.total
+        return max(line.r_squared, explained / (explained + missed)) if explained > 0 else line.r_squared
 
     def _conclude(self, run: Run, fit: Fit) -> None:
         """Stop where the error is small enough and the order of the strongest settled, or where the budget is spent; else plan the next look."""

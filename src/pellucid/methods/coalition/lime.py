@@ -38,7 +38,7 @@ class Lime(Method):
     Shapes: values and error (samples, features), in units of the score; `error` is the sandwich standard error, clustered by pair. It stops when
     `tolerance` bounds the 95 % quantile of ‖error‖₂/‖values‖₂ *and* the order of the `top` strongest features is settled: at `confidence`, for all of them
     together, each is separated from the next, or tied with it (they differ by no more than tolerance · ‖values‖). The outcome says which. Statistics:
-    `r_squared` (of a background: freed of what its rows explain), `intercept`, `top` (features, strongest first), `separated` and `tied` (each of
+    `r_squared` (with a background, that of the mean over its rows), `intercept`, `top` (features, strongest first), `separated` and `tied` (each of
     them from the next). The outcome warns where R² is below `enough`.
     Source: Ribeiro, Singh, Guestrin 2016, arXiv:1602.04938; stability: Zhou, Hooker, Wang 2021, arXiv:2106.07875. Does not describe the network where the
     surrogate fits poorly, and depends on the kernel.
