@@ -24,6 +24,8 @@ Array = np.ndarray
 
 NUMBERS_AT_ONCE = 2_000_000
 """Numbers of the coalitions that are made at once for one player."""
+REPEATS = 4
+"""Scores looked up or made per evaluation of the budget, at most, where most coalitions are met again."""
 SKETCH = 64
 """Numbers that stand for a longer vector where only the shape of its error is asked for."""
 
@@ -113,13 +115,13 @@ class _Run(_rounds.Run):
     def __init__(self, game: Game, player: Player, scheme: Scheme, empty: Array, budget: int) -> None:
         self.game, self.player, self.scheme, self.empty, self.sample = game, player, scheme, empty, player.sample
         self.moments = BlockMoments(scheme.width, min(scheme.width, SKETCH))
-        self.earlier = 0
-        draws = game.rows * _rounds.draws_a_row(game.rows)
-        first = _rounds.first_look(game.rows) * draws
+        self.earlier, self.budget = 0, budget
+        self.of_round = game.rows * _rounds.draws_a_row(game.rows) * scheme.evaluations
+        first = _rounds.first_look(game.rows) * game.rows * _rounds.draws_a_row(game.rows)
         _stopping.require(budget, least(game, scheme), f"a first look at {first} {scheme.unit} of {scheme.live} features")
-        self.affordable = (budget - game.rows) // (draws * scheme.evaluations)
         if game.task.state:
             self._restore({name: array[player.sample] for name, array in game.task.state.items()})
+        self._afford()
 
     @property
     def used(self) -> int:
@@ -129,6 +131,11 @@ class _Run(_rounds.Run):
         """One round, (rows, draws a row, width)."""
         self.moments.add(vectors, vectors if self.scheme.width <= SKETCH else vectors @ _sketch(self.scheme.width))
         self.rounds += 1
+        self._afford()
+
+    def _afford(self) -> None:
+        """Coalitions that are met again cost nothing, so that more rounds may fit than seemed before; but not endlessly many."""
+        self.affordable = min(self.rounds + max(self.budget - self.used, 0) // self.of_round, REPEATS * self.budget // self.of_round)
 
     def estimate(self) -> float:
         norm = unbiased_square(float(np.square(self.moments.mean).sum()), float(self.moments.variance.sum()))
