@@ -269,6 +269,14 @@ def test_a_hierarchy_too_large_for_the_budget_is_drawn_and_a_budget_too_small_fo
         pellucid.explain(wide, point, "partition_shap", target=0, fill=0, hierarchy=list(range(24)), max_evaluations=1000)
 
 
+@pytest.mark.usefixtures("drawing")
+@pytest.mark.parametrize(("name", "draws"), [("one fill", 32), ("6 rows", 36), ("40 rows", 80)])
+def test_no_stop_before_thirty_draws_nor_long_after(name: str, draws: int) -> None:
+    found = pellucid.explain(bumpy, POINT, "partition_shap", target=0, fill=BACKGROUNDS[name], hierarchy=LARGE, tolerance=5.0, max_evaluations=10**6)
+    assert found.outcome.codes == ("converged",)
+    assert found.state["counts"][0, 0] == draws
+
+
 CASES = [
     ("one fill", 0.05, 200),
     pytest.param("one fill", 0.02, 300, marks=pytest.mark.slow),

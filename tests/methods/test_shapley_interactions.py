@@ -207,6 +207,14 @@ def test_samples_with_fewer_superpixels_are_padded_and_masked() -> None:
     assert not found.values[1][~found.feature_mask[1]].any()
 
 
+@pytest.mark.usefixtures("drawing")
+@pytest.mark.parametrize(("name", "draws"), [("one fill", 32), ("6 rows", 36), ("40 rows", 80)])
+def test_no_stop_before_thirty_draws_nor_long_after(name: str, draws: int) -> None:
+    found = pellucid.explain(bumpy, POINT, METHOD, target=0, fill=BACKGROUNDS[name], tolerance=5.0, max_evaluations=10**6)
+    assert found.outcome.codes == ("converged",)
+    assert found.state["counts"][0, 0] == draws
+
+
 CASES = [
     ("one fill", 0.02, 200),
     pytest.param("one fill", 0.01, 200, marks=pytest.mark.slow),

@@ -105,7 +105,7 @@ def sample(game: Game, schemes: Mapping[int, Scheme], limits: Mapping[int, float
             for number in range(start, stop):
                 _one_round(game, scheme, [run for run in alike if number < run.affordable], number)
 
-    _rounds.go_through(game.task, runs, game.rows, advance)
+    _rounds.go_through(game.task, runs, _rounds.first_look(game.rows), advance)
     return {run.sample: run.answer() for run in runs}
 
 
