@@ -17,6 +17,12 @@ def cosine_positions(angles: Array) -> Array:
     return 1 - np.cos(angles)
 
 
+def cosine_total(nodes: Array) -> Array:
+    """Σ sin φ over the cosine rule's angles kπ/2n, the last halved."""
+    total: Array = 0.5 / np.tan(np.pi / (4 * nodes))
+    return total
+
+
 def cosine_rule(nodes: int) -> tuple[Array, Array]:
     """Nodes 1 − cos φ and weights ∝ sin φ at φ = kπ/2n, the last weight halved: the trapezoidal rule after the substitution t = 1 − cos φ.
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from pellucid.core.errors import SettingError, unknown
 from pellucid.core.method import Attribution, Method, Task
 from pellucid.maths.quadrature import RULES
 from pellucid.methods import _stopping
-from pellucid.methods.path import _integration
+from pellucid.methods.path import _integration, _nested
 
 
 @dataclass(frozen=True)
@@ -60,29 +58,9 @@ class IntegratedGradients(Method):
             raise SettingError(f"rule='{self.rule}' needs steps, a whole number of at least 2; got {self.steps}.")
 
     def explain(self, task: Task) -> Attribution:
-        _stopping.require(task.max_evaluations, self.steps or _integration.LEAST_NODES, "this rule")
-        baseline = task.baseline if task.baseline is not None else np.zeros_like(task.inputs[:1])
-        at_baseline = task.model.scores(baseline, task.target)
+        _stopping.require(task.max_evaluations, self.steps or _nested.LEAST_NODES, "this rule")
+        starts, at_baseline = _integration.baselines(task), _integration.baseline_scores(task)
         span = task.scores - at_baseline
-        parts = []
-        for done, samples in enumerate(work := _integration.chunks(task)):
-            if self.steps is None:
-                parts.append(_integration.integrate(task, baseline, span, samples, task.max_evaluations))
-            else:
-                parts.append(_integration.integrate_fixed(task, baseline, samples, self.rule, self.steps))
-            task.progress((done + 1) / len(work))
-        values = np.concatenate([part.values for part in parts])
-        nodes = np.concatenate([part.nodes for part in parts])
-        gap = values.reshape(len(values), -1).sum(axis=1) - span
-        return Attribution(
-            values=values,
-            error=np.concatenate([part.error for part in parts]),
-            error_kind=self.error_kind,
-            axes=("sample", *(f"input_{i}" for i in range(values.ndim - 1))),
-            evaluations=nodes + 1,
-            gradients=nodes,
-            stops=[stop for part in parts for stop in part.stops],
-            degrees=np.concatenate([part.degrees for part in parts]),
-            baseline_score=at_baseline,
-            statistics={"completeness_gap": gap, "relative_error": np.concatenate([part.estimate for part in parts])},
-        )
+        nested = self.steps is None
+        found = _integration.integrate(task, starts, span) if nested else _integration.integrate_fixed(task, starts, self.rule, self.steps or 0)
+        return _integration.attribution(task, found, span, at_baseline, self.error_kind)
