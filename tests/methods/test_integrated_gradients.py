@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import twins
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.core.errors import SettingError
+from pellucid.core.method import Task
+from pellucid.core.target import resolve_target
+from pellucid.methods.path import _nested
+from pellucid.methods.path.integrated_gradients import IntegratedGradients
 
 ROUNDING = 1e-10
 RIEMANN = 2e-6
@@ -192,3 +199,105 @@ def test_an_input_that_equals_its_baseline_has_nothing_to_explain(oracle: NumpyM
     found = pellucid.explain(oracle, x, "integrated_gradients", baseline=np.stack([x[0], np.zeros(6)]))
     assert found.outcome.codes == ("nothing_to_explain", "converged")
     assert not found.values[0].any()
+
+
+class Counting(NumpyModel):
+    """Counts the inputs that it takes gradients at."""
+
+    taken = 0
+
+    def gradients(self, inputs, target, wrt=("input",)):
+        self.taken += len(inputs)
+        return super().gradients(inputs, target, wrt)
+
+
+def task_of(model: NumpyModel, x: np.ndarray, baseline: np.ndarray, tolerance: float, state: dict | None = None) -> Task:
+    target = resolve_target(1, "output", model.predict(x))
+    return Task(model, x, target, model.scores(x, target), tolerance, 4095, 0, baseline=baseline[None], state=state or {})
+
+
+@pytest.mark.parametrize(("loose", "tight"), [(0.05, 0.01), (0.1, 0.02), (0.5, 0.005)])
+def test_going_on_is_going_through_and_takes_only_the_rest(relu, loose: float, tight: float) -> None:
+    model, x, baseline, exact = relu
+    counting = Counting(model.stack, (8,))
+    first = IntegratedGradients().explain(task_of(counting, x, baseline, loose))
+    already = counting.taken
+    assert already == first.gradients.sum()
+    going = IntegratedGradients().explain(task_of(counting, x, baseline, tight, dict(first.state)))
+    assert counting.taken == going.gradients.sum(), "the earlier gradients are counted and were not taken again"
+    assert counting.taken > already
+    through = IntegratedGradients().explain(task_of(model, x, baseline, tight))
+    same = going.gradients == through.gradients
+    assert same.mean() > 0.25, "the test could not fail"
+    np.testing.assert_allclose(going.values[same], through.values[same], rtol=1e-12, atol=1e-12)
+    assert (relative(going.values, exact) <= tight).mean() >= KEPT
+
+
+def test_going_on_to_a_tolerance_that_is_met_takes_nothing(relu) -> None:
+    model, x, baseline, _ = relu
+    counting = Counting(model.stack, (8,))
+    first = IntegratedGradients().explain(task_of(counting, x, baseline, 0.02))
+    already = counting.taken
+    again = IntegratedGradients().explain(task_of(counting, x, baseline, 0.02, dict(first.state)))
+    assert counting.taken == already
+    assert again.values.tobytes() == first.values.tobytes()
+    assert again.error.tobytes() == first.error.tobytes()
+
+
+def test_the_same_plan_in_two_goes_gives_the_same_bytes(relu) -> None:
+    model, x, baseline, _ = relu
+    first = IntegratedGradients().explain(replace(task_of(model, x, baseline, 0.0), max_evaluations=16))
+    state = {name: array.copy() for name, array in first.state.items()}
+    going = IntegratedGradients().explain(replace(task_of(model, x, baseline, 0.0, state), max_evaluations=128))
+    through = IntegratedGradients().explain(replace(task_of(model, x, baseline, 0.0), max_evaluations=128))
+    for name in ("values", "error", "gradients", "degrees"):
+        assert getattr(going, name).tobytes() == getattr(through, name).tobytes(), name
+    for name, array in first.state.items():
+        np.testing.assert_array_equal(array, state[name], err_msg=f"the state that was given is not written over: {name}")
+
+
+def test_state_has_a_row_a_sample_and_can_be_stored(relu) -> None:
+    model, x, baseline, _ = relu
+    state = IntegratedGradients().explain(task_of(model, x, baseline, 0.02)).state
+    assert all(len(array) == len(x) and array.dtype in (np.float64, np.int64) for array in state.values())
+    assert not IntegratedGradients("midpoint", 16).explain(task_of(model, x, baseline, 0.02)).state
+
+
+def test_small_chunks_give_the_same_values(relu, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x, baseline, _ = relu
+    whole = IntegratedGradients().explain(task_of(model, x, baseline, 0.02))
+    monkeypatch.setattr(_nested, "FLOATS_AT_ONCE", 60)
+    parts = IntegratedGradients().explain(task_of(model, x, baseline, 0.02))
+    np.testing.assert_allclose(parts.values, whole.values, rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(parts.gradients, whole.gradients)
+
+
+def test_a_smooth_network_is_not_charged_for_jumps_that_it_has_not() -> None:
+    """Sixty inputs, so that what a change says is no chance: a sum of tanh units needs far fewer nodes than jumps of the same differences would."""
+    generator = np.random.default_rng(5)
+    stack = [Dense(generator.normal(size=(60, 40)) / 4, generator.normal(size=40), "tanh"), Dense(generator.normal(size=(40, 2)), np.zeros(2))]
+    x, model = generator.normal(size=(40, 60)), NumpyModel(stack, (60,))
+    found, loose = (IntegratedGradients().explain(task_of(model, x, np.zeros(60), tolerance)) for tolerance in (0.01, 0.05))
+    exact = IntegratedGradients("gauss_legendre", 200).explain(task_of(model, x, np.zeros(60), 0.02)).values
+    for one, tolerance in ((found, 0.01), (loose, 0.05)):
+        assert (relative(one.values, exact) <= tolerance).mean() >= KEPT
+    assert found.gradients.mean() <= 40
+
+
+@given(seed=st.integers(0, 10_000), scale=st.floats(0.1, 10))
+@settings(max_examples=40, deadline=None)
+def test_completeness_dummies_and_implementation_invariance(seed: int, scale: float) -> None:
+    generator = np.random.default_rng(seed)
+    model = relu_network(seed, (6, 10, 3))
+    first, last = model.stack
+    weights = first.weights.copy()
+    weights[4] = 0
+    order = generator.permutation(10)
+    plain = NumpyModel([Dense(weights, first.bias, "relu"), last], (6,))
+    other = NumpyModel([Dense(scale * weights[:, order], scale * first.bias[order], "relu"), Dense(last.weights[order] / scale, last.bias)], (6,))
+    x, baseline = generator.normal(size=(2, 6)), generator.normal(size=6)
+    one, same = (pellucid.explain(network, x, "integrated_gradients", target=1, baseline=baseline) for network in (plain, other))
+    np.testing.assert_allclose(same.values, one.values, rtol=1e-8, atol=1e-10)
+    assert not one.values[:, 4].any()
+    gap = np.abs(one.values.sum(axis=1) - (one.score - one.baseline_score))
+    assert (gap <= 0.02 * np.abs(one.values).sum(axis=1) + ROUNDING).all()
