@@ -301,6 +301,7 @@ def test_drawn_values_state_their_error_rightly_when_they_stop(name: str, tolera
     assert np.median(found.relative) >= 0.25 * tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:(shap|numba|sklearn|tqdm|slicer|IPython)")
 @pytest.mark.filterwarnings("ignore::FutureWarning:(shap|sklearn)")
 def test_exact_values_are_those_of_shaps_partition_explainer() -> None:

@@ -216,7 +216,7 @@ def test_no_stop_before_thirty_draws_nor_long_after(name: str, draws: int) -> No
 
 
 CASES = [
-    ("one fill", 0.02, 200),
+    pytest.param("one fill", 0.02, 200, marks=pytest.mark.slow),
     pytest.param("one fill", 0.01, 200, marks=pytest.mark.slow),
     pytest.param("6 rows", 0.2, 300, marks=pytest.mark.slow),
     pytest.param("6 rows", 0.1, 200, marks=pytest.mark.slow),
@@ -236,6 +236,7 @@ def test_drawn_values_state_their_error_rightly_when_they_stop(name: str, tolera
     assert np.median(found.relative) >= 0.25 * tolerance
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::Warning:(shapiq|sklearn|networkx|tqdm|scipy)")
 def test_exact_values_are_those_of_shapiq(x: np.ndarray, background: np.ndarray) -> None:
     shapiq = pytest.importorskip("shapiq")
