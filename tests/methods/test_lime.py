@@ -371,3 +371,17 @@ def peak(masks: int, side: int, channels: int) -> int:
 def test_peak_memory_is_flat_from_500_to_5000_masks(side: int, channels: int) -> None:
     peak(200, side, channels)
     assert peak(5000, side, channels) <= FLAT * peak(500, side, channels)
+
+
+def test_r_squared_with_a_background_is_that_of_the_mean_over_its_rows() -> None:
+    """Single scores vary with the row, which is no fault of the line: their own R² is .71 here."""
+    generator = np.random.default_rng(1)
+    weights, bias, readout = generator.normal(size=(8, 6)), generator.normal(size=6), generator.normal(size=6)
+    row, background = generator.normal(size=(1, 8)), generator.normal(size=(6, 8))
+
+    def score(points: np.ndarray) -> np.ndarray:
+        return np.tanh(points @ weights + bias) @ readout
+
+    _, limit = twins.lime_limit(twins.marginal_game(score, row[0], background), 8, 0.25)
+    found = [pellucid.explain(score, row, "lime", target=0, background=background, seed=seed).statistics["r_squared"][0] for seed in range(8)]
+    assert np.mean(found) == pytest.approx(limit, abs=0.06)
