@@ -247,13 +247,14 @@ class Group:
             covariance, degrees = solver.covariance(meat, clusters, columns + 1 + run.controlled)
             self._conclude(run, Fit(line.coefficients, covariance, line.intercept + run.player.full, self._share(run, line, solver), degrees))
 
-    def _left(self, run: Run, line: Line, piece: Piece) -> Array:
-        """What a fit leaves of the scores."""
-        left = run.scores[piece.rows] - piece.columns[:, : self.live] @ line.coefficients - (line.intercept + run.player.full)
-        if len(line.nuisance):
-            left -= piece.columns[:, self.live :] @ line.nuisance
-        if line.share:
-            left -= line.share * run.control[piece.rows]
+    def _left(self, runs: Sequence[Run], lines: Sequence[Line], piece: Piece) -> Array:
+        """What fits leave of the scores, (runs, rows)."""
+        slopes = np.stack([np.concatenate([line.coefficients, line.nuisance]) for line in lines])
+        left = slopes @ piece.columns[:, : slopes.shape[1]].T
+        for run, line, row in zip(runs, lines, left, strict=True):
+            np.subtract(run.scores[piece.rows] - (line.intercept + run.player.full), row, out=row)
+            if line.share:
+                row -= line.share * run.control[piece.rows]
         return left
 
     def _meats(self, runs: Sequence[Run], lines: Sequence[Line]) -> list[Array]:
@@ -262,8 +263,9 @@ class Group:
         twice = self.stream.repeated
         for piece in self._pieces():
             first = np.ascontiguousarray(piece.columns[::2, : self.live])
-            for run, line, middle in zip(runs, lines, middles, strict=True):
-                weighted = (self._left(run, line, piece) * piece.weights).reshape(-1, 2)
+            left = self._left(runs, lines, piece) * piece.weights
+            for row, middle in zip(left, middles, strict=True):
+                weighted = row.reshape(-1, 2)
                 if twice and not piece.rows.start:
                     again = weighted[twice : 2 * twice]
                     weighted[: len(again)] += again
@@ -277,7 +279,7 @@ class Group:
         twice, rows = self.stream.repeated, self.game.rows
         if not twice or self.head is None or self.pairs < 2 * twice:
             return line.r_squared
-        left, weights = self._left(run, line, self.head)[: 4 * twice].reshape(2, -1), self.head.weights[: 2 * twice]
+        left, weights = self._left([run], [line], self.head)[0, : 4 * twice].reshape(2, -1), self.head.weights[: 2 * twice]
         own, both = (weights @ product / weights.sum() for product in (np.square(left).mean(axis=0), left[0] * left[1]))
         missed = max(float(own + (rows - 1) * both) / rows, 0.0)
         information = solver.information[: self.live, : self.live]
