@@ -13,6 +13,7 @@ from pellucid.core.records import Cost, Explained, Explanation, Inspection, View
 
 DIGITS = tuple("0123456789")
 COALITION = ("lime", "shap")
+SHARES = ("integrated_gradients", "gradient_x_input", "lime", "shap")
 EXACT = ("saliency", "gradient_x_input", "grad_cam")
 
 
@@ -76,7 +77,8 @@ def explanation(
         Cost(np.full(count, 24), np.full(count, 0 if method in COALITION else 24), 0.12 * count), Outcomes((outcome,) * count),
         np.full(count, np.inf if kind != "standard_error" else 40.0), baseline=np.zeros_like(inputs[:1]), baseline_score=np.full(count, 0.25),
         features=patches() if method in COALITION else None, class_names=class_names, statistics=statistics,
-        provenance={"method": method, "settings": {"rule": "gauss"}, "seed": 0, "tolerance": 0.02, "max_evaluations": 10000, "target": "predicted",
+        provenance={"method": method, "unit": "score" * (method in SHARES),
+                    "settings": {"rule": "gauss"}, "seed": 0, "tolerance": 0.02, "max_evaluations": 10000, "target": "predicted",
                     "score": "logit", "framework": "Keras on TensorFlow", "fingerprint": f"{network}-0a1b2c3d", "versions": {"numpy": "2.0"}, "batch_size": 64,
                     "pellucid": "0.1.0", "network": network, "data": "synthetic rings", "labels": labels},
     )  # fmt: skip

@@ -239,6 +239,8 @@ def _provenance(call: _Call, options: dict[str, Any], score: str, labels: list[i
         method=call.name,
         title=method.title,
         citation=method.citation,
+        unit=method.unit,
+        directed=method.directed,
         settings=settings(method) | shown,
         seed=int(call.given["seed"]),
         tolerance=call.tolerance,

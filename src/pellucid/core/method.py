@@ -86,6 +86,10 @@ class Method(ABC):
     accepts: ClassVar[frozenset[str]] = frozenset()
     """Which of `OPTIONS` it takes."""
     error_kind: ClassVar[str]
+    unit: ClassVar[str] = ""
+    """"score" where the values are parts of the score: figures give such methods one colour scale. Empty for a scale of its own."""
+    directed: ClassVar[bool] = True
+    """Whether the sign of a value says for or against the target."""
     default_tolerance: ClassVar[float] = 0.05
     default_max_evaluations: ClassVar[int] = 10_000
     modalities: ClassVar[tuple[str, ...]] = ("image", "series", "table")

@@ -9,19 +9,14 @@ import numpy as np
 from pellucid.core.records import Explanation
 from pellucid.figures.attribution_map import map_of
 
-SHARED = (("integrated_gradients", "gradient_x_input"), ("lime", "shap", "exact_shap", "permutation_shap", "partition_shap"))
-"""Methods whose values have the same units and meaning per element, so that one scale makes them comparable."""
-
 
 def scale_key(explanation: Explanation) -> tuple[object, ...] | None:
     """What two explanations must have in common to share a scale; None for one that shares with none."""
-    if explanation.layer:
+    unit = explanation.provenance.get("unit")
+    if not unit or explanation.layer:
         return None
-    for number, methods in enumerate(SHARED):
-        if explanation.method in methods:
-            features = explanation.features
-            return (number, explanation.target.score, None if features is None else (features.kind, features.labels.shape))
-    return None
+    features = explanation.features
+    return (unit, explanation.target.score, None if features is None else (features.kind, features.labels.shape))
 
 
 def limits(rows: Sequence[tuple[Explanation, int]]) -> list[float | None]:

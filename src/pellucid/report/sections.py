@@ -19,6 +19,8 @@ from pellucid.report.pictures import Picture, explanation_picture, input_picture
 
 OWN = ("method", "view", "title", "citation", "settings", "resolved", "tolerance", "max_evaluations")
 """What belongs to one run, also where several runs agree on it."""
+UNSAID = ("unit", "directed")
+"""What tells figures how to draw, and a reader nothing."""
 
 
 @dataclass(frozen=True)
@@ -282,7 +284,7 @@ def _reproduce(records: Sequence[Explanation | View]) -> tuple[tuple[tuple[str, 
     """What all records of a network have in common, and what each has besides."""
     if not records:
         return (), ()
-    tables: list[dict[str, Any]] = [{key: words.flat(value) for key, value in record.provenance.items()} for record in records]
+    tables: list[dict[str, Any]] = [{key: words.flat(value) for key, value in record.provenance.items() if key not in UNSAID} for record in records]
     keys = [key for key in dict.fromkeys(key for table in tables for key in table) if key not in OWN and sum(key in table for table in tables) > 1]
     found = {key: {table[key] for table in tables if key in table} for key in keys}
     shared = {key: texts.pop() for key, texts in found.items() if len(texts) == 1}

@@ -29,6 +29,7 @@ class ExactShap(Method):
     title: ClassVar[str] = "Exact SHAP"
     answers: ClassVar[str] = "What is each feature's fair share of the score, counted over every coalition?"
     family: ClassVar[str] = "coalition"
+    unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     error_kind: ClassVar[str] = "exact"
     default_tolerance: ClassVar[float] = 0.0

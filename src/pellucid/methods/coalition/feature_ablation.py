@@ -34,6 +34,7 @@ class FeatureAblation(Method):
     title: ClassVar[str] = "Feature ablation"
     answers: ClassVar[str] = "What does the score lose when one feature is taken away?"
     family: ClassVar[str] = "coalition"
+    unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     error_kind: ClassVar[str] = "exact"
     default_tolerance: ClassVar[float] = 0.0

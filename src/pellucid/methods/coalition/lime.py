@@ -60,6 +60,7 @@ class Lime(Method):
     title: ClassVar[str] = "LIME"
     answers: ClassVar[str] = "Which features drive the score in a linear stand-in for the network around this input?"
     family: ClassVar[str] = "coalition"
+    unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.1

@@ -36,6 +36,7 @@ class PermutationShap(Method):
     title: ClassVar[str] = "Permutation SHAP"
     answers: ClassVar[str] = "What is each feature's fair share of the score, estimated over random orders?"
     family: ClassVar[str] = "coalition"
+    unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.05

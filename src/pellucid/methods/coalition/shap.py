@@ -39,6 +39,7 @@ class Shap(Method):
     title: ClassVar[str] = "SHAP"
     answers: ClassVar[str] = "What is each feature's fair share of the score, against a background?"
     family: ClassVar[str] = "coalition"
+    unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.05

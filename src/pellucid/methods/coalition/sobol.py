@@ -48,6 +48,7 @@ class Sobol(Method):
     title: ClassVar[str] = "Sobol indices"
     answers: ClassVar[str] = "How much of the score's variance under random masks goes back to each feature?"
     family: ClassVar[str] = "coalition"
+    directed: ClassVar[bool] = False
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.2
