@@ -97,7 +97,8 @@ def test_a_layer_before_an_in_place_relu_keeps_its_value_and_gradient(net: Any, 
     np.testing.assert_allclose(found.values[layer], kept[0].detach().numpy(), rtol=1e-4, atol=FLOAT32)
     np.testing.assert_allclose(found.gradients[layer], kept[0].grad.numpy(), rtol=1e-4, atol=FLOAT32)
     np.testing.assert_allclose(found.gradients[INPUT], slopes(net, inputs), rtol=1e-4, atol=FLOAT32)
-    np.testing.assert_allclose(model.activations(inputs, [layer])[layer], found.values[layer], rtol=1e-4, atol=FLOAT32)
+    for asked in ([layer], [layer, "out"]):
+        np.testing.assert_allclose(model.activations(inputs, asked)[layer], found.values[layer], rtol=1e-4, atol=FLOAT32)
 
 
 def test_a_module_that_changes_its_input_in_place_changes_no_array_of_ours() -> None:
@@ -467,6 +468,8 @@ def test_the_last_state_alone_gives_no_silent_zero() -> None:
     model, inputs = adapt(seeded(Last)), noise(3, 6, 3)
     with pytest.raises(errors.UnsupportedError, match=r"'lstm'.*last state"):
         model.gradients(inputs, target_of(model, inputs), ("lstm",))
+    with pytest.raises(errors.UnsupportedError, match=r"'lstm'.*last state"):
+        model.above("lstm", inputs[:1])
     with pytest.raises(errors.UnsupportedError, match="not a recurrent layer"):
         model.states(inputs, ["out"])
 
@@ -580,8 +583,8 @@ def test_an_exported_program_is_explained_as_its_module(tmp_path: Path, samples:
     assert model.traits.head == "softmax"
     assert (model.batch_size == 1) == (samples == "one")
     assert model.layer("0.block.2").kind == "Conv2d"
-    for method in ("saliency", "grad_cam", "occlusion"):
-        found, want = pellucid.explain(model, inputs, method), pellucid.explain(module, inputs, method)
+    for method, options in (("saliency", {}), ("grad_cam", {}), ("exact_shap", {"features": "patches:6"})):
+        found, want = pellucid.explain(model, inputs, method, **options), pellucid.explain(module, inputs, method, **options)
         np.testing.assert_allclose(found.values, want.values, rtol=1e-3, atol=1e-5 * np.abs(want.values).max())
     np.testing.assert_allclose(model.predict(inputs, logits=True), adapt(module).predict(inputs, logits=True), rtol=1e-4, atol=1e-5)
     with pytest.raises(errors.ShapeError, match="batch axis is missing"):
