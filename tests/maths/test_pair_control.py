@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from pellucid.maths.pair_control import STIFFNESS, PairControl, product_line
+from pellucid.maths.pair_control import STIFFNESS, PairControl, elsewhere, product_line
 from pellucid.maths.regression import lime_kernel, weighted_regression
 
 ROUNDING = 1e-9
@@ -45,8 +45,8 @@ def test_the_line_of_a_product_is_the_regression_over_all_masks(features: int, w
 def test_the_control_has_no_regression_of_its_own(features: int) -> None:
     masks, generator = every(features), np.random.default_rng(1)
     first = masks[: len(masks) // 2]  # the others are their complements
-    control = PairControl(drawn(40, features), product_line(size_weights(features, 0.25)))
-    values = control.elsewhere(first, control.strengths(generator.normal(size=80)))
+    line = product_line(size_weights(features, 0.25))
+    values = elsewhere(first, PairControl(drawn(40, features), line).strengths(generator.normal(size=80)), line)
     fit = weighted_regression(both(first), values, lime_kernel(both(first), 0.25))
     scale = np.abs(values).max()
     assert scale > 0.01
@@ -82,7 +82,7 @@ def test_each_pair_gets_what_the_others_give() -> None:
         without = PairControl(first[others], line)
         for response in range(2):
             strengths = without.strengths(scores.reshape(30, 2, 2)[others, :, response].ravel())
-            np.testing.assert_allclose(found[pair, :, response], without.elsewhere(first[pair : pair + 1], strengths), atol=ROUNDING)
+            np.testing.assert_allclose(found[pair, :, response], elsewhere(first[pair : pair + 1], strengths, line), atol=ROUNDING)
 
 
 def test_a_pair_does_not_feel_its_own_scores() -> None:

@@ -56,14 +56,15 @@ class PairControl:
         np.fill_diagonal(found, 0)
         return found
 
-    def elsewhere(self, first: Array, strengths: Array) -> Array:
-        """The control at other masks and their complements, (pairs, features) → (2 · pairs,)."""
-        rows = strengths.sum(axis=1)
-        whole, features = float(rows.sum()), first.shape[1]
-        along, size = first @ rows, first.sum(axis=1)
-        value = 2 * np.einsum("nj,nj->n", first @ strengths, first) - 2 * along + whole / 2
-        both = [_less_line(self.line, value, whole / 2, *kept) for kept in ((along, size), (whole - along, features - size))]
-        return np.stack(both, axis=1).ravel()
+
+def elsewhere(first: Array, strengths: Array, line: Array) -> Array:
+    """The control with given strengths at any masks and their complements, (pairs, features) → (2 · pairs,)."""
+    rows = strengths.sum(axis=1)
+    whole, features = float(rows.sum()), first.shape[1]
+    along, size = first @ rows, first.sum(axis=1)
+    value = 2 * np.einsum("nj,nj->n", first @ strengths, first) - 2 * along + whole / 2
+    both = [_less_line(line, value, whole / 2, *kept) for kept in ((along, size), (whole - along, features - size))]
+    return np.stack(both, axis=1).ravel()
 
 
 def _inverse(positive: Array) -> Array:

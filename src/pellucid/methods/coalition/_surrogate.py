@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.maths.coalitions import random_pairs
-from pellucid.maths.pair_control import PairControl, product_line
+from pellucid.maths.pair_control import PairControl, elsewhere, product_line
 from pellucid.maths.ranking import Ranking, rank
 from pellucid.maths.regression import Design, Fit, Line, PairSandwich, Response, Solver, lime_kernel
 from pellucid.maths.statistics import covariance_quantile, unbiased_square
@@ -145,13 +145,13 @@ class Group:
         self.shifts = row_shifts(game, runs[0].player) if background else np.zeros((1, 0))
         pairwise = settings.adjusted and game.rows == 1 and self.live > 1
         self.line = product_line(lime_kernel(np.tri(self.live + 1, self.live, -1), settings.kernel_width)) if pairwise else None
-        self.products: PairControl | None = None
         self.head: Piece | None = None
         self.design = Design(self.live + self.shifts.shape[1])
         self.pairs = self._next = 0
         self._masks = np.zeros((0, self.live), np.uint8)
-        for run in self.runs:
-            run.plan = min(max(FIRST_PAIRS * (1 if self.task.tolerance >= LOOSE else 2), 2 * self.live + 2), self.task.max_evaluations // 2)
+        first, budget = FIRST_PAIRS * (1 if self.task.tolerance >= LOOSE else 2), self.task.max_evaluations // 2
+        for run in self.runs:  # at a tolerance of nought the budget is spent, and a look before that has nothing to decide
+            run.plan = min(max(first, 2 * self.live + 2), budget) if self.task.tolerance > 0 else budget
 
     @property
     def active(self) -> list[Run]:
@@ -188,6 +188,8 @@ class Group:
                 self._begin(active if self.pairs == HEAD else due, self.head)
         if due:
             self._look(due)
+        if self.pairs >= HEAD:
+            self.head = None
 
     @property
     def _room(self) -> int:
@@ -204,27 +206,27 @@ class Group:
         return Piece(slice(2 * start, 2 * start + len(masks)), weights, columns, columns * weights[:, None])
 
     def _pieces(self) -> Iterator[Piece]:
-        """All pairs so far: the head's, which are kept, and the others, drawn again, in parts that bound the memory."""
+        """All pairs so far: while they are few they are kept, later drawn again in parts that bound the memory."""
         if self.head is not None:
             yield self.head
-        for start in range(HEAD, self.pairs, self._room):
+            return
+        for start in range(0, self.pairs, self._room):
             yield self._piece(start, self.stream.masks(start, min(self.pairs, start + self._room)))
 
     def _begin(self, runs: Sequence[Run], head: Piece) -> None:
         """The sums of all pairs so far, with controls that are fitted to them; at the head's end each control is kept or dropped."""
-        rows = slice(0, 2 * self.pairs)
-        if self.line is not None:
-            self.products = PairControl(head.columns[::2], self.line)
-            controls = self.products.without_self(np.stack([run.scores[rows] for run in runs], axis=1))
+        products = None if self.line is None else PairControl(head.columns[::2], self.line)
+        if products is not None:
+            controls = products.without_self(np.stack([run.scores[head.rows] for run in runs], axis=1))
             for run, control in zip(runs, controls.T, strict=True):
-                run.controlled, run.control[rows] = True, control
+                run.controlled, run.control[head.rows] = True, control
         for run in runs:
             run.sums = run.response(head)
-        if self.products is not None and self.pairs == HEAD:
+        if products is not None and self.pairs == HEAD:
             solver = Solver(self.design, self.live, self.live)
             for run in runs:
                 if run.sums is not None and solver.line(run.sums).gain >= WORTH:
-                    run.strengths = self.products.strengths(run.scores[rows])
+                    run.strengths = products.strengths(run.scores[head.rows])
                 else:
                     run.controlled = False
                     run.sums = run.response(head)
@@ -232,8 +234,8 @@ class Group:
     def _follow(self, runs: Sequence[Run], piece: Piece) -> None:
         """Add pairs after the head to the sums."""
         for run in runs:
-            if run.strengths is not None and self.products is not None:
-                run.control[piece.rows] = self.products.elsewhere(piece.columns[::2], run.strengths)
+            if run.strengths is not None and self.line is not None:
+                run.control[piece.rows] = elsewhere(piece.columns[::2], run.strengths, self.line)
             found = run.response(piece)
             run.sums = found if run.sums is None else run.sums + found
 
@@ -242,10 +244,11 @@ class Group:
         columns = self.design.centre.size if self.pairs > 2 * self.design.centre.size else self.live
         solver = Solver(self.design, self.live, columns, self.settings.ridge)
         lines = [solver.line(run.sums) for run in runs if run.sums is not None]
+        shares = self._shares(runs, lines, solver)
         clusters = self.pairs - min(max(self.pairs - self.stream.repeated, 0), self.stream.repeated)
-        for run, line, meat in zip(runs, lines, self._meats(runs, lines), strict=True):
+        for run, line, meat, share in zip(runs, lines, self._meats(runs, lines), shares, strict=True):
             covariance, degrees = solver.covariance(meat, clusters, columns + 1 + run.controlled)
-            self._conclude(run, Fit(line.coefficients, covariance, line.intercept + run.player.full, self._share(run, line, solver), degrees))
+            self._conclude(run, Fit(line.coefficients, covariance, line.intercept + run.player.full, share, degrees))
 
     def _left(self, runs: Sequence[Run], lines: Sequence[Line], piece: Piece) -> Array:
         """What fits leave of the scores, (runs, rows)."""
@@ -273,18 +276,20 @@ class Group:
                 middle.add(first, weighted)
         return [middle.meat(self.design.centre[: self.live]) for middle in middles]
 
-    def _share(self, run: Run, line: Line, solver: Solver) -> float:
+    def _shares(self, runs: Sequence[Run], lines: Sequence[Line], solver: Solver) -> list[float]:
         """R² of the mean over the fill's rows. What the line misses is told from what rows do by the masks that came twice: with m = E[e²] and
         q = E[e e'] for the two rows' residuals, the line misses (m + (R − 1) q)/R of R rows' mean. What is left of single scores is a bound."""
-        twice, rows = self.stream.repeated, self.game.rows
-        if not twice or self.head is None or self.pairs < 2 * twice:
-            return line.r_squared
-        left, weights = self._left([run], [line], self.head)[0, : 4 * twice].reshape(2, -1), self.head.weights[: 2 * twice]
-        own, both = (weights @ product / weights.sum() for product in (np.square(left).mean(axis=0), left[0] * left[1]))
-        missed = max(float(own + (rows - 1) * both) / rows, 0.0)
-        information = solver.information[: self.live, : self.live]
-        explained = float(line.coefficients @ information @ line.coefficients) / self.design.total
-        return max(line.r_squared, explained / (explained + missed)) if explained > 0 else line.r_squared
+        twice, rows, least = self.stream.repeated, self.game.rows, [line.r_squared for line in lines]
+        if not twice or self.pairs < 2 * twice:
+            return least
+        piece = self._piece(0, self.stream.masks(0, 2 * twice))
+        left, weights = self._left(runs, lines, piece).reshape(len(runs), 2, -1), piece.weights[: 2 * twice]
+        own, both = (product @ weights / weights.sum() for product in (np.square(left).mean(axis=1), left[:, 0] * left[:, 1]))
+        missed = np.maximum((own + (rows - 1) * both) / rows, 0)
+        slopes, information = np.stack([line.coefficients for line in lines]), solver.information[: self.live, : self.live]
+        explained = np.einsum("rj,jk,rk->r", slopes, information, slopes) / self.design.total
+        whole = np.maximum(explained + missed, np.finfo(float).tiny)
+        return [max(bound, float(share)) for bound, share in zip(least, explained / whole, strict=True)]
 
     def _conclude(self, run: Run, fit: Fit) -> None:
         """Stop where the error is small enough and the order of the strongest settled, or where the budget is spent; else plan the next look."""
