@@ -108,3 +108,24 @@ def ishigami_indices() -> Array:
     """Its total-order indices: V1 = ½(1 + bπ⁴/5)², V2 = a²/8, V13 = b²π⁸(1/18 − 1/50)."""
     first, second, both = 0.5 * (1 + 0.1 * np.pi**4 / 5) ** 2, 49 / 8, 0.01 * np.pi**8 * (1 / 18 - 1 / 50)
     return np.array([first + both, second, both]) / (first + second + both)
+
+
+def hsic(coins: Array, scores: Array, sigma: float) -> Array:
+    """1/n² tr(K H L H) for each coin, K_ab = ½ − (x_a − x_b)², L_ab = exp(−(y_a − y_b)²/2σ²), H = 1 − 1/n (Gretton et al. 2005; the kernels of Novello et al.
+    2022, section 3.3); over every mask there is, that is the criterion itself."""
+    n = len(scores)
+    h = np.eye(n) - 1 / n
+    centred = h @ np.exp(-np.square(scores[:, None] - scores[None]) / 2 / sigma**2) @ h
+    return np.array([np.sum((0.5 - np.square(np.subtract.outer(coin, coin))) * centred) / n**2 for coin in coins.T.astype(float)])
+
+
+def hsic_of_pairs(signs: Array, scores: Array, sigma: float) -> Array:
+    """½ of the mean of s s′ l(y, y′) over draws of two different pairs, each pair a mask and its complement: without bias, by four nested loops."""
+    n = len(signs)
+    total = np.zeros(signs.shape[1])
+    for a, b in product(range(n), repeat=2):
+        if a != b:
+            for i, j in product((0, 1), repeat=2):
+                kernel = np.exp(-((scores[a, i] - scores[b, j]) ** 2) / 2 / sigma**2)
+                total += (-1) ** (i + j) * signs[a] * signs[b] * kernel / 4
+    return total / (n * (n - 1)) / 2
