@@ -12,6 +12,7 @@ from test_integrated_gradients import relu_network
 from test_path_second import functions, image_network, relative
 
 import pellucid
+from pellucid.adapters.numpy_model import NumpyModel
 from pellucid.methods.path.xrai import ranked, regions
 
 SAME_WAY = 1e-9
@@ -103,11 +104,19 @@ def test_channels_first_and_last_give_the_same(method: str, small_cnn: Any, torc
 
 
 @pytest.mark.parametrize("method", ["idgi", "blur_integrated_gradients", "xrai"])
-def test_going_on_gives_what_one_go_gives(method: str) -> None:
+def test_going_on_gives_what_one_go_gives_and_repeats_nothing(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, x = image_network(1, SHAPE), np.random.default_rng(4).random((3, *SHAPE))
     coarse = pellucid.explain(model, x, method, target=1, tolerance=0.2)
     whole = pellucid.explain(model, x, method, target=1, tolerance=0.01)
+    taken, plain = [], NumpyModel.gradients
+
+    def counted(self: NumpyModel, inputs: np.ndarray, *rest: Any) -> Any:
+        taken.append(len(inputs))
+        return plain(self, inputs, *rest)
+
+    monkeypatch.setattr(NumpyModel, "gradients", counted)
     refined = coarse.refine(tolerance=0.01)
+    assert sum(taken) == (refined.cost.gradients - coarse.cost.gradients).sum()
     assert (refined.cost.gradients > coarse.cost.gradients).all()
     assert (relative(refined.values, whole.values) <= 0.02).all()
     assert set(refined.outcome.codes) == {"converged"}
