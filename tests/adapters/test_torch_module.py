@@ -232,6 +232,23 @@ def test_a_module_that_keeps_a_tensor_can_still_be_trained() -> None:
     assert module.linear.weight.grad is not None
 
 
+def test_a_module_that_draws_leaves_the_callers_stream_alone() -> None:
+    """Dropout that is on in evaluation too."""
+
+    class Draws(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 2)
+
+        def forward(self, x: Any) -> Any:
+            return nn.functional.dropout(self.linear(x), training=True)
+
+    module, before = seeded(Draws), torch.get_rng_state()
+    first, again = (adapt(module).predict(noise(8, 4)) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_gradients_in_a_callers_mode(net: Any, mode: Any) -> None:
     inputs = noise(2, 3, 12, 12)
@@ -267,6 +284,7 @@ HEADS: dict[str, tuple[Callable[[], Any], str | None]] = {
     "none": (lambda: logits_of(lambda z: z), None),
     "logarithm": (lambda: logits_of(lambda z: nn.functional.log_softmax(z, dim=1)), None),
     "over samples": (lambda: logits_of(lambda z: torch.softmax(z[:, None], 1)[:, 0]), None),
+    "over another axis": (lambda: logits_of(lambda z: torch.softmax(z[:, :, None] * torch.ones(2), 1)), None),
     "further on": (lambda: logits_of(lambda z: 2 * torch.softmax(z, 1)), None),
 }
 
@@ -353,6 +371,11 @@ def test_batch_size_is_a_function_of_shapes() -> None:
     small = nn.Sequential(nn.Linear(6, 4))
     assert sizes(small, 6) == sizes(small, 6) == 512
     assert sizes(nn.Sequential(nn.Conv2d(3, 64, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), 3, 224, 224) == 1
+
+    model = adapt(small)
+    model.batch_size = 64
+    model.meet(noise(1, 6))
+    assert model.batch_size == 64
 
     class Functional(nn.Module):
         """Its work shows in no layer."""

@@ -39,7 +39,7 @@ class TorchModule(Model):
         self._help.check_module(self.module)
         self._met: tuple[int, ...] | None = None
         self._meeting = self._help.before_meeting(self.module)
-        self._given_batch_size, self.batch_size = batch_size, batch_size or 1
+        self._given_batch_size, self._own_batch_size = batch_size, 1
         kinds = {type(part).__name__ for part in self.module.modules()}
         self.traits = Traits(
             framework="PyTorch",
@@ -80,8 +80,17 @@ class TorchModule(Model):
             self._meeting = self._help.meet(self.module, one.repeat(min(self._given_batch_size or 2, 2), *(1,) * len(shape)))
         self._met = shape
         row = max(self._meeting.bytes, self._meeting.largest * BATCH_BUDGET / LARGEST_TENSOR)
-        self.batch_size = self._given_batch_size or power_of_two_batch(row, BATCH_BUDGET)
+        self._own_batch_size = power_of_two_batch(row, BATCH_BUDGET)
         self.traits = replace(self.traits, output_shape=self._meeting.output_shape, head=self._meeting.head, channels=self._meeting.channels)
+
+    @property
+    def batch_size(self) -> int:
+        """The number that was set, or else what suits the shapes once they are known."""
+        return self._given_batch_size or self._own_batch_size
+
+    @batch_size.setter
+    def batch_size(self, rows: int) -> None:
+        self._given_batch_size = rows
 
     def rows_at_once(self, inputs: Array) -> int:
         self.meet(inputs)
