@@ -39,6 +39,6 @@ def of_rows(given: Mapping[str, Any], rows: Array, samples: int) -> dict[str, An
         least = {"baseline": 2, "features": 3}.get(name, 1)
         if isinstance(value, np.ndarray) and value.ndim >= least and len(value) == samples:
             chosen[name] = value[rows]
-        elif isinstance(value, list) and len(value) == samples:
+        elif isinstance(value, list) and len(value) == samples and name != "features":  # a list of features is groups of columns
             chosen[name] = [value[int(row)] for row in rows]
     return chosen
