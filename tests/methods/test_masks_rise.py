@@ -127,6 +127,17 @@ def test_the_stated_error_is_right_at_the_moment_of_stopping(rows: str, keep: fl
 
 
 @pytest.mark.usefixtures("sampled")
+@pytest.mark.parametrize("keep", [0.5, 0.3])
+@pytest.mark.parametrize("rows", ROWS)
+def test_the_mean_score_is_all_that_centring_takes_off(rows: str, keep: float) -> None:
+    whole, centred = (run(rows=rows, keep=keep, centred=centred, tolerance=0, max_evaluations=3000) for centred in (False, True))
+    for found, known in ((whole, truth(rows, keep, False)), (centred, truth(rows, keep, True))):
+        assert (np.abs(found.values - known) <= 5 * found.error + FINE).all()
+    if keep == 0.5:
+        np.testing.assert_allclose(whole.values - centred.values, whole.statistics["mean_score"][0], atol=FINE)
+
+
+@pytest.mark.usefixtures("sampled")
 def test_stated_errors_half_or_twice_the_true_ones_would_be_seen() -> None:
     from dataclasses import replace
 
