@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.maths.strata import Strata, mean_of_all, mean_of_some, regression
+from pellucid.maths.strata import Estimate, Strata, mean_of_all, mean_of_some, regression
 
 ROUNDING = 1e-10
 STATED = (0.85, 1.15)
@@ -124,5 +124,26 @@ def test_without_spread_there_is_no_error() -> None:
     found.add(np.repeat(np.arange(3), 4), np.repeat([[1.0, 2.0], [3.0, 4.0], [5.0, 9.0]], 4, axis=0), np.ones(3))
     estimate = mean_of_all(found, np.ones(3))
     assert not estimate.variance.any()
-    assert estimate.square == 0
+    assert not estimate.covariance.any()
     np.testing.assert_allclose(estimate.mean, [3, 5])
+
+
+def test_held_to_a_total_the_covariance_is_that_of_what_was_done() -> None:
+    generator = np.random.default_rng(6)
+    factor = generator.normal(size=(3, 3))
+    covariance = factor @ factor.T
+    errors = generator.multivariate_normal(np.zeros(3), covariance, 100_000)
+    held = [Estimate(errors[i], covariance, 10.0).held_to(0.0) for i in range(2)]
+    shares = np.diag(covariance) / np.trace(covariance)
+    after = errors - errors.sum(axis=1, keepdims=True) * shares
+    np.testing.assert_allclose(held[0].mean, after[0], atol=ROUNDING)
+    np.testing.assert_allclose(held[0].covariance, np.cov(after.T), atol=0.05)
+    assert abs(held[1].mean.sum()) < ROUNDING
+
+
+def test_the_sum_of_two_has_degrees_between_them() -> None:
+    one, other = Estimate(np.ones(2), np.eye(2), 10.0), Estimate(np.ones(2), 3 * np.eye(2), 30.0)
+    both = one.plus(other)
+    np.testing.assert_allclose(both.variance, [4, 4])
+    assert both.degrees == pytest.approx(40)
+    assert Estimate(np.ones(2), 0 * np.eye(2), 5.0).plus(other).degrees == pytest.approx(30)

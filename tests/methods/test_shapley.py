@@ -112,7 +112,7 @@ def test_shap_enumerates_the_few_and_draws_for_the_many(background: np.ndarray) 
 
     found = pellucid.explain(wide, x, "shap", target=0, fill=0)
     assert found.outcome.codes == ("exact", "converged")
-    assert found.provenance["resolved"] == {"estimator": "exact and permutations"}
+    assert found.provenance["resolved"] == {"estimator": "exact and kernel regression"}
     assert found.error_kind == "standard_error"
     assert not found.error[0].any()
     assert found.error[1].any()

@@ -62,12 +62,11 @@ class PairedRegression:
 
     def estimate(self, coefficients: Array, square: Array, fourth: Array, total: float) -> Estimate:
         """The mean over strata, held to the total; a few pairs that make most of the error leave few degrees of freedom."""
-        variance = np.diag(square).copy()
         seen = fourth > 0
-        effective = NORMAL_FOURTH * np.square(variance[seen]) / fourth[seen]
+        effective = NORMAL_FOURTH * np.square(np.diag(square)[seen]) / fourth[seen]
         most = len(coefficients) * max(self.pairs - self.features + 1, 1)
         degrees = min(float(np.median(effective)), most) if seen.any() else float(most)
-        return Estimate(coefficients.mean(axis=0) + total / self.features, variance, float(np.square(square).sum()), degrees)
+        return Estimate(coefficients.mean(axis=0) + total / self.features, square, degrees)
 
     def _reduced(self, coalitions: Array, differences: Array, totals: Array) -> tuple[Array, Array, Array]:
         """Coalitions as ±½ less their mean, differences less what the total alone explains, and the kernel's weights where sizes are equally often."""

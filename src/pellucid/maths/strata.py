@@ -6,6 +6,7 @@ the others by a regression on what is known of all, and the error of that counts
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,12 +24,34 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over strata (features,), its variance, the trace of the square of its covariance, and the degrees of freedom behind that."""
+    """A mean over strata (features,), its covariance (features, features), and the degrees of freedom behind that."""
 
     mean: Array
-    variance: Array
-    square: float
+    covariance: Array
     degrees: float
+
+    @property
+    def variance(self) -> Array:
+        """Shape (features,)."""
+        return np.maximum(np.diag(self.covariance), 0)
+
+    @property
+    def trace(self) -> float:
+        """The expected square of the error's norm."""
+        return float(self.variance.sum())
+
+    def plus(self, other: Estimate) -> Estimate:
+        """The sum of two that are independent; degrees of freedom by Satterthwaite."""
+        spread = self.trace**2 / self.degrees + other.trace**2 / other.degrees
+        degrees = (self.trace + other.trace) ** 2 / spread if spread > 0 else max(self.degrees, other.degrees)
+        return Estimate(self.mean + other.mean, self.covariance + other.covariance, degrees)
+
+    def held_to(self, total: float) -> Estimate:
+        """With a mean that sums to the total: what is missing goes where the variance is."""
+        features = len(self.mean)
+        shares = self.variance / self.trace if self.trace > 0 else np.full(features, 1 / features)
+        map_ = np.eye(features) - shares[:, None]
+        return Estimate(self.mean + (total - self.mean.sum()) * shares, map_ @ self.covariance @ map_.T, self.degrees)
 
 
 class Strata:
@@ -62,6 +85,17 @@ class Strata:
         self.sums[which] += sums
         self.counts[which] += drawn
 
+    def state(self, prefix: str = "") -> dict[str, Array]:
+        """The sums by name."""
+        return {prefix + name: getattr(self, name) for name in ("counts", "sums", "squares", "gram")}
+
+    def restore(self, state: Mapping[str, Array], prefix: str = "") -> None:
+        """Take up sums by name; features beyond ours are padding."""
+        features = len(self.gram)
+        self.counts = state[prefix + "counts"].copy()
+        self.sums, self.squares = (state[prefix + name][:, :features].copy() for name in ("sums", "squares"))
+        self.gram = state[prefix + "gram"][:features, :features].copy()
+
     @property
     def means(self) -> Array:
         """Shape (strata, features); 0 where nothing was drawn."""
@@ -92,7 +126,7 @@ def mean_of_all(strata: Strata, size: Array) -> Estimate:
     seen = strata.counts > 1
     raw = strata.squares[seen] / ((counts[seen] - 1) * counts[seen])
     variance = contributions.sum(axis=0)
-    return Estimate(strata.means.mean(axis=0), variance, _square(strata.gram, variance), _degrees(raw, strata.counts[seen] - 1.0, strata.degrees))
+    return Estimate(strata.means.mean(axis=0), _covariance(strata.gram, variance), _degrees(raw, strata.counts[seen] - 1.0, strata.degrees))
 
 
 def mean_of_some(strata: Strata, size: Array, chances: Array, fitted: Array, parameters: int) -> Estimate:
@@ -112,7 +146,7 @@ def mean_of_some(strata: Strata, size: Array, chances: Array, fitted: Array, par
     variance = ((loss * (1 / chance - 1) * np.square(apart) + noise) / chance).sum(axis=0) / number**2
     mean = fitted.mean(axis=0) + (apart / chance).sum(axis=0) / number
     degrees = _degrees(np.square(apart / chance), np.ones(len(seen)), len(seen)) / loss + strata.degrees
-    return Estimate(mean, variance, _square(strata.gram + scaled.T @ scaled, variance), degrees)
+    return Estimate(mean, _covariance(strata.gram + scaled.T @ scaled, variance), degrees)
 
 
 def regression(strata: Strata, size: Array, known: Array) -> Array:
@@ -128,11 +162,13 @@ def regression(strata: Strata, size: Array, known: Array) -> Array:
     return np.asarray((columns @ coefficients)[:, :, 0].T)
 
 
-def _square(gram: Array, variance: Array) -> float:
-    """The trace of the square of a covariance with these variances and the correlations of `gram`."""
+def _covariance(gram: Array, variance: Array) -> Array:
+    """With these variances and the correlations of `gram`."""
     spread = np.sqrt(np.diag(gram))
-    shares = np.divide(np.sqrt(variance), spread, out=np.zeros_like(variance), where=spread > 0)
-    return float(np.square(gram * np.outer(shares, shares)).sum())
+    scale = np.divide(np.sqrt(variance), spread, out=np.zeros_like(variance), where=spread > 0)
+    covariance = gram * np.outer(scale, scale)
+    np.fill_diagonal(covariance, variance)
+    return covariance
 
 
 def _degrees(parts: Array, degrees: Array, most: float) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 
 from pellucid.core.features import FeatureMap
 from pellucid.core.method import Task
-from pellucid.core.model import MaskRows
+from pellucid.core.model import INPUT, MaskRows, batches
 from pellucid.maths.coalition_index import FULL, CoalitionIndex
 
 Array = np.ndarray
@@ -214,7 +214,29 @@ class Game:
         coalitions = {live: np.zeros((self.rows, live), np.uint8) for live in {len(player.live) for player in players}}
         return self.score([(player, coalitions[len(player.live)], fills) for player in players])
 
-    def apart(self, player: Player, rows: slice) -> Array:
+    def slopes(self, player: Player, coalitions: Array, fill: Array) -> tuple[Array, Array]:
+        """Scores (n,) of coalitions (n, live) with fill rows (n,), and their gradients times what the sample differs from the row, summed over each live
+        feature, (n, live). They count as evaluations; nothing is looked up or kept."""
+        task, out = self.task, np.empty(coalitions.shape)
+        scores = np.empty(len(fill))
+        own = [player.sample]
+        masks = self._masks([_Part(player, coalitions, fill, slice(None), scores)], len(fill))
+        rows = MaskRows(
+            inputs=task.inputs[own],
+            fills=self.fills if len(self.fills) == 1 else self.fills[own],
+            labels=self.features.labels if len(self.features.labels) == 1 else self.features.labels[own],
+            masks=masks,
+            sample=np.zeros(len(fill), int),
+            fill=fill.astype(int, copy=False),
+        )
+        for part in batches(len(fill), task.model.rows_at_once(task.inputs)):
+            found = task.model.gradients(rows.compose(part), task.target.take(np.full(part.stop - part.start, player.sample)))
+            scores[part] = found.scores
+            out[part] = self.by_feature(player, found.gradients[INPUT] * self.apart(player, fill[part]))
+        player.evaluations += len(fill)
+        return scores, out
+
+    def apart(self, player: Player, rows: slice | Array) -> Array:
         """How far the sample is from some rows of its fill, (rows, *shape), float64."""
         fills = self.fills[player.sample if len(self.fills) > 1 else 0, rows]
         return self.task.inputs[player.sample].astype(np.float64) - fills

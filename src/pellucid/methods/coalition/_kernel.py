@@ -142,10 +142,8 @@ class KernelRun(Run):
             return
         tolerance = self.game.task.tolerance
         if self.rounds >= self.goal and tolerance > 0:
-            found = self.estimate()
-            relative = self.relative(found)
-            if relative <= tolerance:
-                self.conclude(found, _stopping.converged(relative, tolerance, self.used, UNIT))
+            relative = self.converges(self.estimate(), UNIT)
+            if self.solved:
                 return
             self.goal = self._next_look(self.rounds * (HOPE * relative / tolerance) ** 2)
         due = self.goal if tolerance > 0 else 2.0 * max(self.rounds, self.first)
@@ -155,12 +153,7 @@ class KernelRun(Run):
         self.waiting = int(min(due, self.rounds + self.left // self.of_round))
         if self.waiting <= self.rounds or self.rounds * self.of_round > REPEATS * self.game.task.max_evaluations:
             self.waiting = self.rounds
-            found = self.estimate()
-            relative = self.relative(found)
-            if relative <= tolerance:
-                self.conclude(found, _stopping.converged(relative, tolerance, self.used, UNIT))
-            else:
-                self.conclude(found, _stopping.exhausted(relative, tolerance, self.used, UNIT, 0.5))
+            self.converges(self.estimate(), UNIT, last=True)
 
     def _next_look(self, wish: float) -> int:
         """The first place for a look after where we are that lies at the wish or beyond; places do not depend on the tolerance."""

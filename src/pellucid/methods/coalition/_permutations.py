@@ -11,13 +11,13 @@ from math import ceil, comb, floor, log
 
 import numpy as np
 
-from pellucid.core.errors import SettingError, UnsupportedError, unknown
-from pellucid.core.model import INPUT, batches
+from pellucid.core.errors import SettingError, unknown
+from pellucid.core.model import batches
 from pellucid.maths.coalitions import permutation_contributions, permutation_ranks, prefixes
 from pellucid.maths.strata import Estimate, Strata, mean_of_all, mean_of_some, regression
 from pellucid.methods import _stopping
 from pellucid.methods.coalition._game import Game, Player, Request
-from pellucid.methods.coalition._shapley import Run, Solved, efficient, go_through
+from pellucid.methods.coalition._shapley import Run, Solved, go_through
 
 Array = np.ndarray
 
@@ -35,15 +35,9 @@ MANY = 2000
 """Coalitions of one size from which on two draws are taken never to meet."""
 LEAST = 0.25
 """A row counts as at least so rough, over the mean."""
-WORTH = 0.1
-"""Gradients are taken where they cost less than this share of the evaluations still needed."""
-ROUNDS = 6
-"""Where more draws than this a row are needed, all rows are drawn with anyway, and gradients at the rows are not taken."""
 HOPE = 0.7
 """The error is looked at again once it could have come down to the tolerance if it were overestimated so far."""
 HAIR, ENDLESS = 1e-9, 1e15
-PLAIN = 5
-"""What is known of each row besides gradients: 1, its size, the rest of the score, the sample's distance, and the product of the last two."""
 REPEATS = 4
 """Draws per evaluation of the budget, at most, where most coalitions are met again."""
 NUMBERS_AT_ONCE = 4_000_000
@@ -62,13 +56,13 @@ class Draws:
     """The random numbers that all players with as many live features share: visit v of a row always goes by the same order. `sizes` are those of which
     there are few coalitions, and the others."""
 
-    def __init__(self, seed: int, rows: int, live: int) -> None:
+    def __init__(self, seed: tuple[int, ...], rows: int, live: int) -> None:
         counts = np.arange(1, live)
         many = np.array([comb(live, int(size)) for size in counts], dtype=float) >= MANY
         self.sizes = counts[~many], counts[many]
         self.seed, self.rows, self.live = seed, rows, live
         self.visits = max(1, 16 * FIRST // rows)
-        generator = np.random.default_rng((seed, 0))
+        generator = np.random.default_rng((*seed, 0))
         self.offsets = (generator.permutation(rows) + generator.random(rows)) / rows
         self._tables: dict[int, Array] = {}
 
@@ -81,24 +75,31 @@ class Draws:
             out[here] = self._table(number)[visits[here] % self.visits, rows[here]]
         return out
 
+    def numbers(self, rows: Array, visits: Array, below: int) -> Array:
+        """A random whole number (n,) for each of the visits (n,) of rows (n,)."""
+        out = np.empty(len(rows), dtype=np.int64)
+        for visit in np.unique(visits).tolist():
+            here = visits == visit
+            out[here] = np.random.default_rng((*self.seed, visit + 1, 1)).integers(0, below, self.rows)[rows[here]]
+        return out
+
     def _table(self, number: int) -> Array:
         if number not in self._tables:
             size = self.visits * self.rows
             room = max(1, NUMBERS_AT_ONCE // (size * self.live))
             for oldest in sorted(self._tables)[: len(self._tables) - room + 1]:
                 del self._tables[oldest]
-            generator = np.random.default_rng((self.seed, number + 1))
+            generator = np.random.default_rng((*self.seed, number + 1))
             self._tables[number] = permutation_ranks(generator, size, self.live).reshape(self.visits, self.rows, self.live)
         return self._tables[number]
 
 
-def sample(game: Game, players: Sequence[Player], control: str) -> dict[int, Solved]:
-    """Shapley values of each player, drawn until the tolerance or the budget is met."""
-    if control == "gradients" and not game.task.model.traits.gradients:
-        raise UnsupportedError(f"control='gradients' needs gradients, which {game.task.model.traits.framework} does not give; use control='auto' or 'none'.")
-    draws = {live: Draws(game.task.seed, game.rows, live) for live in {len(player.live) for player in players}}
-    runs = [PermutationRun(game, player, draws[len(player.live)], control) for player in players]
-    fresh = [run for run in runs if not run.resumed]
+def sample(game: Game, players: Sequence[Player], earlier: Mapping[int, Run] | None = None) -> dict[int, Solved]:
+    """Shapley values of each player, drawn until the tolerance or the budget is met; `earlier` are runs of another kind that were given up."""
+    earlier = earlier or {}
+    draws = {live: Draws((game.task.seed,), game.rows, live) for live in {len(player.live) for player in players}}
+    runs = [PermutationRun(game, player, draws[len(player.live)], earlier.get(player.sample)) for player in players]
+    fresh = [run for run in runs if not run.resumed and run.player.sample not in earlier]
     for run, empty in zip(fresh, game.empty([run.player for run in fresh]), strict=True):
         run.empty = empty
     return go_through(game, runs, max((2 * game.rows * run.live + run.live**2 for run in runs), default=0))
@@ -110,15 +111,14 @@ class PermutationRun(Run):
 
     estimator = "permutations"
 
-    def __init__(self, game: Game, player: Player, draws: Draws, control: str) -> None:
+    def __init__(self, game: Game, player: Player, draws: Draws, given_up: Run | None) -> None:
         super().__init__(game, player)
-        self.draws, self.control = draws, control
+        self.draws = draws
         self.strata = Strata(game.rows, self.live)
         self.few = game.rows <= FEW_ROWS
         self.signed, distance = distances(game, player)
         self.size = relative_sizes(distance)
         self.chances = np.zeros(game.rows)
-        self.slopes: Array | None = None
         self.columns: Array | None = None
         self.reached, self.refitted, self.drawn = 0.0, 0.0, 0
         self.waiting = np.zeros((0, 2), dtype=np.int64)
@@ -126,8 +126,10 @@ class PermutationRun(Run):
         self.least = 1 if game.rows == 1 else 2 if self.few else 0
         self.first = max(FIRST, self.least * game.rows)
         self.goal: float = self.first
-        self.resumed = self._resume(self.earlier())
-        if not self.resumed:
+        self.resumed = given_up is None and self._resume(self.earlier())
+        if given_up is not None:
+            self.empty, self.before, self.gradients = given_up.empty, given_up.before, given_up.gradients
+        elif not self.resumed:
             orders = self.least * game.rows if self.few and game.rows > 1 else ORDERS
             needed = 2 * (self.live - 1) * orders + game.rows
             _stopping.require(game.task.max_evaluations, needed, f"{orders} orders of {self.live} features, their reverses and {game.rows} rows of the fill")
@@ -157,21 +159,13 @@ class PermutationRun(Run):
             self.size, self.refitted = relative_sizes(np.linalg.norm(self._fit()[0], axis=1)), self.reached
             self.columns = None
         if self.reached >= self.goal and tolerance > 0:
-            found = self.estimate()
-            relative = self.relative(found)
-            if relative <= tolerance:
-                self.conclude(found, _stopping.converged(relative, tolerance, self.used, UNIT))
+            relative = self.converges(self.estimate(), UNIT)
+            if self.solved:
                 return
-            self._take_slopes(relative)
             self.goal = self._next_look(self.reached * (HOPE * relative / tolerance) ** 2)
         refit = np.inf if self.few else self._next_look(REFIT * self.refitted - 1)
         if not self._plan(min(self.goal if tolerance > 0 else np.inf, refit, self._next_look(2 * self.reached))):
-            found = self.estimate()
-            relative = self.relative(found)
-            if relative <= tolerance:
-                self.conclude(found, _stopping.converged(relative, tolerance, self.used, UNIT))
-            else:
-                self.conclude(found, _stopping.exhausted(relative, tolerance, self.used, UNIT, 0.5))
+            self.converges(self.estimate(), UNIT, last=True)
 
     def _next_look(self, wish: float) -> float:
         """The first place for a look after where we are that lies at the wish or beyond."""
@@ -185,9 +179,7 @@ class PermutationRun(Run):
         if affordable < 1 or self.drawn > REPEATS * self.game.task.max_evaluations:
             return False
         rate = self.size / self.game.rows
-        wanted = np.maximum(np.floor(reach * rate + self.draws.offsets).astype(np.int64), self.least) - self.strata.counts
-        rows = np.repeat(np.arange(self.game.rows), np.maximum(wanted, 0))
-        visits = self.strata.counts[rows] + np.arange(len(rows)) - np.searchsorted(rows, rows)
+        rows, visits = visits_until(reach, self.strata.counts, self.size, self.draws.offsets, self.least)
         due = np.where(visits < self.least, 0.0, (visits + 1 - self.draws.offsets[rows]) / rate[rows])
         order = np.argsort(due, kind="stable")
         if len(order) > affordable:
@@ -205,57 +197,44 @@ class PermutationRun(Run):
         else:
             fitted, parameters = self._fit()
             found = mean_of_some(self.strata, self.size, np.ones(self.game.rows) if complete else self.chances, fitted, parameters)
-        return efficient(found, self.player.full - float(self.empty.mean()))
+        return found.held_to(self.player.full - float(self.empty.mean()))
 
     def _fit(self) -> tuple[Array, int]:
-        """What each row gives, told from what is known of it, and the number of coefficients a feature. Gradients are used where they fit better."""
+        """What each row gives, told from what is known of it, and the number of coefficients a feature."""
         if self.columns is None:
-            rest = np.repeat((self.player.full - self.empty)[:, None], self.live, axis=1)
-            plain = [np.ones_like(rest), np.repeat(self.size[:, None], self.live, axis=1), rest, self.signed, self.signed * rest]
-            self.columns = np.stack(plain if self.slopes is None else [*plain, self.slopes], axis=2)
-        fits = []
-        for count in range(PLAIN, self.columns.shape[2] + 1):
-            fitted = regression(self.strata, self.size, self.columns[:, :, :count])
-            seen = self.strata.counts > 0
-            apart = np.square((self.strata.means - fitted)[seen] / self.size[seen, None]) * self.strata.counts[seen, None]
-            fits.append((apart.sum() / max(seen.sum() - count, 1), count, fitted))
-        _, parameters, fitted = min(fits, key=lambda fit: fit[0])
-        return fitted, parameters
-
-    def _take_slopes(self, relative: float) -> None:
-        """The gradient at each row of the fill times its difference from the sample, where that is worth its price."""
-        task, rows = self.game.task, self.game.rows
-        if self.slopes is not None or self.few or self.control == "none" or not task.model.traits.gradients or self.left < 2 * rows:
-            return
-        needed = self.reached * (relative / task.tolerance) ** 2
-        pays = 2 * rows <= WORTH * 2 * (self.live - 1) * (needed - self.reached) and needed <= ROUNDS * rows
-        if pays or self.control == "gradients":
-            self.slopes, self.columns = row_slopes(self.game, self.player), None
-            self.before += rows
-            self.gradients += rows
+            self.columns = known_of_rows(self.size, self.signed, self.player.full - self.empty)
+        return regression(self.strata, self.size, self.columns), self.columns.shape[2]
 
     def state(self) -> Mapping[str, Array]:
         moving = {"reached": self.reached, "refitted": self.refitted, "drawn": self.drawn, "evaluations": self.evaluations, "gradients": self.gradients}
-        strata = self.strata
-        sums = {"counts": strata.counts, "sums": strata.sums, "squares": strata.squares, "gram": strata.gram}
         rows = {"empty": self.empty, "size": self.size, "chances": self.chances}
-        slopes = {} if self.slopes is None else {"slopes": self.slopes}
-        return {name: np.array([value]) for name, value in moving.items()} | sums | rows | slopes
+        return {name: np.array([value]) for name, value in moving.items()} | rows | self.strata.state()
 
     def _resume(self, state: Mapping[str, Array]) -> bool:
         """Go on from an earlier run; False where there was none."""
-        if not state:
+        if not state or "counts" not in state:
             return False
-        live, strata = self.live, self.strata
-        strata.counts, strata.sums, strata.squares = state["counts"].copy(), state["sums"][:, :live].copy(), state["squares"][:, :live].copy()
-        strata.gram = state["gram"][:live, :live].copy()
+        self.strata.restore(state)
         self.empty, self.size, self.chances = state["empty"], state["size"], state["chances"]
         self.reached, self.refitted = float(state["reached"][0]), float(state["refitted"][0])
         self.drawn, self.before, self.gradients = (int(state[name][0]) for name in ("drawn", "evaluations", "gradients"))
-        if self.gradients:
-            self.slopes = state["slopes"][:, :live]
         self.goal = self.reached
         return True
+
+
+def visits_until(reach: float, counts: Array, size: Array, offsets: Array, least: int) -> tuple[Array, Array]:
+    """The visits of rows, and which of a row's they are, that are missing until `reach` have been made in all, in proportion to the rows' sizes; each row has
+    at least `least`."""
+    wanted = np.maximum(np.floor(reach * size / len(size) + offsets).astype(np.int64), least) - counts
+    rows = np.repeat(np.arange(len(size)), np.maximum(wanted, 0))
+    return rows, counts[rows] + np.arange(len(rows)) - np.searchsorted(rows, rows)
+
+
+def known_of_rows(size: Array, signed: Array, rest: Array) -> Array:
+    """What is known of each row of the fill before it is drawn with, (rows, live, 5): 1, its size, the rest of the score that the features share out, the
+    sample's distance, and the product of the last two."""
+    alike = np.repeat(np.stack([np.ones_like(rest), size, rest], axis=1)[:, None], signed.shape[1], axis=1)
+    return np.concatenate([alike, signed[..., None], (signed * rest[:, None])[..., None]], axis=2)
 
 
 def relative_sizes(sizes: Array) -> Array:
@@ -276,15 +255,3 @@ def distances(game: Game, player: Player) -> tuple[Array, Array]:
         signed[part], absolute[part] = game.by_feature(player, apart), game.by_feature(player, np.abs(apart))
     means = absolute.mean(axis=0)
     return signed, (absolute / np.where(means > 0, means, 1)).sum(axis=1)
-
-
-def row_slopes(game: Game, player: Player) -> Array:
-    """The score's gradient at each row of the fill times the difference of the sample from it, summed over each live feature, (rows, live)."""
-    task = game.task
-    rows = game.fills[player.sample if len(game.fills) > 1 else 0]
-    out = np.empty((len(rows), len(player.live)))
-    for part in batches(len(rows), task.model.batch_size):
-        target = task.target.take(np.full(part.stop - part.start, player.sample))
-        slope = task.model.gradients(rows[part].astype(task.inputs.dtype), target).gradients[INPUT]
-        out[part] = game.by_feature(player, slope * game.apart(player, part))
-    return out

@@ -11,7 +11,7 @@ import numpy as np
 from pellucid.core.method import Attribution, Task
 from pellucid.core.outcome import Check
 from pellucid.maths.coalitions import all_coalitions, exact_shapley
-from pellucid.maths.statistics import norm_quantile, unbiased_square
+from pellucid.maths.statistics import covariance_quantile, unbiased_square
 from pellucid.maths.strata import Estimate
 from pellucid.methods import _stopping
 from pellucid.methods.coalition._game import Game, Player, Request, padded
@@ -84,7 +84,7 @@ def _remembered(task: Task, player: Player) -> Solved | None:
 
 
 class Run(ABC):
-    """The sampling of one player. `gradients` are those taken; `used` what counts towards the budget, a gradient twice."""
+    """The sampling of one player. `gradients` are those taken; `used` what counts towards the budget, a gradient twice. It ends `solved` or `given_up`."""
 
     estimator: str
 
@@ -94,6 +94,7 @@ class Run(ABC):
         self.before = self.gradients = 0
         self.empty = np.zeros(game.rows)
         self.solved: Solved | None = None
+        self.given_up = False
 
     @property
     def evaluations(self) -> int:
@@ -131,6 +132,15 @@ class Run(ABC):
         mine = {name: array[self.player.sample] for name, array in task.state.items()}
         return mine if mine and mine["evaluations"][0] > 0 and not mine.get("exact", np.zeros(1)).any() else {}
 
+    def converges(self, found: Estimate, unit: str, *, last: bool = False) -> float:
+        """The relative error; ends where that is within the tolerance, or where this was the last look."""
+        relative, tolerance = self.relative(found), self.game.task.tolerance
+        if relative <= tolerance:
+            self.conclude(found, _stopping.converged(relative, tolerance, self.used, unit))
+        elif last:
+            self.conclude(found, _stopping.exhausted(relative, tolerance, self.used, unit, 0.5))
+        return relative
+
     def conclude(self, found: Estimate, stop: Check) -> None:
         self.solved = Solved(
             found.mean, np.sqrt(found.variance), found.degrees, self.relative(found), stop, self.estimator, self.evaluations, self.gradients,
@@ -139,17 +149,9 @@ class Run(ABC):
 
     def relative(self, found: Estimate) -> float:
         """The 95 % quantile of the relative L2 error."""
-        trace = float(found.variance.sum())
-        norm = unbiased_square(float(np.square(found.mean).sum()), trace)
-        quantile = norm_quantile(trace, found.square, found.degrees)
+        norm = unbiased_square(float(np.square(found.mean).sum()), found.trace)
+        quantile = covariance_quantile(found.covariance, found.degrees)
         return _stopping.relative(quantile, float(np.sqrt(norm)), self.player.full - float(self.empty.mean()))
-
-
-def efficient(found: Estimate, total: float) -> Estimate:
-    """The same with values that add up to the total: what is missing goes where the variance is."""
-    gap, variance = total - found.mean.sum(), found.variance.sum()
-    shares = found.variance / variance if variance > 0 else np.full(len(found.mean), 1 / len(found.mean))
-    return Estimate(found.mean + gap * shares, found.variance, found.square, found.degrees)
 
 
 def go_through(game: Game, runs: Sequence[Run], numbers_a_run: int) -> dict[int, Solved]:
@@ -169,7 +171,7 @@ def go_through(game: Game, runs: Sequence[Run], numbers_a_run: int) -> dict[int,
                 if run.solved is not None:
                     solved[run.player.sample] = run.solved
                     run.player.forget()
-            active = [run for run in active if run.solved is None]
+            active = [run for run in active if run.solved is None and not run.given_up]
             game.task.progress(len(solved) / len(runs))
     return solved
 

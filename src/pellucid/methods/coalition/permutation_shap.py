@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from pellucid.core.method import Attribution, Method, Task
-from pellucid.methods.coalition import _permutations, _shapley
+from pellucid.methods.coalition import _gradients, _permutations, _shapley
 from pellucid.methods.coalition._game import Game
 
 
@@ -50,4 +50,4 @@ class PermutationShap(Method):
         game = Game(task)
         solved = {player.sample: _shapley.enumerate_exactly(game, player) for player in game.players if len(player.live) < 2}
         many = [player for player in game.players if player.sample not in solved]
-        return _shapley.attribution(task, game, solved | _permutations.sample(game, many, self.control), self.error_kind)
+        return _shapley.attribution(task, game, solved | _gradients.sample(game, many, self.control), self.error_kind)
