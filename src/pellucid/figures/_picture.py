@@ -41,7 +41,7 @@ def _unit(flat: Array) -> Array:
 
 def is_signed(explanation: Explanation) -> bool:
     """Whether its values have a direction: any of them is negative, or features were taken away and put back; never where the method's own have none."""
-    if not explanation.provenance.get("directed", True) and not (explanation.values < 0).any():
+    if not explanation.provenance.get("directed", True):
         return False
     return explanation.features is not None or bool((explanation.values < 0).any())
 
