@@ -384,6 +384,7 @@ def test_batch_size_is_a_function_of_shapes() -> None:
             return nn.functional.relu(x[:, None] * torch.ones(64, 1, 1, 1)).mean((2, 3, 4))
 
     assert sizes(Functional(), 3, 224, 224) == 1
+    assert sizes(nn.Sequential(*(nn.ReLU() for _ in range(300))), 1000) == 64
 
 
 def test_a_part_that_is_called_twice() -> None:
@@ -408,6 +409,8 @@ def test_a_part_that_is_called_twice() -> None:
 def test_unknown_layer_lists_those_there_are(net: Any) -> None:
     with pytest.raises(errors.UnknownLayerError, match=r"did you mean 'block\.2'"):
         adapt(net).activations(noise(1, 3, 12, 12), ["block.22"])
+    with pytest.raises(errors.UnsupportedError, match="'out' is the last one"):
+        adapt(net).above("out", noise(1, 3, 12, 12))
 
 
 def test_what_goes_round_a_layer_is_computed_from_the_context() -> None:
