@@ -26,12 +26,14 @@ $(VENV)/.made:
 	@touch $@
 
 # One rule for every extra: .venv/.installed-demo installs pellucid[demo]. Where torch is needed it comes first and by itself, as the wheel that pip is set up
-# for (without a GPU: make TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu' test); captum comes last and brings nothing along.
+# for (without a GPU: make TORCH='torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu' test); captum and
+# other peers come last and bring nothing along.
 $(VENV)/.installed-%: $(VENV)/.made pyproject.toml
 	@echo "installing pellucid[$*] into $(VENV) (once; minutes on a slow line)"
 	@case '$*' in test|peers) $(PIP) $(TORCH) ;; esac
 	@$(PIP) --editable '.[$*]'
-	@case '$*' in test|peers) $(PIP) --no-deps 'captum>=0.7' ;; esac
+	@case '$*' in test|peers) $(PIP) --no-deps 'captum>=0.7' saliency ;; esac
+	@case '$*' in peers) $(PIP) --no-deps xplique einops deprecated grad-cam ttach opencv-python-headless ;; esac
 	@touch $@
 
 .PRECIOUS: $(VENV)/.installed-%
