@@ -48,11 +48,20 @@ def test_noise_moves_from_the_pool_to_a_stratums_own() -> None:
     assert 1 < wrong[2] < 4, "a stratum drawn from once has the pool's noise"
 
 
-def test_where_there_is_hardly_any_noise_seen_the_regressions_spread_counts() -> None:
+def test_where_there_is_hardly_any_noise_seen_the_departures_from_a_regression_count() -> None:
     found = Strata(3, 2)
     found.add(np.arange(3), np.ones((3, 2)), np.ones(3))
-    np.testing.assert_allclose(found.noise(np.ones(3), np.array([4.0, 9.0])), [[4, 9]] * 3)
+    np.testing.assert_allclose(found.noise(np.ones(3), np.array([[2.0, 3.0]] * 3)), [[4, 9]] * 3)
     assert not found.noise(np.ones(3)).any()
+
+
+def test_a_stratum_drawn_from_once_has_its_departure_for_its_own_noise() -> None:
+    generator = np.random.default_rng(7)
+    found = Strata(3, 1)
+    for stratum, draws in enumerate((2000, 2000, 1)):
+        found.add(np.full(draws, stratum), generator.normal(size=(draws, 1)), np.ones(3))
+    apart = np.array([[0.0], [0.0], [6.0]])
+    np.testing.assert_allclose(found.noise(np.ones(3), apart)[:, 0], [1, 1, (2 + 36) / 3], rtol=0.1)
 
 
 def test_the_mean_of_all_strata_weighs_them_equally_and_knows_its_variance() -> None:

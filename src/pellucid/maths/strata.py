@@ -106,17 +106,24 @@ class Strata:
         """Of the spread within strata."""
         return int(np.maximum(self.counts - 1, 0).sum())
 
-    def noise(self, size: Array, elsewhere: Array | None = None) -> Array:
+    def noise(self, size: Array, apart: Array | None = None) -> Array:
         """The variance of one draw, (strata, features): size² times what it is on average of all strata, moved towards a stratum's own as that is drawn from.
-        `elsewhere` (features,) is that average told from a regression, for as long as there is little else."""
-        degrees = self.degrees
-        caution = CAUTION * max(0.0, 1 - degrees / ENOUGH) if elsewhere is not None else 0.0
-        pooled = (self.squares / np.square(size)[:, None]).sum(axis=0)
-        if elsewhere is not None:
-            pooled = pooled + caution * elsewhere
+
+        `apart` (strata, features), what the means depart from a regression, tells of the noise too, too much of it: of a stratum drawn from once, and of all
+        for as long as few have been drawn from twice.
+        """
+        degrees, own = self.degrees, np.maximum(self.counts - 1, 0)
+        pooled, seen = (self.squares / np.square(size)[:, None]).sum(axis=0), self.squares
+        caution = 0.0
+        if apart is not None:
+            caution = CAUTION * max(0.0, 1 - degrees / ENOUGH)
+            drawn = self.counts[:, None] > 0
+            pooled = pooled + caution * (np.square(apart / size[:, None]) * self.counts[:, None]).sum(axis=0) / max(int(drawn.sum()), 1)
+            once = self.counts[:, None] == 1
+            seen = np.where(once, np.square(apart), seen)
+            own = np.maximum(own, once[:, 0])
         pooled = pooled / max(degrees + caution, 1.0)
-        own = np.maximum(self.counts - 1, 0)[:, None]
-        return (TRUST * pooled * np.square(size)[:, None] + self.squares) / (TRUST + own)
+        return (TRUST * pooled * np.square(size)[:, None] + seen) / (TRUST + own)[:, None]
 
 
 def mean_of_all(strata: Strata, size: Array) -> Estimate:
@@ -130,22 +137,22 @@ def mean_of_all(strata: Strata, size: Array) -> Estimate:
 
 
 def mean_of_some(strata: Strata, size: Array, chances: Array, fitted: Array, parameters: int) -> Estimate:
-    """Where some strata may not have been drawn from: the mean of `fitted` (strata, features), which is known for all, and of what the strata that were
-    drawn from depart from it, each over the chance (strata,) that it was (the regression estimator of surveys).
+    """Where some strata may have been drawn from once or never: the mean of `fitted` (strata, features), which is known for all, and of what the strata that
+    were drawn from depart from it, each over the chance (strata,) that it was (the regression estimator of surveys).
 
     Its variance has two parts, by Poisson sampling: departures (1/chance − 1 of their squares, themselves too large by the noise) and noise.
     """
     seen = np.flatnonzero(strata.counts)
     number, drawn = len(strata.counts), strata.counts[seen, None].astype(float)
     chance = np.minimum(chances[seen, None], 1.0)
-    apart = strata.means[seen] - fitted[seen]
+    apart = np.where(strata.counts[:, None] > 0, strata.means - fitted, 0.0)
     loss = len(seen) / max(len(seen) - parameters, 1)
-    scaled = apart / size[seen, None]
-    elsewhere = loss * (np.square(scaled) * drawn).mean(axis=0)
-    noise = strata.noise(size, elsewhere)[seen] / drawn
+    noise = strata.noise(size, np.sqrt(loss) * apart)[seen] / drawn
+    apart = apart[seen]
     variance = ((loss * (1 / chance - 1) * np.square(apart) + noise) / chance).sum(axis=0) / number**2
     mean = fitted.mean(axis=0) + (apart / chance).sum(axis=0) / number
     degrees = _degrees(np.square(apart / chance), np.ones(len(seen)), len(seen)) / loss + strata.degrees
+    scaled = apart / size[seen, None]
     return Estimate(mean, _covariance(strata.gram + scaled.T @ scaled, variance), degrees)
 
 

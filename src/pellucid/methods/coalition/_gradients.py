@@ -174,13 +174,13 @@ class GradientRun(Run):
 
     def _levels(self) -> tuple[Estimate, Estimate]:
         everywhere = np.ones(self.game.rows)
-        if self.few or self.pairs.degrees >= _stopping.MIN_PAIRS:
+        if self.few or self.pairs.counts.min() > 1:
             pairs = mean_of_all(self.pairs, self.size)
         else:
             known = self._known()
             pairs = mean_of_some(self.pairs, self.size, everywhere, regression(self.pairs, self.size, known), known.shape[2])
         complete = bool(self.orders.counts.all())
-        if complete and (self.few or self.orders.degrees >= _stopping.MIN_PAIRS):
+        if self.orders.counts.min() > 1:
             return pairs, mean_of_all(self.orders, self.size)
         level = regression(self.orders, self.size, np.ones((self.game.rows, self.live, 1)))
         return pairs, mean_of_some(self.orders, self.size, everywhere if complete else self.chances, level, 1)

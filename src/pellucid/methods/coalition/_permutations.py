@@ -192,7 +192,7 @@ class PermutationRun(Run):
 
     def estimate(self) -> Estimate:
         complete = bool(self.strata.counts.all())
-        if complete and (self.few or self.strata.degrees >= _stopping.MIN_PAIRS):
+        if self.few or self.strata.counts.min() > 1:
             found = mean_of_all(self.strata, self.size)
         else:
             fitted, parameters = self._fit()
