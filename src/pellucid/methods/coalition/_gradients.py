@@ -31,7 +31,7 @@ GROWTH = 1.1
 """Draws of the level that gains more, from look to look."""
 WORTH = 3.0
 """Gradients are given up where they would cost more than this many permutations with every row."""
-SPARE = 2
+SPARE = 1.25
 """Gradients are begun with where the budget is this many times what a first look needs."""
 UNIT = "evaluations along permutations, gradients counting twice"
 
@@ -41,7 +41,7 @@ def sample(game: Game, players: Sequence[Player], control: str) -> dict[int, Sol
     task, asked = game.task, control == "gradients"
     if asked and not task.model.traits.gradients:
         raise UnsupportedError(f"control='gradients' needs gradients, which {task.model.traits.framework} does not give; use control='auto' or 'none'.")
-    if not asked and (control == "none" or not task.model.traits.gradients or game.rows <= FEW_ROWS or not task.tolerance):
+    if not asked and (control == "none" or not task.model.traits.gradients or game.rows <= FEW_ROWS):
         return _permutations.sample(game, players)
     runs = {player.sample: GradientRun(game, player, asked=asked) for player in players}
     begun = [run for run in runs.values() if run.resumed or (not run.strange and (asked or SPARE * run.least <= task.max_evaluations))]
@@ -105,6 +105,8 @@ class GradientRun(Run):
 
     def _reconsider(self) -> None:
         self.reconsidered = True
+        if not self.game.task.tolerance:  # a budget to be spent: gradients are ahead at every size that was measured
+            return
         self.given_up = not self.asked and self._price() > min(self.left + self.used, WORTH * self.game.rows * 2 * (self.live - 1))
 
     def _slopes_with_all(self) -> Array:
