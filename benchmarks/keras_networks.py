@@ -28,5 +28,6 @@ def _convolution(x: Any, width: int, size: int, stride: int, padding: str = "sam
 
 def thin_network() -> Any:
     keras.utils.set_random_seed(0)
-    steps = [layers.Conv2D(8, 7, 4, "same", activation="relu"), layers.Conv2D(16, 3, 4, "same", activation="relu"), layers.GlobalAveragePooling2D()]
-    return keras.Sequential([keras.Input((224, 224, 3)), *steps, layers.Dense(10)])
+    first = [layers.Conv2D(16, 7, 2, "same", activation="relu"), layers.MaxPooling2D(4)]
+    second = [layers.Conv2D(32, 3, 2, "same", activation="relu"), layers.GlobalAveragePooling2D()]
+    return keras.Sequential([keras.Input((224, 224, 3)), *first, *second, layers.Dense(10)])

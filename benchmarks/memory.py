@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,11 @@ def _highest_ever() -> float:
     return size / 2**20 if sys.platform == "darwin" else size / 1024
 
 
-def in_own_process(section: str, *arguments: Any) -> Any:
+def in_own_process(section: str, *arguments: Any, environment: Mapping[str, str] | None = None) -> Any:
     """What `case(*arguments)` of a section gives, run in a fresh process; arguments and answer are plain values."""
     command = [sys.executable, str(RUN), "--case", section, json.dumps(arguments)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own script
+    variables = os.environ | dict(environment or {})
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)  # noqa: S603 - our own script
     if ended.returncode:
         raise RuntimeError(f"{section}{arguments} failed:\n{ended.stderr[-2000:]}")
     return json.loads(ended.stdout.strip().splitlines()[-1])

@@ -3,6 +3,7 @@
     python benchmarks/run.py                 all sections; writes benchmarks/RESULTS.md
     python benchmarks/run.py NAME ...        these sections; RESULTS.md keeps the others as they were
     python benchmarks/run.py --list          their names
+    python benchmarks/run.py --out FILE      another page than benchmarks/RESULTS.md
 
 Each section is a file of `sections/` and runs in a process of its own, one thread, peers in the same process. Nothing is asserted. Data that does not
 come with a package is looked for in the folder that PELLUCID_DATA names; a section that needs it says so where it is not there. The peers, beside what
@@ -24,11 +25,11 @@ import tempfile
 import time
 import traceback
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "RESULTS.md"
 SECTIONS = (
     "ig_error",
     "ig_time",
@@ -47,13 +48,14 @@ ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"} | {
     f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
 }
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
-PREPARED = ("digits", "table")
-"""Modules whose `prepare` trains a network once for all sections."""
+PREPARED = {"digits": "digits.npz", "table": "mlp_late.npz"}
+"""Modules whose `prepare` trains networks once for all sections, and what each writes last. BENCH_NETWORKS may name a folder that keeps them between runs."""
 
 
 def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("names", nargs="*", metavar="NAME", help="sections to measure; all where none is named")
+    asked.add_argument("--out", type=Path, default=HERE / "RESULTS.md", metavar="FILE", help="the page to write")
     asked.add_argument("--list", action="store_true", help="print the sections' names")
     asked.add_argument("--child", metavar="NAME", help=argparse.SUPPRESS)
     asked.add_argument("--case", nargs=2, metavar=("NAME", "ARGUMENTS"), help=argparse.SUPPRESS)
@@ -69,7 +71,7 @@ def main() -> int:
     unknown = [name for name in given.names if name not in SECTIONS]
     if unknown:
         asked.error(f"unknown section {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
-    return measure(given.names or SECTIONS)
+    return measure(given.names or SECTIONS, given.out)
 
 
 def section(name: str) -> Any:
@@ -78,13 +80,13 @@ def section(name: str) -> Any:
     return importlib.import_module(name if name in PREPARED else f"sections.{name}")
 
 
-def measure(names: tuple[str, ...] | list[str]) -> int:
+def measure(names: Sequence[str], out: Path) -> int:
     """Run the sections one after the other and write the page after each, so that nothing is lost; returns how many failed."""
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         os.environ.setdefault("BENCH_NETWORKS", folder)
-        for name in PREPARED:
-            if not run_child(name)[0]:
+        for name, written in PREPARED.items():
+            if not (Path(os.environ["BENCH_NETWORKS"]) / written).exists() and not run_child(name)[0]:
                 print(f"could not prepare the networks of {name}.py", file=sys.stderr)
                 return 1
         for name in sorted(names, key=SECTIONS.index):
@@ -92,7 +94,7 @@ def measure(names: tuple[str, ...] | list[str]) -> int:
             began = time.perf_counter()
             good, found = run_child(name)
             failed += not good
-            write(name, found, time.perf_counter() - began)
+            write(out, name, found, time.perf_counter() - began)
     return failed
 
 
@@ -134,15 +136,15 @@ def child(name: str) -> int:
     return 0
 
 
-def write(name: str, found: dict[str, Any], took: float) -> None:
+def write(out: Path, name: str, found: dict[str, Any], took: float) -> None:
     """Put one section into the page."""
     from reporting import Bar, page, read_page, section_text
 
-    rows, sections = read_page(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else ({}, {})
+    rows, sections = read_page(out.read_text(encoding="utf-8")) if out.exists() else ({}, {})
     rows[name] = [Bar(**bar).row(name) for bar in found["bars"]]
     packages = f"Python {platform.python_version()}, {found.get('packages', '')}".rstrip(", ")
     sections[name] = section_text(name, found.get("title", name), found.get("about", ""), found["lines"], packages, took)
-    RESULTS.write_text(page(SECTIONS, rows, sections), encoding="utf-8")
+    out.write_text(page(SECTIONS, rows, sections), encoding="utf-8")
 
 
 if __name__ == "__main__":

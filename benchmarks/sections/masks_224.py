@@ -36,7 +36,11 @@ def measure(report: Report) -> None:
     report.table(("", "evaluations", "time over bare passes"), rows())
     for method in ("occlusion", "rise"):
         here = next(over for name, _, over in found if name.startswith(f"pellucid, {method}"))
-        peers = [f"{name.split(',')[0]} {over:.2f}" for name, _, over in found if method in name.lower() and not name.startswith("pellucid")]
+        peers = [
+            f"{name.replace(', Occlusion', '').replace(', Rise', '')} {over:.2f}"
+            for name, _, over in found
+            if method in name.lower() and not name.startswith("pellucid")
+        ]
         report.bar(f"{method}, ResNet-18-sized, 224×224: time over bare passes", "≤ 1.05", f"{here:.2f}", ", ".join(peers), here <= 1.05)
 
 
