@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 import twins
 import twins_path
-from test_coverage import NOT_WASTEFUL, calibrate
+from test_coverage import COVERED, NOT_WASTEFUL, SIZE, WITHIN, calibrate
 from test_smooth_grad import FIRST, READOUT, X, network
 
 import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.core.errors import CombinationError, SettingError
-from pellucid.methods.path import _sampling
+from pellucid.methods.path import _sampling, _stratified
 
 NOISE = 0.3
 BACKGROUND = np.random.default_rng(3).normal(size=(12, 7))
-BRUTE = 400_000
+BRUTE = 100_000
 """Draws of the twins: their own error is a fifth of the smallest tolerance tested."""
 
 
@@ -95,24 +95,75 @@ def test_a_linear_model_needs_one_round_and_is_exact() -> None:
     background = np.random.default_rng(0).normal(size=(40, 2))
     found = pellucid.explain(model, np.array([[1.0, 1.0]]), "expected_gradients", background=background)
     np.testing.assert_allclose(found.values[0], np.array([2.0, -1.0]) * (1 - background.mean(axis=0)), rtol=1e-9)
-    assert found.cost.gradients.tolist() == [160]
+    assert found.cost.gradients.tolist() == [80]
 
 
 @pytest.mark.parametrize("method", ["smooth_grad", "var_grad", "square_grad", "expected_gradients"])
 def test_work_in_small_pieces_gives_the_same_values(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(method, "relu", 0.2, 1)
     monkeypatch.setattr(_sampling, "FLOATS_AT_ONCE", 3 * 7 * 8)
+    monkeypatch.setattr(_stratified, "FLOATS_AT_ONCE", 5 * 7)
     pieces = run(method, "relu", 0.2, 1)
     np.testing.assert_allclose(pieces.values, whole.values, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(pieces.error, whole.error, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(pieces.statistics["relative_error"], whole.statistics["relative_error"], rtol=1e-9)
     np.testing.assert_array_equal(pieces.cost.gradients, whole.cost.gradients)
 
 
-@pytest.mark.parametrize("method", ["smooth_grad", "var_grad", "square_grad", "expected_gradients"])
+@pytest.mark.parametrize("method", ["smooth_grad", "var_grad", "square_grad"])
 def test_refined_is_to_the_last_digit_what_one_go_gives(method: str) -> None:
     fine = run(method, "relu", 0.3, 2).refine(tolerance=0.1, max_evaluations=10**6)
     whole = run(method, "relu", 0.1, 2)
     np.testing.assert_allclose(fine.values, whole.values, rtol=1e-12)
     np.testing.assert_array_equal(fine.cost.gradients, whole.cost.gradients)
+
+
+class Counting(NumpyModel):
+    taken = 0
+
+    def gradients(self, inputs, target, wrt=("input",)):
+        self.taken += len(inputs)
+        return super().gradients(inputs, target, wrt)
+
+
+def test_expected_gradients_go_on_without_a_gradient_twice_and_keep_the_finer_tolerance(truths) -> None:
+    """The plan of rounds follows the tolerance, so that going on is another plan than one go."""
+    plain, off = network("relu"), []
+    for seed in range(30):
+        model = Counting(plain.stack, (7,))
+        coarse = pellucid.explain(model, X, "expected_gradients", background=BACKGROUND, tolerance=0.2, seed=seed)
+        fine = coarse.refine(tolerance=0.05)
+        assert model.taken == fine.cost.gradients.sum() > coarse.cost.gradients.sum()
+        off.append(np.linalg.norm(fine.values - truths["expected_gradients", "relu"], axis=1))
+    assert (off / np.linalg.norm(truths["expected_gradients", "relu"], axis=1) <= 0.05).mean() >= WITHIN
+
+
+def test_the_same_rounds_in_two_goes_are_the_same_to_the_last_digit() -> None:
+    """No tolerance, so that the plan follows the budget alone: 36 cells first, then as many as make all three times as fine."""
+    short = pellucid.explain(network("relu"), X, "expected_gradients", background=BACKGROUND, tolerance=0.0, max_evaluations=72)
+    long = pellucid.explain(network("relu"), X, "expected_gradients", background=BACKGROUND, tolerance=0.0, max_evaluations=300)
+    assert (short.cost.gradients.max(), long.cost.gradients.min()) == (72, 288)
+    gone_on = short.refine(tolerance=0.0, max_evaluations=300)
+    np.testing.assert_allclose(gone_on.values, long.values, rtol=1e-12)
+    np.testing.assert_allclose(gone_on.error, long.error, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [1, 6, 40])
+@pytest.mark.parametrize("activation", ["relu", pytest.param("tanh", marks=pytest.mark.slow)])
+def test_expected_gradients_state_their_error_with_few_and_many_rows(activation: str, rows: int) -> None:
+    background = BACKGROUND[:rows] if rows <= 6 else np.random.default_rng(4).normal(size=(rows, 7))
+    truth = np.stack([twins_path.expected_gradients(gradient_of(activation), x, background, 2000) for x in X])
+    found = calibrate(
+        [pellucid.explain(network(activation), X, "expected_gradients", background=background, tolerance=0.1, seed=seed) for seed in range(40)], truth
+    )
+    assert found.covered >= COVERED[0]
+    assert SIZE[0] <= found.size <= (SIZE[1] if rows > 1 else 1.7), "a single smooth path is integrated better than told"
+    assert (found.relative <= 0.1).mean() >= WITHIN
+
+
+def test_expected_gradients_cost_what_integrals_cost_not_what_draws_do(truths) -> None:
+    """Independent pairs on each path took 2,900 gradients a sample here."""
+    assert run("expected_gradients", "relu", 0.02, 0).cost.gradients.mean() < 700
 
 
 def test_large_inputs_keep_no_sums(monkeypatch: pytest.MonkeyPatch) -> None:

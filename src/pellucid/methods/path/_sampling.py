@@ -20,7 +20,7 @@ from pellucid.methods import _stopping
 
 Array = np.ndarray
 
-PAIRS_A_ROUND = 16
+PAIRS_A_ROUND, LEAST_ROUNDS = 16, 2
 FLOATS_AT_ONCE = 4_000_000
 """Numbers of a round's draws that are held at once."""
 MOST_STATE = 200_000
@@ -29,13 +29,12 @@ MOST_STATE = 200_000
 
 @dataclass(frozen=True)
 class Rounds:
-    """What a round is. `sums(samples, round)` gives, for the chosen samples (an index array), the sum over a round's `draws` independent draws and, where
-    `within` is False, the sum of their squares; where it is True, an estimate of the variance of the round's mean. `cost` counts a round's gradients."""
+    """What a round is. `sums(samples, round)` gives, for the chosen samples (an index array), the sum over a round's `draws` independent draws and the sum of
+    their squares. `cost` counts a round's gradients."""
 
     draws: int
     cost: int
     sums: Callable[[Array, int], tuple[Array, Array]]
-    within: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class _Moments:
     """
 
     def __init__(self, shape: tuple[int, ...], rounds: Rounds, state: Mapping[str, Array]) -> None:
-        self.draws, self.within = rounds.draws, rounds.within
+        self.draws = rounds.draws
         fields = {"first": shape, "second": shape, "last": shape, "difference": shape, "products": shape[:1]}
         self.held = {name: np.array(state[name]) if state else np.zeros(size) for name, size in fields.items()}
         self.held |= {name: np.array(state[name]) if state else np.zeros(shape[0], dtype=np.int64) for name in ("rounds", "count")}
@@ -89,14 +88,11 @@ class _Moments:
     def variance(self, i: int) -> Array:
         """Variance of the mean, per element."""
         count, second = self.draws * self.rounds[i], self.held["second"][i]
-        if self.within:
-            inside: Array = second / np.square(self.rounds[i])
-            return inside
         spread: Array = np.maximum(second / count - np.square(self.mean(i)), 0)
         return spread / (count - 1)
 
     def degrees(self, i: int) -> float:
-        return float(self.draws * self.rounds[i] - (0 if self.within else 1))
+        return float(self.draws * self.rounds[i] - 1)
 
     def estimate(self, i: int) -> float:
         """The 95 % quantile of the relative L2 error of the mean."""
@@ -123,7 +119,7 @@ def draw(task: Task, rounds_of: Callable[[slice], Rounds], numbers: int) -> Samp
 
 def _chunk(task: Task, rounds_of: Callable[[slice], Rounds], samples: slice) -> Sampled:
     rounds = rounds_of(samples)
-    _stopping.require(task.max_evaluations, (1 if rounds.within else 2) * rounds.cost, "a standard error")
+    _stopping.require(task.max_evaluations, LEAST_ROUNDS * rounds.cost, "a standard error")
     shape = task.inputs[samples].shape
     moments = _Moments(shape, rounds, {name: array[samples] for name, array in task.state.items()})
     active = np.arange(shape[0])
@@ -150,7 +146,7 @@ def _going(task: Task, rounds: Rounds, moments: _Moments, active: Array, ended: 
     going = []
     for i in active.tolist():
         done = int(moments.rounds[i])
-        if done < (1 if rounds.within else 2):
+        if done < LEAST_ROUNDS:
             going.append(i)
             continue
         used, estimate = rounds.cost * done, moments.estimate(i)
