@@ -13,8 +13,8 @@ from pellucid.core.model import MaskRows
 
 Array = np.ndarray
 
-NUMBERS_AT_ONCE = 2_000_000
-"""Numbers of the masks that are held at once."""
+NUMBERS_AT_ONCE = 262_144
+"""Numbers of the masks that are held at once: several batches of coarse masks. A single request may hold more, and is then sent by itself."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +38,10 @@ def scores(task: Task, labels: Array, requests: Iterable[Request]) -> Iterator[t
     """
     held: list[Request] = []
     for request in requests:
-        held.append(request)
-        if sum(one.masks.size for one in held) >= NUMBERS_AT_ONCE:
+        if held and sum(one.masks.size for one in held) + request.masks.size > NUMBERS_AT_ONCE:
             yield from zip(held, _sent(task, labels, held), strict=True)
             held = []
+        held.append(request)
     if held:
         yield from zip(held, _sent(task, labels, held), strict=True)
 
