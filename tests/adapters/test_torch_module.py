@@ -112,6 +112,14 @@ def test_a_module_that_changes_its_input_in_place_changes_no_array_of_ours() -> 
     np.testing.assert_array_equal(inputs, before)
 
 
+def test_gray_images_are_contiguous_in_the_way_that_view_wants() -> None:
+    """NumPy gives an axis of length one any stride, which torch would take for channels last."""
+    module, inputs = seeded(lambda: Net(channels=1)), noise(1, 1, 12, 12)
+    repeated = np.broadcast_to(inputs, (4, 1, 12, 12))[np.arange(4)]
+    assert repeated.strides[1] == repeated.itemsize
+    np.testing.assert_allclose(adapt(module).predict(repeated), np.tile(adapt(module).predict(inputs), (4, 1)), rtol=1e-4)
+
+
 def test_nothing_below_a_layer_is_differentiated(net: Any) -> None:
     """A function below the layer that would fail backwards."""
 

@@ -10,6 +10,7 @@ import pytest
 import pellucid
 from pellucid.core.layout import from_last, to_last
 from pellucid.core.model import Layer, Model, Traits
+from pellucid.methods import METHODS
 
 IMAGES = np.random.default_rng(2).random((3, 8, 10, 3)).astype(np.float32)
 FIRST = np.ascontiguousarray(np.moveaxis(IMAGES, -1, 1))
@@ -126,3 +127,52 @@ def test_conv1d_reads_channels_first_and_a_recurrent_layer_last() -> None:
 
     found = pellucid.explain(Reads(), np.moveaxis(series, 1, 2), "exact_shap", features="patches:4", target=0)
     assert found.provenance["takes"]["channels"] == "last"
+
+
+FEWER = {"partition_shap": "patches:5", "exact_shap": "patches:5", "shapley_interactions": "patches:5", "sobol": "patches:5", "hsic": "patches:5"}
+FIXED = {
+    "hsic": 400,
+    "sobol": 4000,
+    "rise": 200,
+    "kernel_shap": 400,
+    "lime": 400,
+    "smooth_grad": 64,
+    "square_grad": 64,
+    "var_grad": 64,
+    "expected_gradients": 64,
+}
+"""Evaluations where a method draws: to a tolerance of 0, so that both make the same draws."""
+
+
+@pytest.mark.parametrize("method", METHODS.names())
+def test_every_method_sees_the_same_image(method: str) -> None:
+    """One torch network of colour images, and the same one behind a turn of its axes."""
+    torch = pytest.importorskip("torch")
+    nn = torch.nn
+
+    class Turned(nn.Module):
+        def __init__(self, net: Any) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: Any) -> Any:
+            return self.net(x.permute(0, 3, 1, 2))
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        net = nn.Sequential(
+            nn.Conv2d(3, 6, 3), nn.Tanh(), nn.Conv2d(6, 4, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(3), nn.Flatten(), nn.Linear(36, 3), nn.Softmax(1)
+        )
+    part = METHODS.load(method)
+    first, last = np.ascontiguousarray(FIRST[:2]), np.ascontiguousarray(IMAGES[:2])
+    options: dict[str, Any] = (
+        {"max_evaluations": FIXED[method], "tolerance": 0.0} if method in FIXED else {"max_evaluations": 250} if part.family == "path" else {}
+    )
+    options |= {"features": FEWER.get(method, "superpixels:slic:6")} if "features" in part.accepts else {}
+    layouts = [{"background": rows} if part.accepts >= {"background"} and "fill" not in part.accepts else {} for rows in (first, last)]
+    got = pellucid.explain(net, first, method, **options, **layouts[0])
+    want = pellucid.explain(Turned(net), last, method, **options, **layouts[1], **({"layer": "net.2"} if method == "grad_cam" else {}))
+    scale = np.abs(want.values).max()
+    assert scale > 0
+    np.testing.assert_allclose(np.moveaxis(got.to_input(), 1, -1), want.to_input(), rtol=0, atol=2e-3 * scale)
+    assert (got.provenance["takes"]["channels"], want.provenance["takes"]["channels"]) == ("first", "last")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pellucid.core.layout import from_last, to_last
 from pellucid.core.method import Attribution, Task
 from pellucid.core.model import PathRows
 from pellucid.core.outcome import Check
@@ -189,7 +190,7 @@ def mean_gradient(task: Task, noise: float) -> Sampled:
     """E ∇f(x + σε), ε standard normal: a draw is the mean over ±ε."""
 
     def sums(inputs: Array, scale: Array, target: Target, number: int) -> tuple[Array, Array]:
-        paths = _paths(inputs, scale, task.seed, number, PAIRS_A_ROUND)
+        paths = _paths(inputs, scale, task, number, PAIRS_A_ROUND)
         path, sign = np.repeat(np.arange(len(paths[0])), 2), np.tile([1.0, -1.0], len(paths[0]))
         weight, square = np.full(len(path), 0.5), (sign < 0).astype(float)
         rows = PathRows(*paths, path, sign, weight, square, path // PAIRS_A_ROUND, len(inputs), stencil=(0.5, 0.5), displace=False)
@@ -202,7 +203,7 @@ def mean_square(task: Task, noise: float) -> Sampled:
     """E (∇f(x + σε))²: a draw is the mean over ±ε."""
 
     def sums(inputs: Array, scale: Array, target: Target, number: int) -> tuple[Array, Array]:
-        paths = _paths(inputs, scale, task.seed, number, PAIRS_A_ROUND)
+        paths = _paths(inputs, scale, task, number, PAIRS_A_ROUND)
         path, sign = np.repeat(np.arange(len(paths[0])), 2), np.tile([1.0, -1.0], len(paths[0]))
         rows = PathRows(*paths, path, sign, 0 * sign, np.full(len(path), 0.5), path, len(paths[0]), displace=False)
         return _over_draws(task, rows, target, len(inputs))
@@ -219,7 +220,7 @@ def variance(task: Task, noise: float) -> Sampled:
     """Var ∇f(x + σε): a draw is half the mean squared difference of successive gradients in a chain (von Neumann 1941), which is unbiased."""
 
     def sums(inputs: Array, scale: Array, target: Target, number: int) -> tuple[Array, Array]:
-        paths = _paths(inputs, scale, task.seed, number, CHAIN * CHAINS_A_ROUND)
+        paths = _paths(inputs, scale, task, number, CHAIN * CHAINS_A_ROUND)
         path = np.arange(len(paths[0]))
         square = np.where(path % CHAIN == 0, 0.0, 0.5 / (CHAIN - 1))
         ones, chains = np.ones(len(path)), len(path) // CHAIN
@@ -244,9 +245,11 @@ def _noisy(task: Task, noise: float, draws: int, cost: int, sums: Callable[[Arra
     return draw(task, rounds_of, cost * int(np.prod(task.inputs.shape[1:])))
 
 
-def _paths(inputs: Array, scale: Array, seed: int, number: int, draws: int) -> tuple[Array, Array]:
-    """Starts and ends of paths from each sample to `draws` disturbed ones, (samples · draws, *shape)."""
-    noise = np.random.default_rng((seed, number)).standard_normal((draws, *inputs.shape[1:]), dtype=np.float32)
+def _paths(inputs: Array, scale: Array, task: Task, number: int, draws: int) -> tuple[Array, Array]:
+    """Starts and ends of paths from each sample to `draws` disturbed ones, (samples · draws, *shape). A pixel meets the same noise however images lie."""
+    channels = task.model.traits.channels
+    shape = to_last(inputs, channels).shape[1:]
+    noise = from_last(np.random.default_rng((task.seed, number)).standard_normal((draws, *shape), dtype=np.float32), channels)
     starts = np.repeat(inputs, draws, axis=0)
     return starts, starts + (scale[:, None] * noise[None]).reshape(starts.shape)
 
