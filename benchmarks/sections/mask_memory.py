@@ -95,7 +95,8 @@ def _loop(network: Any, image: np.ndarray, masks: int) -> object:
     with torch.inference_mode():
         for _ in range(masks // 16):
             keep = torch.rand(16, 49).round()[:, labels].reshape(16, 1, 224, 224)
-            scores.append(network(keep * x).numpy()[:, 0].copy())
+            inputs = torch.lerp(torch.zeros_like(x), x, keep).contiguous(memory_format=torch.channels_last)
+            scores.append(network(inputs).numpy()[:, 0].copy())
     return scores
 
 
