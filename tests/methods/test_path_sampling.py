@@ -161,6 +161,21 @@ def test_expected_gradients_state_their_error_with_few_and_many_rows(activation:
     assert (found.relative <= 0.1).mean() >= WITHIN
 
 
+@pytest.mark.parametrize(("together", "low", "high"), [(True, 1.85, 2.3), (False, 1.0, 1.65)])
+def test_the_quantile_knows_how_many_directions_the_error_has(together: bool, low: float, high: float) -> None:
+    """The 95 % quantile of the norm of a normal error over its root mean square is 1.96 along one direction, near 1 along thirty."""
+    slopes = np.linspace(1, 2, 30)
+    if together:
+        model = NumpyModel([Dense(slopes[:, None], np.zeros(1), "tanh"), Dense(np.ones((1, 1)), np.zeros(1))], (30,))
+    else:
+        model = NumpyModel([Dense(np.diag(slopes), np.linspace(-1, 1, 30), "tanh"), Dense(np.ones((30, 1)), np.zeros(1))], (30,))
+    generator = np.random.default_rng(0)
+    x, background = generator.normal(size=(6, 30)), generator.normal(size=(1 if together else 40, 30))
+    found = pellucid.explain(model, x, "expected_gradients", background=background, tolerance=0.0, max_evaluations=3000)
+    told = found.statistics["relative_error"] * np.linalg.norm(found.values, axis=1) / np.linalg.norm(found.error, axis=1)
+    assert low <= np.median(told) <= high
+
+
 def test_expected_gradients_cost_what_integrals_cost_not_what_draws_do(truths) -> None:
     """Independent pairs on each path took 2,900 gradients a sample here."""
     assert run("expected_gradients", "relu", 0.02, 0).cost.gradients.mean() < 700

@@ -55,7 +55,8 @@ class Stratified:
 
 class _Rounds:
     """Sums over rounds; rows are samples. A round of m cells a path weighs m², as its variance falls like 1/m²: `weight` is Σ m², `cells` Σ m; `first` and
-    `second` are the weighted sums of the rounds' means and of their variances; `shares` and `seen` tell tr(Σ²)/tr(Σ)² by `seen` observations."""
+    `second` are the weighted sums of the rounds' means and of their variances; `shares`/`seen` is the mean squared cosine between the errors of two
+    cells, by their size, which tells tr(Σ²)/tr(Σ)² of the mean's covariance Σ."""
 
     def __init__(self, shape: tuple[int, ...], paths: int, state: Mapping[str, Array]) -> None:
         self.paths = paths
@@ -69,12 +70,14 @@ class _Rounds:
         held, weight = self.held, cells**2
         held["first"][i] += weight * mean
         held["second"][i] += weight**2 * variance
-        trace = float(variance.sum()) * self.paths * cells
-        if trace > 0 and len(probes) > 1:
-            products = np.square(probes.reshape(len(probes), -1) @ probes.reshape(len(probes), -1).T)
-            pairs = len(probes) * (len(probes) - 1)
-            held["shares"][i] += len(probes) * (products.sum() - np.trace(products)) / pairs / trace**2
-            held["seen"][i] += len(probes)
+        flat = probes.reshape(len(probes), -1)
+        sizes = np.square(flat).sum(axis=1)
+        pairs = sizes.sum() ** 2 - np.square(sizes).sum()
+        if pairs > 0:
+            count = sizes.sum() ** 2 / np.square(sizes).sum() - 1  # probes that carry the error, beyond the first
+            products = np.square(flat @ flat.T)
+            held["shares"][i] += count * (products.sum() - np.trace(products)) / pairs
+            held["seen"][i] += count
         held["weight"][i] += weight
         held["cells"][i] += cells
         held["rounds"][i] += 1
