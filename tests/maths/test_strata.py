@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.maths.strata import Estimate, Strata, mean_of_all, mean_of_some, regression
+from pellucid.maths.strata import OFTEN, Estimate, Strata, mean_of_all, mean_of_some, regression
 
 ROUNDING = 1e-10
 STATED = (0.85, 1.15)
@@ -98,7 +98,7 @@ def test_the_mean_of_some_strata_is_unbiased_and_knows_its_variance(informed: bo
         drawn = np.repeat(np.arange(strata), counts)
         found = Strata(strata, 2)
         found.add(drawn, centres[drawn] + size[drawn, None] * generator.normal(size=(len(drawn), 2)), size)
-        estimate = mean_of_some(found, size, chances, regression(found, size, known), 2)
+        estimate = mean_of_some(found, size, chances, known)
         errors.append(estimate.mean - centres.mean(axis=0))
         stated.append(estimate.variance)
         inside.append(np.abs(errors[-1]) <= 1.96 * np.sqrt(estimate.variance))
@@ -114,7 +114,9 @@ def test_a_regression_on_what_explains_all_is_exact_and_survives_useless_columns
     centres = known @ [1.0, -2.0, 7.0, 0.0]
     found = Strata(9, 3)
     found.add(np.arange(6), centres[:6], np.ones(9))
-    np.testing.assert_allclose(regression(found, np.ones(9), known), centres, atol=1e-6)
+    fitted, added = regression(found, np.ones(9), known)
+    np.testing.assert_allclose(fitted, centres, atol=1e-6)
+    assert not added.any()
 
 
 def test_few_strata_that_make_most_of_the_variance_leave_few_degrees() -> None:
@@ -156,3 +158,36 @@ def test_the_sum_of_two_has_degrees_between_them() -> None:
     np.testing.assert_allclose(both.variance, [4, 4])
     assert both.degrees == pytest.approx(40)
     assert Estimate(np.ones(2), 0 * np.eye(2), 5.0).plus(other).degrees == pytest.approx(30)
+
+
+@pytest.mark.parametrize("draws", [4, 12, 40])
+def test_what_goes_with_a_number_of_known_mean_is_taken_out_and_the_variance_is_that_of_what_is_left(draws: int) -> None:
+    generator = np.random.default_rng(8)
+    centres = generator.normal(size=(20, 2))
+    slopes = 2 + generator.normal(size=(20, 1))
+    strata = np.repeat(np.arange(20), draws)
+    errors, stated = [], []
+    for _ in range(1500):
+        beside = generator.uniform(-1, 1, (len(strata), 2))
+        found = Strata(20, 2)
+        vectors = centres[strata] + slopes[strata] * beside + generator.normal(size=beside.shape)
+        for part in (slice(0, 25), slice(25, None)):
+            found.add(strata[part], vectors[part], np.ones(20), beside[part])
+        estimate = mean_of_all(found, np.ones(20))
+        errors.append(estimate.mean - centres.mean(axis=0))
+        stated.append(estimate.variance)
+    plain = np.sqrt((1 + np.square(slopes).mean() / 3) / draws / 20)
+    assert STATED[0] <= np.sqrt(np.mean(stated) / np.square(errors).mean()) <= STATED[1]
+    assert (np.sqrt(np.square(errors).mean()) < 0.8 * plain) == (draws >= OFTEN)
+
+
+def test_a_regression_on_numbers_beside_single_draws_serves_strata_drawn_from_once() -> None:
+    generator = np.random.default_rng(9)
+    beside = generator.uniform(-1, 1, (15, 2))
+    found = Strata(20, 2)
+    found.add(np.arange(15), 3 + 2 * beside, np.ones(20), beside)
+    fitted, added = regression(found, np.ones(20), np.ones((20, 2, 1)), beside=True)
+    np.testing.assert_allclose(fitted, 3, atol=1e-6)
+    np.testing.assert_allclose(added[:15], 2 * beside, atol=1e-6)
+    assert not added[15:].any()
+    np.testing.assert_allclose(mean_of_some(found, np.ones(20), np.full(20, 0.75), np.ones((20, 2, 1)), beside=True).mean, 3, atol=1e-6)

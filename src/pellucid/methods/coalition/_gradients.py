@@ -27,8 +27,10 @@ EVEN = 0.5
 """How much of t and w stays the same whatever the size of the coalition: chosen by measurement."""
 PAIRS, ORDERS, PILOT = 32, 30, 12
 """Pairs of coalitions and orders before the error is looked at, and orders before the price of going on is told."""
-GROWTH = 1.1
-"""Draws of the level that gains more, from look to look."""
+GROWTH, HOPE, FURTHEST = 1.07, 0.85, 2.0
+"""Draws at the next look, over those so far: at least, as a share of what is thought to be due, and at most."""
+FITS = 5
+"""How often a step is shortened to fit the budget."""
 WORTH = 3.0
 """Gradients are given up where they would cost more than this many permutations with every row."""
 SPARE = 1.25
@@ -68,6 +70,7 @@ class GradientRun(Run):
         self.size = relative_sizes(distance)
         self.chances, self.centre = np.zeros(game.rows), np.zeros((game.rows, self.live))
         self.reached = np.zeros(2)
+        self.prices = 4, 2 * (self.live + 1)
         self.visits = 1 if not self.few else max(2, -(-PAIRS // game.rows))
         self.least = 4 * game.rows * self.visits + 2 * (self.live + 1) * ORDERS + game.rows
         self.slopes = np.zeros((0, self.live))
@@ -100,14 +103,15 @@ class GradientRun(Run):
         else:
             pairs, orders = self._levels()
             self.converges(self._sum(pairs, orders), UNIT)
-            if self.solved is None and not self._grow(pairs.trace, orders.trace):
+            if self.solved is None and not self._grow(pairs, orders):
                 self.converges(self._sum(pairs, orders), UNIT, last=True)
 
     def _reconsider(self) -> None:
         self.reconsidered = True
         if not self.game.task.tolerance:  # a budget to be spent: gradients are ahead at every size that was measured
             return
-        self.given_up = not self.asked and self._price() > min(self.left + self.used, WORTH * self.game.rows * 2 * (self.live - 1))
+        price = float(self._due(*self._levels()) @ self.prices)
+        self.given_up = not self.asked and price > min(self.left + self.used, WORTH * self.game.rows * 2 * (self.live - 1))
 
     def _slopes_with_all(self) -> Array:
         """The slopes where all features are present, against each row."""
@@ -152,7 +156,7 @@ class GradientRun(Run):
         if self.few:
             self.centre = np.repeat(first.means.mean(axis=0)[None], self.game.rows, axis=0)
         else:
-            self.centre = regression(first, self.size, self._known())
+            self.centre = regression(first, self.size, self._known())[0]
             self.size = relative_sizes(np.linalg.norm(self.centre, axis=1))
 
     def _known(self) -> Array:
@@ -170,7 +174,8 @@ class GradientRun(Run):
             before, after = (np.take_along_axis(slopes, ranks[:, None] + step, axis=1)[:, 0] for step in (0, 1))
             share = EVEN / 2 + (1 - EVEN) * (ranks + 1) / (self.live + 1)
             contributions = np.take_along_axis(np.diff(scores, axis=1), ranks, axis=1)
-            self.orders.add(rows[part], contributions - (1 - share) * before - share * after, self.size)
+            left = contributions - (1 - share) * before - share * after
+            self.orders.add(rows[part], left, self.size, ranks / (self.live - 1) - 0.5)
         self.chances = np.maximum(self.chances, reach * self.size / self.game.rows)
         self.reached[1] = reach
 
@@ -179,41 +184,48 @@ class GradientRun(Run):
         if self.few or self.pairs.counts.min() > 1:
             pairs = mean_of_all(self.pairs, self.size)
         else:
-            known = self._known()
-            pairs = mean_of_some(self.pairs, self.size, everywhere, regression(self.pairs, self.size, known), known.shape[2])
+            pairs = mean_of_some(self.pairs, self.size, everywhere, self._known())
         complete = bool(self.orders.counts.all())
         if self.orders.counts.min() > 1:
             return pairs, mean_of_all(self.orders, self.size)
-        level = regression(self.orders, self.size, np.ones((self.game.rows, self.live, 1)))
-        return pairs, mean_of_some(self.orders, self.size, everywhere if complete else self.chances, level, 1)
+        level = np.ones((self.game.rows, self.live, 1))
+        return pairs, mean_of_some(self.orders, self.size, everywhere if complete else self.chances, level, beside=True)
 
     def _sum(self, pairs: Estimate, orders: Estimate) -> Estimate:
         """Of the two levels, whose draws are independent."""
         return pairs.plus(orders).held_to(self.player.full - float(self.empty.mean()))
 
-    def _price(self) -> float:
-        """Evaluations that the tolerance will have taken, each level getting its due."""
-        pairs, orders = self._levels()
-        costs = 4 * self.pairs.counts.sum(), 2 * (self.live + 1) * self.orders.counts.sum()
-        traces = pairs.trace, orders.trace
-        if not sum(traces):
-            return 0.0
-        relative = self.relative(self._sum(pairs, orders))
-        due = sum(np.sqrt(trace * cost) for trace, cost in zip(traces, costs, strict=True)) ** 2 / sum(traces)
-        return float(due * (relative / self.game.task.tolerance) ** 2) if self.game.task.tolerance else np.inf
+    def _due(self, pairs: Estimate, orders: Estimate) -> Array:
+        """Draws of each level that the tolerance will have taken, or that spend the budget, each level getting what helps most (Neyman)."""
+        made = np.array([self.pairs.counts.sum(), self.orders.counts.sum()], dtype=float)
+        spread, prices = np.array([pairs.trace, orders.trace]) * made, np.array(self.prices, dtype=float)
+        if not spread.any():
+            return made
+        shares, tolerance = np.sqrt(spread / prices), self.game.task.tolerance
+        if not tolerance:
+            return np.asarray(shares * self.game.task.max_evaluations / (shares @ prices))
+        allowed = (pairs.trace + orders.trace) * (tolerance / self.relative(self._sum(pairs, orders))) ** 2
+        return np.asarray(shares * np.sqrt(spread * prices).sum() / allowed)
 
-    def _grow(self, *traces: float) -> bool:
-        """More draws of the level whose variance falls more for the same evaluations; False where the budget does not allow them."""
-        prices = 4, 2 * (self.live + 1)
-        gains = [trace / (price * strata.counts.sum()) for trace, price, strata in zip(traces, prices, (self.pairs, self.orders), strict=True)]
-        level = int(np.argmax(gains))
-        reach = float(self.reached[level] * GROWTH)
-        strata = (self.pairs, self.orders)[level]
-        rows, _ = visits_until(reach, strata.counts, self.size, self.draws[level].offsets, 0)
-        if prices[level] * len(rows) > self.left or (not len(rows) and prices[level] > self.left):
+    def _grow(self, pairs: Estimate, orders: Estimate) -> bool:
+        """More draws of the level or levels that are short of what is due; False where the budget does not allow them."""
+        wish = np.clip(HOPE * self._due(pairs, orders) / (self.pairs.counts.sum(), self.orders.counts.sum()), 1, FURTHEST)
+        if wish.max() < GROWTH:
+            wish[np.argmax(wish)] = GROWTH
+        for _ in range(FITS):
+            needed = sum(price * len(self._missing(level, wish[level])) for level, price in enumerate(self.prices))
+            if needed <= self.left:
+                break
+            wish = 1 + (wish - 1) * 0.95 * self.left / needed
+        if needed > self.left or (not needed and wish.max() < GROWTH):
             return False
-        (self._draw_pairs, self._draw_orders)[level](reach)
+        for level, draw in enumerate((self._draw_pairs, self._draw_orders)):
+            draw(float(self.reached[level] * wish[level]))
         return True
+
+    def _missing(self, level: int, growth: float) -> Array:
+        counts = (self.pairs, self.orders)[level].counts
+        return visits_until(self.reached[level] * growth, counts, self.size, self.draws[level].offsets, 0)[0]
 
     def state(self) -> Mapping[str, Array]:
         held = {"evaluations": np.array([self.evaluations]), "gradients": np.array([self.gradients]), "reached": self.reached, "empty": self.empty}

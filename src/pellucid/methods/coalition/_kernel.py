@@ -21,9 +21,8 @@ FIRST = 2
 """Pairs a feature and regression before the error is looked at for the first time."""
 LEAST = 3
 """A budget that leaves less than this many pairs beyond the number of features is refused."""
-GROWTH = 1.07
-HOPE = 0.7
-"""As for permutations: rounds between two looks, and how far the error is thought to have fallen at the next."""
+GROWTH, HOPE, FURTHEST = 1.07, 0.7, 3.0
+"""As for permutations: rounds between two looks, how far the error is thought to have fallen at the next, and how far off that is at most."""
 SPARE = 4
 """Rows have regressions of their own where the budget is this many times what the first look needs."""
 INFORMATION_AT_ONCE = 4_000_000
@@ -145,7 +144,7 @@ class KernelRun(Run):
             relative = self.converges(self.estimate(), UNIT)
             if self.solved:
                 return
-            self.goal = self._next_look(self.rounds * (HOPE * relative / tolerance) ** 2)
+            self.goal = self._next_look(self.rounds * min((HOPE * relative / tolerance) ** 2, FURTHEST))
         due = self.goal if tolerance > 0 else 2.0 * max(self.rounds, self.first)
         if self.rows + due * self.of_round >= self.worth_enumerating:
             self.solved = enumerate_exactly(self.game, self.player, self.before)
@@ -158,7 +157,7 @@ class KernelRun(Run):
     def _next_look(self, wish: float) -> int:
         """The first place for a look after where we are that lies at the wish or beyond; places do not depend on the tolerance."""
         look = self.first
-        while look <= self.rounds or look < min(wish, 1e9):
+        while look <= self.rounds or look < wish:
             look = max(look + 1, int(look * GROWTH))
         return look
 

@@ -37,7 +37,9 @@ LEAST = 0.25
 """A row counts as at least so rough, over the mean."""
 HOPE = 0.7
 """The error is looked at again once it could have come down to the tolerance if it were overestimated so far."""
-HAIR, ENDLESS = 1e-9, 1e15
+FURTHEST = 3.0
+"""Draws until the next look, over those so far, at most: an error that is wildly overestimated must not be acted on for long."""
+HAIR = 1e-9
 REPEATS = 4
 """Draws per evaluation of the budget, at most, where most coalitions are met again."""
 NUMBERS_AT_ONCE = 4_000_000
@@ -54,12 +56,14 @@ def check_control(control: str) -> None:
 
 class Draws:
     """The random numbers that all players with as many live features share: visit v of a row always goes by the same order. `sizes` are those of which
-    there are few coalitions, and the others."""
+    there are few coalitions, and the others. `middle` (live,) tells how far from both ends a place in an order is, less its mean: contributions go with it."""
 
     def __init__(self, seed: tuple[int, ...], rows: int, live: int) -> None:
         counts = np.arange(1, live)
         many = np.array([comb(live, int(size)) for size in counts], dtype=float) >= MANY
         self.sizes = counts[~many], counts[many]
+        place = np.arange(live) / (live - 1)
+        self.middle = place * (1 - place) - np.mean(place * (1 - place))
         self.seed, self.rows, self.live = seed, rows, live
         self.visits = max(1, 16 * FIRST // rows)
         generator = np.random.default_rng((*seed, 0))
@@ -148,7 +152,9 @@ class PermutationRun(Run):
         scores = np.empty((len(rows), 2, self.live - 1))
         for found, sizes in zip((met, new), self.draws.sizes, strict=True):
             scores[:, :, sizes - 1] = found.reshape(len(rows), 2, -1)
-        self.strata.add(rows, permutation_contributions(ranks, scores, self.empty[rows], self.player.full), self.size)
+        contributions = permutation_contributions(ranks, scores, self.empty[rows], self.player.full)
+        beside = self.draws.middle[ranks] if self.game.rows > 1 else None  # a single fill keeps what is exact: draws that add up, values linear in the model
+        self.strata.add(rows, contributions, self.size, beside)
         self.drawn += len(met) + len(new)
 
     def look(self) -> None:
@@ -156,13 +162,13 @@ class PermutationRun(Run):
             return
         tolerance = self.game.task.tolerance
         if self.reached >= max(REFIT * self.refitted, self.first) and not self.few:
-            self.size, self.refitted = relative_sizes(np.linalg.norm(self._fit()[0], axis=1)), self.reached
+            self.size, self.refitted = relative_sizes(np.linalg.norm(regression(self.strata, self.size, self._known())[0], axis=1)), self.reached
             self.columns = None
         if self.reached >= self.goal and tolerance > 0:
             relative = self.converges(self.estimate(), UNIT)
             if self.solved:
                 return
-            self.goal = self._next_look(self.reached * (HOPE * relative / tolerance) ** 2)
+            self.goal = self._next_look(self.reached * min((HOPE * relative / tolerance) ** 2, FURTHEST))
         refit = np.inf if self.few else self._next_look(REFIT * self.refitted - 1)
         if not self._plan(min(self.goal if tolerance > 0 else np.inf, refit, self._next_look(2 * self.reached))):
             self.converges(self.estimate(), UNIT, last=True)
@@ -170,7 +176,7 @@ class PermutationRun(Run):
     def _next_look(self, wish: float) -> float:
         """The first place for a look after where we are that lies at the wish or beyond."""
         done = floor(log(max(self.reached, 1.0) / self.first, GROWTH) + HAIR)
-        wished = ceil(log(min(max(wish, 1.0), ENDLESS) / self.first, GROWTH) - HAIR)
+        wished = ceil(log(max(wish, 1.0) / self.first, GROWTH) - HAIR)
         return float(self.first * GROWTH ** max(done + 1, wished, 0))
 
     def _plan(self, reach: float) -> bool:
@@ -195,15 +201,13 @@ class PermutationRun(Run):
         if self.few or self.strata.counts.min() > 1:
             found = mean_of_all(self.strata, self.size)
         else:
-            fitted, parameters = self._fit()
-            found = mean_of_some(self.strata, self.size, np.ones(self.game.rows) if complete else self.chances, fitted, parameters)
+            found = mean_of_some(self.strata, self.size, np.ones(self.game.rows) if complete else self.chances, self._known(), beside=True)
         return found.held_to(self.player.full - float(self.empty.mean()))
 
-    def _fit(self) -> tuple[Array, int]:
-        """What each row gives, told from what is known of it, and the number of coefficients a feature."""
+    def _known(self) -> Array:
         if self.columns is None:
             self.columns = known_of_rows(self.size, self.signed, self.player.full - self.empty)
-        return regression(self.strata, self.size, self.columns), self.columns.shape[2]
+        return self.columns
 
     def state(self) -> Mapping[str, Array]:
         moving = {"reached": self.reached, "refitted": self.refitted, "drawn": self.drawn, "evaluations": self.evaluations, "gradients": self.gradients}
@@ -231,10 +235,10 @@ def visits_until(reach: float, counts: Array, size: Array, offsets: Array, least
 
 
 def known_of_rows(size: Array, signed: Array, rest: Array) -> Array:
-    """What is known of each row of the fill before it is drawn with, (rows, live, 5): 1, its size, the rest of the score that the features share out, the
-    sample's distance, and the product of the last two."""
+    """What is known of each row of the fill before it is drawn with, (rows, live, 6): 1, its size, the rest of the score that the features share out, the
+    sample's distance, and that times the rest and times its square."""
     alike = np.repeat(np.stack([np.ones_like(rest), size, rest], axis=1)[:, None], signed.shape[1], axis=1)
-    return np.concatenate([alike, signed[..., None], (signed * rest[:, None])[..., None]], axis=2)
+    return np.concatenate([alike, signed[..., None] * np.stack([np.ones_like(rest), rest, np.square(rest)], axis=1)[:, None]], axis=2)
 
 
 def relative_sizes(sizes: Array) -> Array:
