@@ -174,6 +174,8 @@ def test_the_quantile_knows_how_many_directions_the_error_has(together: bool, lo
     found = pellucid.explain(model, x, "expected_gradients", background=background, tolerance=0.0, max_evaluations=3000)
     told = found.statistics["relative_error"] * np.linalg.norm(found.values, axis=1) / np.linalg.norm(found.error, axis=1)
     assert low <= np.median(told) <= high
+    cosines = np.median(found.state["shares"] / found.state["seen"])
+    assert cosines > 0.99 if together else cosines < 0.12
 
 
 def test_expected_gradients_cost_what_integrals_cost_not_what_draws_do(truths) -> None:
