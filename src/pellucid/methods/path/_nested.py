@@ -54,7 +54,7 @@ INDEPENDENT = 0.6
 """Degrees of freedom per difference: one jump shows in few of them, so that they tell less than as many independent numbers."""
 ROUNDING = 3e-7
 """Float32 rounding of a summed gradient, relative to the largest value."""
-FLOATS_AT_ONCE = 1_000_000
+FLOATS_AT_ONCE = 500_000
 """Samples that are worked on at once: as many as keep one of their arrays at this size."""
 
 
