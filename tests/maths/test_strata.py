@@ -82,14 +82,15 @@ def test_the_mean_of_all_strata_weighs_them_equally_and_knows_its_variance() -> 
     assert COVERED[0] <= np.mean(inside) <= COVERED[1]
 
 
-@pytest.mark.parametrize("informed", [True, False], ids=["the regression knows all", "the regression knows half"])
-def test_the_mean_of_some_strata_is_unbiased_and_knows_its_variance(informed: bool) -> None:
+@pytest.mark.parametrize("missing", ["nothing", "noise", "what goes with the size"])
+def test_the_mean_of_some_strata_is_unbiased_and_knows_its_variance(missing: str) -> None:
     generator = np.random.default_rng(3)
     strata, reach = 60, 35
     known = np.stack([np.ones((strata, 2)), generator.normal(size=(strata, 2))], axis=2)
-    centres = known @ [2.0, 3.0] + (0.0 if informed else 1.5) * generator.normal(size=(strata, 2))
     size = generator.uniform(0.5, 2, strata)
     size /= size.mean()
+    unknown = {"nothing": np.zeros((strata, 2)), "noise": 1.5 * generator.normal(size=(strata, 2)), "what goes with the size": 3 * size[:, None] ** [1, 2]}
+    centres = known @ [2.0, 3.0] + unknown[missing]
     chances = np.minimum(reach * size / strata, 1)
     errors, stated, inside = [], [], []
     for _ in range(2000):
@@ -103,7 +104,7 @@ def test_the_mean_of_some_strata_is_unbiased_and_knows_its_variance(informed: bo
         stated.append(estimate.variance)
         inside.append(np.abs(errors[-1]) <= 1.96 * np.sqrt(estimate.variance))
     spread = np.std(errors, axis=0)
-    assert (np.abs(np.mean(errors, axis=0)) <= 4 * spread / np.sqrt(2000)).all(), "unbiased"
+    assert (np.abs(np.mean(errors, axis=0)) <= 4 * spread / np.sqrt(2000) + 0.05 * spread).all(), "unbiased"
     assert STATED[0] <= np.sqrt(np.mean(stated) / np.square(errors).mean()) <= 1.3 * STATED[1]
     assert COVERED[0] <= np.mean(inside) <= COVERED[1] + 0.01
 
@@ -191,3 +192,15 @@ def test_a_regression_on_numbers_beside_single_draws_serves_strata_drawn_from_on
     np.testing.assert_allclose(added[:15], 2 * beside, atol=1e-6)
     assert not added[15:].any()
     np.testing.assert_allclose(mean_of_some(found, np.ones(20), np.full(20, 0.75), np.ones((20, 2, 1)), beside=True).mean, 3, atol=1e-6)
+
+
+def test_numbers_beside_that_tell_nothing_are_left_out() -> None:
+    generator = np.random.default_rng(10)
+    kept = []
+    for slope in (0.0, 3.0):
+        found = Strata(40, 3)
+        beside = generator.uniform(-1, 1, (40, 3))
+        found.add(np.arange(40), slope * beside + generator.normal(size=(40, 3)), np.ones(40), beside)
+        kept.append(np.abs(regression(found, np.ones(40), np.ones((40, 3, 1)), beside=True)[1]).mean())
+    assert kept[0] < 0.1
+    assert kept[1] > 1

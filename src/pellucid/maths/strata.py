@@ -19,6 +19,8 @@ CAUTION = 5.0
 """Draws that the spread of the regression, which is too large, counts for where hardly any stratum has been drawn from twice."""
 OFTEN, WEAK = 8, 4.0
 """Draws from a stratum from which on it has a regression of its own, and draws of which the spread is added, so that few make a weak one."""
+UNSURE = 2.0
+"""A coefficient common to all strata is taken in so far as its square is more than so many times its variance."""
 ENOUGH = 30
 """Degrees of freedom within strata from which on the regression has no say in the noise."""
 TINY = 1e-12
@@ -192,10 +194,17 @@ def regression(strata: Strata, size: Array, known: Array, *, beside: bool = Fals
     information = weighted @ here
     ridge = TINY * np.trace(information, axis1=1, axis2=2)[:, None, None] + np.finfo(float).tiny
     information += ridge * np.eye(columns.shape[2])
-    coefficients = np.linalg.solve(information, weighted @ strata.means[seen].T[:, :, None])
+    means = strata.means[seen].T[:, :, None]
+    coefficients = np.linalg.solve(information, weighted @ means)
     count = known.shape[2]
-    fits = [(columns[:, :, part] @ coefficients[:, part])[:, :, 0].T for part in (slice(count), slice(count, None))]
-    return fits[0], fits[1]
+    fitted = (columns[:, :, :count] @ coefficients[:, :count])[:, :, 0].T
+    if not beside:
+        return fitted, np.zeros_like(fitted)
+    weights = (strata.counts[seen] / np.square(size[seen]))[None, :, None]
+    residual = (weights * np.square(means - here @ coefficients)).sum(axis=(1, 2)) / max(len(seen) - count - 1, 1)
+    unsure = residual * np.linalg.inv(information)[:, -1, -1]
+    sure = float(np.square(coefficients[:, -1, 0]).sum() / unsure.sum()) if unsure.sum() > 0 else np.inf
+    return fitted, max(0.0, 1 - UNSURE / sure if sure > 0 else 0.0) * (columns[:, :, -1] * coefficients[:, -1]).T
 
 
 def _moved(vectors: Array, starts: Array, drawn: Array, before: Array, into: Array, which: Array) -> tuple[Array, Array]:
