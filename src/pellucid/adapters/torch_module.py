@@ -175,7 +175,7 @@ class TorchModule(Model):
         absent = self._tensor(rows.fills.reshape(-1, *rows.fills.shape[2:]))
         of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
         labels = self._index(np.where(rows.labels < 0, rows.masks.shape[1], rows.labels).reshape(len(rows.labels), -1))
-        found = []
+        scores = np.empty(len(rows))  # filled in place: a small tensor kept of each batch would pin torch's freed blocks, and the process would grow
         with self._borrowed(gradients=False):
             for part in batches(len(rows), self.batch_size):
                 sample = self._index(rows.sample[part])
@@ -185,8 +185,8 @@ class TorchModule(Model):
                 hidden = absent[self._index(_once(rows.sample[part] * of_sample + rows.fill[part]))]
                 present = inputs[self._index(_once(rows.sample[part]))]
                 points = torch.lerp(hidden, present, keep.reshape(-1, *rows.labels.shape[1:]))
-                found.append(self._numpy(self._scores(points, weights[sample], target)[0]))
-        return np.concatenate(found).astype(np.float64) if found else np.zeros(0)
+                scores[part] = self._numpy(self._scores(points, weights[sample], target)[0])
+        return scores
 
     def above(self, layer: str, context: Array) -> Model:
         self.meet(context)
