@@ -18,7 +18,7 @@ def test_every_error_is_a_pellucid_error_and_is_drawn() -> None:
         assert issubclass(one, errors.PellucidError)
         assert re.search(rf"\b{name}\b", errors.__doc__ or ""), f"{name} is not drawn"
     drawn = set(re.findall(r"\b(\w+Error)\b", errors.__doc__ or ""))
-    builtin = {"ValueError", "LookupError", "TypeError", "FileNotFoundError", "OSError", "ImportError"}
+    builtin = {"ValueError", "LookupError", "TypeError", "FileNotFoundError", "OSError", "ImportError", "RuntimeError"}
     assert drawn - builtin == set(CLASSES)
 
 

@@ -19,6 +19,7 @@
      ├─ OutputError (OSError)                a file that cannot be written
      ├─ FormatError (ValueError)             a record file that cannot be read
      ├─ MissingExtraError (ImportError)      an optional package is not installed
+     ├─ PlanError (RuntimeError)             a plan over many samples cannot go on, or explained none of them
      └─ StrictError                          strict=True and a check failed
 
 Each text says what came, what was expected and what to do.
@@ -127,6 +128,10 @@ class FormatError(PellucidError, ValueError):
 
 class MissingExtraError(PellucidError, ImportError):
     """An optional package is not installed."""
+
+
+class PlanError(PellucidError, RuntimeError):
+    """A plan over many samples cannot go on, or explained none of them."""
 
 
 class StrictError(PellucidError):

@@ -10,10 +10,11 @@ from pathlib import Path
 from pellucid.core.errors import OutputError
 
 
-def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
+def write_whole(path: str | os.PathLike[str], content: bytes, *, durable: bool = False) -> Path:
     """Write `content` under a temporary name beside `path`, then rename; an existing file is replaced in one step.
 
-    Missing folders are not made: a mistyped path is an `OutputError`.
+    Missing folders are not made: a mistyped path is an `OutputError`. `durable` waits until the content is on the disk before it is renamed, so that a
+    power cut leaves no empty file under the name either.
     """
     goal = Path(path)
     temporary = None
@@ -23,6 +24,9 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
         handle, temporary = tempfile.mkstemp(prefix=f".{goal.name[:100]}.", suffix=".part", dir=goal.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, goal)
     except BaseException as error:

@@ -52,10 +52,10 @@ def on_host(x: Any) -> Any:
     return np.asarray(x) if hasattr(x, "__array__") else x
 
 
-def check_inputs(x: Any, expected: tuple[int | None, ...] | None, name: str = "x") -> Array:
+def check_inputs(x: Any, expected: tuple[int | None, ...] | None, name: str = "x", *, finite: bool = True) -> Array:
     """`x` as an array of numbers that the model can take: (samples, *expected), finite, at least one sample.
 
-    Everything but float64 becomes float32; adapters of networks compute in their own precision.
+    Everything but float64 becomes float32; adapters of networks compute in their own precision. NaN and infinity pass where `finite` is False.
     """
     try:
         array = np.asarray(on_host(x))
@@ -69,7 +69,7 @@ def check_inputs(x: Any, expected: tuple[int | None, ...] | None, name: str = "x
         raise EmptyError(f"{name} has shape {array.shape}: there is no sample to explain. Give at least one.")
     if expected is not None:
         check_shape(array, expected, name)
-    if not np.isfinite(array).all():
+    if finite and not np.isfinite(array).all():
         bad = np.argwhere(~np.isfinite(array))[0]
         raise NonFiniteError(f"{name} holds NaN or infinity, first at {tuple(int(i) for i in bad)}; replace it, e.g. np.nan_to_num({_variable(name)}).")
     return np.ascontiguousarray(array, dtype=array.dtype if array.dtype == np.float64 else np.float32)

@@ -338,9 +338,11 @@ def located(record: Located, data: str, indices: Sequence[int]) -> Located:
 
 
 def concat(explanations: Sequence[Explanation]) -> Explanation:
-    """One explanation of all the samples, in order. All must come from one method, with features of one kind and shape."""
+    """One explanation of all the samples, in order. All must come from one method, with features of one kind and shape; where samples have features of
+    their own (superpixels), fewer are padded as within one explanation."""
     if not explanations:
         raise SettingError("concat needs at least one explanation, got none.")
+    explanations = _padded(explanations)
     first = explanations[0]
     for other in explanations[1:]:
         if (other.method, other.axes, other.values.shape[1:]) != (first.method, first.axes, first.values.shape[1:]):
@@ -356,7 +358,8 @@ def concat(explanations: Sequence[Explanation]) -> Explanation:
     features = first.features
     if features is not None:
         labels = [np.broadcast_to(e.features.labels, (len(e), *e.features.labels.shape[1:])) for e in explanations if e.features is not None]
-        features = FeatureMap(np.concatenate(labels), features.names, features.kind)
+        names = max((e.features.names for e in explanations if e.features is not None), key=len)
+        features = FeatureMap(np.concatenate(labels), names, features.kind)
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(e, name) for e in explanations]) for name in ("values", "error", "inputs", "prediction", "score", "degrees")
     }
@@ -375,10 +378,29 @@ def concat(explanations: Sequence[Explanation]) -> Explanation:
         features=features,
         provenance=_joined([e.provenance for e in explanations]),
         error_kind=next((e.error_kind for e in explanations if e.error_kind != "exact"), "exact"),
-        statistics={name: np.concatenate([e.statistics[name] for e in explanations]) for name in first.statistics},
+        statistics=_joined_statistics([e.statistics for e in explanations]),
         state=_joined_states([e.state for e in explanations]),
         continuation=None,
     )
+
+
+def _padded(explanations: Sequence[Explanation]) -> Sequence[Explanation]:
+    """Explanations by features of their own with as many columns as the one that has most."""
+    widths = {e.values.shape[1:] for e in explanations}
+    if len(widths) < 2 or any(e.features is None or e.axes != explanations[0].axes for e in explanations):
+        return explanations
+    most = max(e.values.shape[1] for e in explanations)
+
+    def wide(array: Array, had: int) -> Array:
+        return np.pad(array, [(0, 0), *((0, most - had if size == had else 0) for size in array.shape[1:])])
+
+    return [replace(e, values=wide(e.values, e.values.shape[1]), error=wide(e.error, e.values.shape[1])) for e in explanations]
+
+
+def _joined_statistics(statistics: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+    """What all have, in arrays of one shape a sample."""
+    common = [name for name in statistics[0] if all(name in one and one[name].shape[1:] == statistics[0][name].shape[1:] for one in statistics)]
+    return {name: np.concatenate([one[name] for one in statistics]) for name in common}
 
 
 def _joined_states(states: Sequence[Mapping[str, Array]]) -> dict[str, Array]:

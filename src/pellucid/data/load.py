@@ -18,12 +18,14 @@ IMAGES = (".png", ".jpg", ".jpeg")
 SUFFIXES = (".npz", ".npy", *IMAGES)
 
 
-def load(spec: str | os.PathLike[str]) -> Dataset:
+def load(spec: str | os.PathLike[str], *, checked: bool = True) -> Dataset:
     """The data that `spec` stands for.
 
     `name` or `name:split` is a data set of the catalogue (`mnist:test`; the split is `test` where none is given). `file.npz:key` is an array
     of an archive, with the labels of `y_test` for a key `x_test`; `file.npz` serves where it holds a single array besides labels. `.npy` is one array.
     Their values are taken as they are. `.png` and `.jpg` give one image (1, height, width, 1 or 3) in [0, 1]; transparency is laid over white.
+
+    `checked=False` is for data of any size that is looked at sample by sample: NaN and infinity pass, and a `.npy` file stays on the disk and in its own type.
 
     Errors: `UnknownDatasetError`, `DataNotFoundError` (no such file, or a data set to be had nowhere), `InputError` (damaged, no numbers, a missing key).
     """
@@ -38,8 +40,8 @@ def load(spec: str | os.PathLike[str]) -> Dataset:
         what = "is a folder" if path.is_dir() else "does not exist"
         raise DataNotFoundError(f"{path} {what} (looked in {path.absolute().parent}); give a file that ends in {', '.join(SUFFIXES)}.")
     if suffix == ".npz":
-        return _archive(path, key)
-    return _array(path) if suffix == ".npy" else _image(path)
+        return _archive(path, key, checked)
+    return _array(path, checked) if suffix == ".npy" else _image(path)
 
 
 def _split_key(text: str) -> tuple[Path, str]:
@@ -64,7 +66,7 @@ def _damaged(path: Path, error: Exception) -> InputError:
     return InputError(f"{path} cannot be read ({type(error).__name__}: {error}). It may be damaged or cut off; write or fetch it again.")
 
 
-def _archive(path: Path, key: str) -> Dataset:
+def _archive(path: Path, key: str, checked: bool) -> Dataset:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             key = _key(path, key, list(arrays))
@@ -77,7 +79,7 @@ def _archive(path: Path, key: str) -> Dataset:
     except Exception as error:
         raise _damaged(path, error) from error
     where = f"{path.name}:{key}"
-    return Dataset(where, "", check_inputs(inputs, None, where), _labels(labels, len(inputs), f"{path.name}:{label_key}"), names, str(path))
+    return Dataset(where, "", check_inputs(inputs, None, where, finite=checked), _labels(labels, len(inputs), f"{path.name}:{label_key}"), names, str(path))
 
 
 def _key(path: Path, key: str, keys: list[str]) -> str:
@@ -103,12 +105,14 @@ def _labels(labels: Array | None, samples: int, where: str) -> Array | None:
     return labels.reshape(samples).astype(np.int64)
 
 
-def _array(path: Path) -> Dataset:
+def _array(path: Path, checked: bool) -> Dataset:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, mmap_mode=None if checked else "r", allow_pickle=False)
     except Exception as error:
         raise _damaged(path, error) from error
-    return Dataset(path.name, "", check_inputs(array, None, path.name), source=str(path))
+    if checked or array.dtype.kind not in "fiub" or not array.ndim or not array.size:
+        array = check_inputs(array, None, path.name)
+    return Dataset(path.name, "", array, source=str(path))
 
 
 def _image(path: Path) -> Dataset:

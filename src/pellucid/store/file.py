@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence, Sized
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,10 @@ def load(path: str | os.PathLike[str]) -> list[Record]:
         content = place.read_bytes()
     except FileNotFoundError as error:
         raise DataNotFoundError(f"there is no file {str(place)!r}; check the path.") from error
+    except IsADirectoryError as error:
+        raise FormatError(
+            f"{str(place)!r} is a folder and cannot be read as one file; open what a plan has written with pellucid.Explanations({str(place)!r})."
+        ) from error
     except OSError as error:
         raise FormatError(f"{str(place)!r} cannot be read: {error.strerror or error}. Give a file that pellucid.save wrote.") from error
     try:
@@ -52,11 +56,11 @@ def load(path: str | os.PathLike[str]) -> list[Record]:
         raise FormatError(f"{str(place)!r}: {error}") from error
 
 
-def to_bytes(records: Sequence[Record]) -> bytes:
-    """The file's content."""
+def to_bytes(records: Sequence[Record], notes: Mapping[str, Any] | None = None) -> bytes:
+    """The file's content. `notes` (plain JSON) lie beside the records in its header: what a plan says of a shard."""
     writer = Writer()
     stored = [writer.encode(record, f"{i}") for i, record in enumerate(records)]
-    header = {"type": "records", "version": VERSION, "records": stored}
+    header = {"type": "records", "version": VERSION, "records": stored} | ({} if notes is None else {"notes": notes})
     text = json.dumps(header, sort_keys=True, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return tensor_bytes(writer.tensors, metadata={KEY: text})
 
@@ -79,6 +83,12 @@ def from_bytes(content: bytes) -> list[Record]:
     for record in records:
         _check_lengths(record)
     return records
+
+
+def notes_of(content: bytes) -> dict[str, Any]:
+    """The notes that `to_bytes` was given; empty where there were none."""
+    notes = _header(content).get("notes", {})
+    return notes if isinstance(notes, dict) else {}
 
 
 def _header(content: bytes) -> dict[str, Any]:
