@@ -49,10 +49,12 @@ def digit(image: Array, classify: Classifier, target: int, samples: int, seed: i
 
 def reference(image: Array, score: Callable[[Array], Array], samples: int, seed: int) -> tuple[Array, Array]:
     """What the lime package computes, with very many samples: weights and standard errors. Every patch counts in the distance, black ones too."""
-    from pellucid.maths.regression import lime_kernel, weighted_regression
-
     masks = np.random.default_rng(seed).integers(0, 2, (samples, 49)).astype(np.uint8)
     masks[0] = 1
-    scores = np.concatenate([score(masks[i : i + BATCH][:, PATCHES] * image) for i in range(0, samples, BATCH)])
-    fit = weighted_regression(masks, scores.astype(np.float64), lime_kernel(masks, KERNEL_WIDTH), ridge=RIDGE)
-    return fit.coefficients, np.sqrt(np.diag(fit.covariance))
+    scores = np.concatenate([score(masks[i : i + BATCH][:, PATCHES] * image) for i in range(0, samples, BATCH)]).astype(np.float64)
+    weights = np.sqrt(np.exp(-np.square(1 - np.sqrt(masks.mean(axis=1))) / KERNEL_WIDTH**2))
+    design = np.column_stack([np.ones(samples), masks])
+    bread = np.linalg.inv(design.T @ (weights[:, None] * design) + RIDGE * np.diag([0.0] + [1.0] * 49))
+    found = bread @ (design.T @ (weights * scores))
+    pulls = design * (weights * (scores - design @ found))[:, None]
+    return found[1:], np.sqrt(np.diag(bread @ (pulls.T @ pulls) @ bread))[1:]
