@@ -37,11 +37,16 @@ def scores(task: Task, labels: Array, requests: Iterable[Request]) -> Iterator[t
     `labels` (1 or samples, *map) say which column of the masks each element of an input follows.
     """
     held: list[Request] = []
+    numbers = 0
     for request in requests:
-        if held and sum(one.masks.size for one in held) + request.masks.size > NUMBERS_AT_ONCE:
+        if held and numbers + request.masks.size > NUMBERS_AT_ONCE:
             yield from zip(held, _sent(task, labels, held), strict=True)
-            held = []
+            held, numbers = [], 0
         held.append(request)
+        numbers += request.masks.size
+        if numbers >= NUMBERS_AT_ONCE:  # gone before the next are made
+            yield from zip(held, _sent(task, labels, held), strict=True)
+            held, numbers = [], 0
     if held:
         yield from zip(held, _sent(task, labels, held), strict=True)
 
