@@ -5,34 +5,102 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import zipfile
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from pellucid.core.errors import DamagedModelError, ModelError, UnsafeModelError, UnsupportedError
-from pellucid.core.model import Layer
+from pellucid.adapters import ADAPTERS, _keras_start
+from pellucid.core.errors import ModelError, UnsupportedError
+from pellucid.core.model import Layer, Model, Traits
 
-SUFFIXES = (".keras", ".h5", ".hdf5")
+Array = np.ndarray
+Call = Callable[..., Any]
 
 
-def open_file(keras: Any, path: Path, allow_unsafe: bool) -> Any:
-    """A Keras model from a file; nothing in it runs as code unless `allow_unsafe`."""
-    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
-        raise DamagedModelError(f"'{path}' is not a readable .keras file (damaged or cut short); save the model again.")
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=not allow_unsafe)
-    except Exception as error:
-        text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        if not allow_unsafe and ("unsafe" in str(error).lower() or "safe_mode" in str(error)):
-            raise UnsafeModelError(
-                f"'{path}' holds code of its own (a Lambda layer), which is not run. If you trust its origin: allow_unsafe=True, or --allow-unsafe."
-            ) from error
-        if "Could not locate class" in str(error) or "Unknown layer" in str(error):
-            raise ModelError(f"'{path}' holds a class that is not known here ({text}); load it yourself with custom_objects and pass the model.") from error
-        raise DamagedModelError(f"'{path}' cannot be read as a Keras model ({text}); save it again.") from error
+class KerasModel(Model):
+    """A Keras 3 model, whatever Keras runs on; each backend has a class of its own.
+
+    The model is touched only while a function is traced or run, and put back at once; what it would change in itself while it runs (the state of a random
+    layer or of a stateful one) is left alone.
+    """
+
+    suffixes = _keras_start.SUFFIXES
+    rank = 10
+    backend: ClassVar[str]
+    title: ClassVar[str]
+
+    def introduce(self, network: Any, **versions: str) -> None:
+        """Learn what a Keras model says of itself."""
+        self.keras = _keras_start.start()
+        self.network = network
+        shape = input_shape(network)
+        self._table = layer_table(self.keras, network)
+        self._final = final_operation(network)
+        kinds = [layer.kind for layer in self._table]
+        self.traits = Traits(
+            framework=self.title,
+            input_shape=shape,
+            output_shape=tuple(network.output_shape[1:]),
+            head=head_of(self._final),
+            gradients=True,
+            scales_input=any(kind in ("Rescaling", "Normalization") for kind in kinds),
+            tokens="Embedding" in kinds,
+            channels=channels_of(network),
+            fingerprint=fingerprint(network),
+            versions={"keras": self.keras.__version__, **versions},
+        )
+
+    @classmethod
+    def recognises(cls, candidate: Any) -> bool:
+        keras = sys.modules.get("keras")
+        return keras is not None and isinstance(candidate, keras.Model) and keras.config.backend() == cls.backend
+
+    @classmethod
+    def open(cls, candidate: Any, *, allow_unsafe: bool) -> Model:
+        """A model as this backend serves it; a file as the backend does on which Keras then runs."""
+        if not isinstance(candidate, Path):
+            return cls(candidate)  # type: ignore[call-arg]
+        network = _keras_start.open_file(candidate, allow_unsafe)
+        served: Model = ADAPTERS.load(f"keras_{_keras_start.start().config.backend()}")(network)
+        return served
+
+    def layers(self) -> tuple[Layer, ...]:
+        return self._table
+
+    def named(self, names: Sequence[str]) -> dict[str, Any]:
+        """The layers of these names; an unknown one is an error that lists those there are."""
+        found = dict(walk(self.network))
+        return {name: found[self.layer(name).name] for name in names}
+
+    def recurrent(self, names: Sequence[str]) -> dict[str, Any]:
+        """The same, of recurrent layers."""
+        for name in names:
+            if not self.layer(name).sequential:
+                raise UnsupportedError(f"layer '{name}' is a {self.layer(name).kind}, not a recurrent layer; it has no states over time.")
+        return self.named(names)
+
+    def apart(self, logits: bool, values: Sequence[tuple[Any, Any]] = ()) -> contextlib.ExitStack:
+        """The network as it is run here: no update of its own is kept, `values` stand for its variables, its softmax or sigmoid is left out where asked."""
+        stack = contextlib.ExitStack()
+        stack.enter_context(self.keras.StatelessScope(state_mapping=values, initialize_variables=False))
+        if logits and self.traits.head:
+            stack.enter_context(without_head(self._final))
+        return stack
+
+    def check_gradient(self, found: Array) -> None:
+        """Raise where a gradient with respect to tokens is wanted, of which frameworks say that it is zero."""
+        if self.traits.tokens and not np.any(found):
+            raise UnsupportedError("the network reads tokens, which have no gradient; name the embedding as the layer, or use a coalition method.")
+
+
+def one_output(outputs: Any) -> Any:
+    """What a network returns, if it is one tensor."""
+    if isinstance(outputs, (list, tuple, dict)):
+        raise UnsupportedError("networks with several outputs are not served yet; wrap the model so that it returns one array.")
+    return outputs
 
 
 def input_shape(model: Any) -> tuple[int | None, ...]:
@@ -69,16 +137,34 @@ def _output_shape(layer: Any) -> tuple[int | None, ...] | None:
 
 
 def layer_table(keras: Any, model: Any) -> tuple[Layer, ...]:
-    """The layers as the contract shows them."""
-    table = []
+    """The layers as the contract shows them; one that says nothing of its channels has them where the one before had them."""
+    table, axis = [], -1
     for name, layer in walk(model):
         shape = _output_shape(layer)
-        grid = shape is not None and len(shape) == 3 and keras.config.image_data_format() == "channels_last" and shape[:2] != (1, 1)
-        activation = getattr(getattr(layer, "activation", None), "__name__", "")
+        said = getattr(layer, "data_format", None)
+        axis = {"channels_first": 0, "channels_last": -1}.get(said, axis)
+        if shape is None or len(shape) < 3:
+            axis = -1
+        places = () if shape is None else shape[1:] if axis == 0 else shape[:-1]
         table.append(
-            Layer(name, type(layer).__name__, shape, int(layer.count_params()) if layer.built else 0, activation, grid, isinstance(layer, keras.layers.RNN))
+            Layer(
+                name,
+                type(layer).__name__,
+                shape,
+                int(layer.count_params()) if layer.built else 0,
+                getattr(getattr(layer, "activation", None), "__name__", ""),
+                len(places) == 2 and places != (1, 1),
+                isinstance(layer, (keras.layers.RNN, keras.layers.Bidirectional)),
+                axis,
+            )
         )
     return tuple(table)
+
+
+def channels_of(model: Any) -> str:
+    """Where the channels of an image lie: as the first layer that says so reads them."""
+    said = (getattr(layer, "data_format", None) for _, layer in walk(model))
+    return "first" if next(filter(None, said), "channels_last") == "channels_first" else "last"
 
 
 def activation_bytes(model: Any, table: tuple[Layer, ...]) -> float:
@@ -151,9 +237,93 @@ def without_head(operation: Any) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def wrapped_calls(layers: dict[str, Any], wrap: Callable[[str, Any, Callable[..., Any]], Callable[..., Any]]) -> Iterator[None]:
-    """Each layer's `call` replaced by `wrap(name, layer, call)` while a function is traced."""
+def wrapped_calls(layers: Mapping[str, Any], wrap: Callable[[str, Any, Call], Call]) -> Iterator[None]:
+    """Each layer's `call` replaced by `wrap(name, layer, call)` while a function is traced or run."""
     with contextlib.ExitStack() as stack:
         for name, layer in layers.items():
             stack.enter_context(attribute(layer, "call", wrap(name, layer, layer.call)))
         yield
+
+
+def first(output: Any) -> Any:
+    """The tensor that a layer is read by: its output, or the first of several."""
+    return output[0] if isinstance(output, (list, tuple)) else output
+
+
+def record(seen: dict[str, Any], name: str, layer: Any, call: Call) -> Call:
+    """A call that notes its output; of a layer used several times, the last."""
+
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        output = call(*args, **kwargs)
+        seen[name] = first(output)
+        return output
+
+    return recorded
+
+
+def record_states(seen: dict[str, Any], name: str, layer: Any, call: Call) -> Call:
+    """A call that notes the hidden state at every step, whatever the layer returns."""
+
+    def recorded(*args: Any, **kwargs: Any) -> Any:
+        with contextlib.ExitStack() as stack:
+            for part in (layer, *(getattr(layer, side) for side in ("forward_layer", "backward_layer") if hasattr(layer, side))):
+                stack.enter_context(attribute(part, "return_sequences", True))
+            seen[name] = first(call(*args, **kwargs))
+        return call(*args, **kwargs)
+
+    return recorded
+
+
+def probe_with(add: Callable[[str, Any], Any]) -> Callable[[str, Any, Call], Call]:
+    """A wrap for `wrapped_calls` by which `add(name, output)` stands for each layer's output; a layer that is used more than once is refused."""
+    used: set[str] = set()
+
+    def wrap(name: str, layer: Any, call: Call) -> Call:
+        def probed(*args: Any, **kwargs: Any) -> Any:
+            output = call(*args, **kwargs)
+            if name in used:
+                raise UnsupportedError(f"layer '{name}' is used more than once; its gradient is not served yet.")
+            used.add(name)
+            changed = add(name, first(output))
+            return type(output)([changed, *output[1:]]) if isinstance(output, (list, tuple)) else changed
+
+        return probed
+
+    return wrap
+
+
+def put_in(value: Any) -> Callable[[str, Any, Call], Call]:
+    """A wrap for `wrapped_calls` by which a value stands for a layer's output."""
+    used: set[str] = set()
+
+    def wrap(name: str, layer: Any, call: Call) -> Call:
+        def given(*args: Any, **kwargs: Any) -> Any:
+            if name in used:
+                raise UnsupportedError(f"layer '{name}' is used more than once, so that nothing can be attributed to one output of it.")
+            used.add(name)
+            return value
+
+        return given
+
+    return wrap
+
+
+def below_shape(layer: Layer) -> tuple[int, ...]:
+    """The shape of what a network up to this layer gives."""
+    if layer.shape is None or None in layer.shape:
+        raise UnsupportedError(f"layer '{layer.name}' has an output of shape {layer.shape}; a unit of it needs a fixed one.")
+    return tuple(size for size in layer.shape if size is not None)
+
+
+def check_cut(model: KerasModel, layer: str) -> dict[str, Any]:
+    """The layer that a network is cut at; the last one is refused."""
+    cut = model.named((layer,))
+    if cut[layer] is model._final:
+        raise UnsupportedError(f"layer '{layer}' is the last one: its output is the network's own. Choose an earlier layer.")
+    return cut
+
+
+def above_traits(model: Model, layer: str, value: Array) -> dict[str, Any]:
+    """What is other in a network above a layer whose output is like `value`."""
+    channels = "first" if model.layer(layer).channel_axis == 0 else "last"
+    return {"input_shape": tuple(value.shape[1:]), "scales_input": True, "tokens": False, "channels": channels}

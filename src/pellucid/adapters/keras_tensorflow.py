@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pellucid.adapters import _keras
-from pellucid.core.errors import MissingExtraError, UnsupportedError
-from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRows, Traits, batches, power_of_two_batch
+from pellucid.adapters._keras_start import missing
+from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, batches, power_of_two_batch
 from pellucid.core.target import Target
 
 Array = np.ndarray
@@ -24,49 +21,21 @@ FEW_FEATURES = 256
 """Up to so many features masks are spread over an input by a matrix product."""
 
 
-class KerasTensorflow(Model):
+class KerasTensorflow(_keras.KerasModel):
     """A Keras 3 model while Keras runs on TensorFlow.
 
     Functions are traced once each and kept; the model is touched only while one is traced, and put back at once. Reads weights as they
     are at the time of a call. Does not serve several inputs, nor Keras on another backend.
     """
 
-    suffixes = _keras.SUFFIXES
-    rank = 10
+    backend = "tensorflow"
+    title = "Keras on TensorFlow"
 
     def __init__(self, keras_model: Any) -> None:
-        self.keras, self.tf = _frameworks()
-        self.network = keras_model
-        shape = _keras.input_shape(keras_model)
-        self._table = _keras.layer_table(self.keras, keras_model)
-        self._final = _keras.final_operation(keras_model)
+        self.tf = _tensorflow()
+        self.introduce(keras_model, tensorflow=self.tf.__version__)
         self.batch_size = power_of_two_batch(_keras.activation_bytes(keras_model, self._table), BATCH_BUDGET)
-        kinds = [layer.kind for layer in self._table]
-        self.traits = Traits(
-            framework="Keras on TensorFlow",
-            input_shape=shape,
-            output_shape=tuple(keras_model.output_shape[1:]),
-            head=_keras.head_of(self._final),
-            gradients=True,
-            scales_input=any(kind in ("Rescaling", "Normalization") for kind in kinds),
-            tokens="Embedding" in kinds,
-            fingerprint=_keras.fingerprint(keras_model),
-            versions={"keras": self.keras.__version__, "tensorflow": self.tf.__version__},
-        )
         self._traced: dict[tuple[Any, ...], Callable[..., Any]] = {}
-
-    @classmethod
-    def recognises(cls, candidate: Any) -> bool:
-        keras = sys.modules.get("keras")
-        return keras is not None and isinstance(candidate, keras.Model)
-
-    @classmethod
-    def open(cls, candidate: Any, *, allow_unsafe: bool) -> KerasTensorflow:
-        keras, _ = _frameworks()
-        return cls(_keras.open_file(keras, candidate, allow_unsafe) if isinstance(candidate, Path) else candidate)
-
-    def layers(self) -> tuple[Layer, ...]:
-        return self._table
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         function = self._function(("predict", logits), lambda: self._trace(lambda x: self._outputs(x, logits), self._spec()))
@@ -74,17 +43,13 @@ class KerasTensorflow(Model):
         return np.concatenate(found)
 
     def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
-        return self._recorded("activations", inputs, layers, _record)
+        return self._recorded("activations", inputs, self.named(layers), _keras.record)
 
     def states(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
-        for name in layers:
-            if not self.layer(name).sequential:
-                raise UnsupportedError(f"layer '{name}' is a {self.layer(name).kind}, not a recurrent layer; it has no states over time.")
-        return self._recorded("states", inputs, layers, _record_states)
+        return self._recorded("states", inputs, self.recurrent(layers), _keras.record_states)
 
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
-        named = tuple(name for name in wrt if name != INPUT)
-        chosen = self._named(named)
+        chosen = self.named([name for name in wrt if name != INPUT])
         function = self._function(
             ("gradients", target.score, tuple(wrt), target.follows_prediction),
             lambda: self._trace(
@@ -93,10 +58,13 @@ class KerasTensorflow(Model):
         )
         weights = target.effective_weights
         found = [function(self._tensor(inputs[part]), self._tensor(weights[part])) for part in batches(len(inputs), self.batch_size)]
+        gradients = {name: np.concatenate([gradients[i].numpy() for _, _, gradients, _ in found]) for i, name in enumerate(wrt)}
+        if INPUT in wrt:
+            self.check_gradient(gradients[INPUT])
         return Gradients(
             np.concatenate([scores.numpy() for scores, *_ in found]).astype(np.float64),
             np.concatenate([outputs.numpy() for _, outputs, _, _ in found]),
-            {name: np.concatenate([gradients[i].numpy() for *_, gradients, _ in found]) for i, name in enumerate(wrt)},
+            gradients,
             {name: np.concatenate([values[i].numpy() for *_, values in found]) for i, name in enumerate(wrt)},
         )
 
@@ -115,6 +83,7 @@ class KerasTensorflow(Model):
             sums, squares, tail = function(starts, ends, weights, self._index(rows.path[part]), *numbers, self._index(group), low, high, tail)
             first[low:high] += sums.numpy()
             second[low:high] += squares.numpy()
+        self.check_gradient(first)
         return first, second
 
     def masked_scores(self, rows: MaskRows, target: Target) -> Array:
@@ -144,12 +113,8 @@ class KerasTensorflow(Model):
     # ---- inside the graph -------------------------------------------------------------------------------------------
 
     def _outputs(self, x: Any, logits: bool) -> Any:
-        touched = _keras.without_head(self._final) if logits and self.traits.head else contextlib.nullcontext()
-        with touched:
-            outputs = self.network(x, training=False)
-        if isinstance(outputs, (list, tuple, dict)):
-            raise UnsupportedError("networks with several outputs are not served yet; wrap the model so that it returns one array.")
-        return self.tf.cast(outputs, "float32")
+        with self.apart(logits):
+            return self.tf.cast(_keras.one_output(self.network(x, training=False)), "float32")
 
     def _scores(self, x: Any, weights: Any, score: str, follow: bool = False) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""
@@ -167,18 +132,12 @@ class KerasTensorflow(Model):
         probes: dict[str, Any] = {}
         values: dict[str, Any] = {INPUT: x}
 
-        def probe(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-            def probed(*args: Any, **kwargs: Any) -> Any:
-                output = call(*args, **kwargs)
-                if name in probes:
-                    raise UnsupportedError(f"layer '{name}' is used more than once; its gradient is not served yet.")
-                values[name], probes[name] = output, self.tf.zeros_like(output)
-                tape.watch(probes[name])
-                return output + probes[name]
+        def add(name: str, output: Any) -> Any:
+            values[name], probes[name] = output, self.tf.zeros_like(output)
+            tape.watch(probes[name])
+            return output + probes[name]
 
-            return probed
-
-        with tape, _keras.wrapped_calls(chosen, probe):
+        with tape, _keras.wrapped_calls(chosen, _keras.probe_with(add)):
             if INPUT in wrt:
                 tape.watch(x)
                 probes[INPUT] = x
@@ -228,24 +187,18 @@ class KerasTensorflow(Model):
         table = tf.TensorSpec((None, None), "int32")
         return self._trace(step, free, free, table, self._specs("weights")[0], tf.TensorSpec((None, None), "float32"), index, index)
 
-    def _recorded(self, verb: str, inputs: Array, layers: Sequence[str], record: Callable[..., Any]) -> dict[str, Array]:
-        chosen = self._named(layers)
-
+    def _recorded(self, verb: str, inputs: Array, chosen: dict[str, Any], record: Callable[..., Any]) -> dict[str, Array]:
         def step(x: Any) -> Any:
             seen: dict[str, Any] = {}
             with _keras.wrapped_calls(chosen, functools.partial(record, seen)):
-                self.network(x, training=False)
-            return [seen[name] for name in layers]
+                self._outputs(x, logits=False)
+            return [seen[name] for name in chosen]
 
-        function = self._function((verb, tuple(layers)), lambda: self._trace(step, self._spec()))
+        function = self._function((verb, *chosen), lambda: self._trace(step, self._spec()))
         found = [function(self._tensor(inputs[part])) for part in batches(len(inputs), self.batch_size)]
-        return {name: np.concatenate([part[i].numpy() for part in found]) for i, name in enumerate(layers)}
+        return {name: np.concatenate([part[i].numpy() for part in found]) for i, name in enumerate(chosen)}
 
     # ---- small parts ------------------------------------------------------------------------------------------------
-
-    def _named(self, names: Sequence[str]) -> dict[str, Any]:
-        found = dict(_keras.walk(self.network))
-        return {name: found[self.layer(name).name] for name in names}
 
     def _function(self, key: tuple[Any, ...], make: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
         if key not in self._traced:
@@ -273,9 +226,9 @@ class KerasTensorflow(Model):
 class _Part(KerasTensorflow):
     """A piece of a network that a layer cuts in two; TensorFlow drops from a traced function what the piece does not need."""
 
-    def __init__(self, whole: KerasTensorflow, layer: str, **traits: Any) -> None:
+    def __init__(self, whole: KerasTensorflow, cut: dict[str, Any], **traits: Any) -> None:
         self.__dict__ |= whole.__dict__
-        self.cut = whole._named((layer,))
+        self.cut = cut
         self.traits = replace(whole.traits, **traits)
         self._traced = {}
 
@@ -284,25 +237,12 @@ class _Above(_Part):
     """The network from a layer's output on."""
 
     def __init__(self, whole: KerasTensorflow, layer: str, context: Array) -> None:
-        super().__init__(whole, layer, input_shape=tuple(whole.activations(context, (layer,))[layer].shape[1:]), scales_input=True, tokens=False)
-        if self.cut[layer] is whole._final:
-            raise UnsupportedError(f"layer '{layer}' is the last one: its output is the network's own. Choose an earlier layer.")
+        value = whole.activations(context, (layer,))[layer]
+        super().__init__(whole, _keras.check_cut(whole, layer), **_keras.above_traits(whole, layer, value))
         self.context = whole._tensor(context)
 
     def _outputs(self, x: Any, logits: bool) -> Any:
-        uses = 0
-
-        def put_in(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-            def given(*args: Any, **kwargs: Any) -> Any:
-                nonlocal uses
-                uses += 1
-                if uses > 1:
-                    raise UnsupportedError(f"layer '{name}' is used more than once, so that nothing can be attributed to one output of it.")
-                return x
-
-            return given
-
-        with _keras.wrapped_calls(self.cut, put_in):
+        with _keras.wrapped_calls(self.cut, _keras.put_in(x)):
             return super()._outputs(self.tf.repeat(self.context, self.tf.shape(x)[0], axis=0), logits)
 
 
@@ -310,51 +250,20 @@ class _Below(_Part):
     """The network up to a layer."""
 
     def __init__(self, whole: KerasTensorflow, layer: str) -> None:
-        shape = whole.layer(layer).shape
-        if shape is None or None in shape:
-            raise UnsupportedError(f"layer '{layer}' has an output of shape {shape}; a unit of it needs a fixed one.")
-        super().__init__(whole, layer, output_shape=shape, head=None)
+        super().__init__(whole, whole.named((layer,)), output_shape=_keras.below_shape(whole.layer(layer)), head=None)
 
     def _outputs(self, x: Any, logits: bool) -> Any:
         seen: dict[str, Any] = {}
-        with _keras.wrapped_calls(self.cut, functools.partial(_record, seen)):
-            self.network(x, training=False)
+        with _keras.wrapped_calls(self.cut, functools.partial(_keras.record, seen)):
+            super()._outputs(x, logits=False)
         (output,) = seen.values()
         return self.tf.cast(output, "float32")
 
 
-def _record(seen: dict[str, Any], name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-    """A call that notes its output; of a layer used several times, the last."""
-
-    def recorded(*args: Any, **kwargs: Any) -> Any:
-        seen[name] = call(*args, **kwargs)
-        return seen[name]
-
-    return recorded
-
-
-def _record_states(seen: dict[str, Any], name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
-    """A call that notes the hidden state at every step, whatever the layer returns."""
-
-    def recorded(*args: Any, **kwargs: Any) -> Any:
-        with _keras.attribute(layer, "return_sequences", True):
-            returned = call(*args, **kwargs)
-        sequence, *rest = returned if isinstance(returned, (list, tuple)) else (returned,)
-        seen[name] = sequence
-        output = sequence if layer.return_sequences else sequence[:, -1]
-        return [output, *rest] if rest else output
-
-    return recorded
-
-
-def _frameworks() -> tuple[Any, Any]:
-    """Keras and TensorFlow, or what to do where they are not there or Keras runs on something else."""
+def _tensorflow() -> Any:
+    """TensorFlow, or what to do where it is not there."""
     try:
-        import keras
         import tensorflow
     except ImportError as error:
-        raise MissingExtraError(f"Keras models need Keras and TensorFlow ({error}): pip install 'pellucid[tensorflow]'") from error
-    backend = keras.config.backend()
-    if backend != "tensorflow":
-        raise UnsupportedError(f"Keras runs on {backend} here; Keras on TensorFlow is served. Set KERAS_BACKEND=tensorflow before Keras is imported.")
-    return keras, tensorflow
+        raise missing("tensorflow", error) from error
+    return tensorflow
