@@ -17,6 +17,7 @@ from pellucid.core.layout import from_last, to_last
 from pellucid.core.method import OPTIONS, Method, ViewMethod
 from pellucid.core.model import Model
 from pellucid.core.target import Target, TargetLike, following_target, resolve_target
+from pellucid.data.features.columns import Columns
 from pellucid.data.features.given import Given as GivenFeatures
 from pellucid.data.fills.background import Background
 from pellucid.data.fills.given import Given as GivenFill
@@ -146,15 +147,16 @@ def with_defaults(method: Method, options: Mapping[str, Any], inputs: Array, cha
     return chosen
 
 
-def find_features(method: Method, features: Any, inputs: Array, channels: str) -> FeatureMap | None:
-    """The feature map of a method that needs one."""
+def find_features(method: Method, features: Any, inputs: Array, channels: str, column_names: tuple[str, ...] = ()) -> FeatureMap | None:
+    """The feature map of a method that needs one; columns bear the names that the model knows them by."""
     if "features" not in method.accepts:
         return None
     cut = parse_features(features)
     if isinstance(cut, GivenFeatures):
         cut = GivenFeatures(_map_to_last(np.asarray(cut.labels), inputs.shape, channels))
     found = cut.label(to_last(inputs, channels))
-    return replace(found, labels=from_last(found.labels, channels))
+    names = column_names if isinstance(cut, Columns) and len(column_names) == len(found.names) else found.names
+    return replace(found, labels=from_last(found.labels, channels), names=names)
 
 
 def find_fills(method: Method, fill: Any, background: Any, inputs: Array, channels: str, features: FeatureMap | None = None) -> Array | None:

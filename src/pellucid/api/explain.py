@@ -70,7 +70,8 @@ def explain(
     baseline: for path methods: a number, an array (*shape) or (samples, *shape), "mean", "blur:2"; zeros by default.
     background, fill: for coalition methods, one of them: data (rows, *shape), or what absent features hold ("constant:0", "mean", "blur:2", an array).
     features: for coalition methods: "patches:4", "superpixels:slic:30", "pixels", "columns", a label map, or an object.
-    class_names: names of the outputs, for `target` and for reports. labels: true classes, for reports. network: a name for reports.
+    class_names: names of the outputs, for `target` and for reports; None takes the model's own where it brings some. labels: true classes, for reports.
+    network: a name for reports.
     resume: an earlier explanation by the same call, with a larger tolerance or a smaller budget: work goes on from there. `explanation.refine()` does this.
     progress: a bar on standard error when it takes longer than two seconds; None shows it on a terminal.
     **method_settings: the method's own settings (`pellucid list methods`).
@@ -93,7 +94,8 @@ def explain(
     inputs = check_inputs(x, adapted.traits.input_shape)
     adapted.meet(inputs)
     _parts.check_serves(name, chosen, adapted)
-    given = {"target": target, "seed": seed, "score": score, "class_names": class_names, "labels": labels, "network": network} | options
+    names = class_names if class_names is not None else adapted.traits.class_names or None
+    given = {"target": target, "seed": seed, "score": score, "class_names": names, "labels": labels, "network": network} | options
     call = _Call(name, chosen, adapted, inputs, given, options, limit, budget, resume, progress, began)
     subject = find_subject(adapted, chosen, layer, inputs, target)
     record = _each_alone(call, tolerance, max_evaluations) if goes_round(adapted, subject, inputs) else _explained(call, subject)
@@ -162,7 +164,7 @@ def _at_input(task: Task, subject: Subject, inputs: Array) -> Task:
 
 def _parts_of(subject: Subject, method: Method, options: dict[str, Any], inputs: Array, channels: str) -> dict[str, Any]:
     """Baseline, features and fills as the method is given them."""
-    features = _parts.find_features(method, options["features"], inputs, channels)
+    features = _parts.find_features(method, options["features"], inputs, channels, subject.model.traits.feature_names)
     return {
         "baseline": carried(subject, _parts.find_baseline(method, options["baseline"], inputs, channels)),
         "features": features,

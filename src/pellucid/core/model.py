@@ -145,7 +145,8 @@ class Traits:
     `input_shape` and `output_shape` have no batch axis; None where a length is free; None as a whole where it is unknown. `head` is
     "softmax", "sigmoid" or None.
     `scales_input`: the network holds a layer that rescales its input itself. `tokens`: it reads integers. `channels`: where an image's channels lie,
-    "last" or, in PyTorch, "first".
+    "last" or, in PyTorch, "first". `class_names` and `feature_names` are those the model itself brings, of its outputs and of a table's columns; empty where
+    it brings none.
     """
 
     framework: str
@@ -156,6 +157,8 @@ class Traits:
     scales_input: bool = False
     tokens: bool = False
     channels: str = "last"
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
     fingerprint: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
