@@ -377,7 +377,7 @@ def test_batch_size_is_a_function_of_shapes() -> None:
         return model.batch_size
 
     small = nn.Sequential(nn.Linear(6, 4))
-    assert sizes(small, 6) == sizes(small, 6) == 512
+    assert sizes(small, 6) == sizes(small, 6) == 4096
     assert sizes(nn.Sequential(nn.Conv2d(3, 64, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), 3, 224, 224) == 1
 
     model = adapt(small)

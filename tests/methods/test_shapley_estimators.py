@@ -154,6 +154,20 @@ def _run(model: NumpyModel, x: np.ndarray, fill: np.ndarray) -> _gradients.Gradi
     return run
 
 
+@pytest.mark.parametrize(("scale", "tolerance"), [(1.0, 0.05), (1.0, 0.1), (0.3, 0.05)])
+def test_left_to_itself_it_costs_little_more_than_the_cheaper_of_the_two(scale: float, tolerance: float) -> None:
+    wide = scale * np.random.default_rng(5).normal(size=(1, 16))
+    rows = scale * np.random.default_rng(6).normal(size=(50, 16))
+
+    def used(control: str) -> float:
+        found = [
+            pellucid.explain(network(16), wide, "permutation_shap", background=rows, tolerance=tolerance, control=control, seed=seed).cost for seed in range(4)
+        ]
+        return float(np.mean([cost.evaluations + cost.gradients for cost in found]))
+
+    assert used("auto") < 1.3 * min(used("gradients"), used("none"))
+
+
 def test_shap_says_which_estimator_it_took_and_why_nothing_else_was_needed() -> None:
     wide = np.random.default_rng(5).normal(size=(1, 16))
     rows = np.random.default_rng(6).normal(size=(50, 16))
@@ -162,7 +176,7 @@ def test_shap_says_which_estimator_it_took_and_why_nothing_else_was_needed() -> 
     taken = {
         "kernel regression": pellucid.explain(box, wide, "shap", target=0, fill=0),
         "permutations": pellucid.explain(box, wide, "shap", target=0, background=rows, tolerance=0.2),
-        "permutations with gradients": pellucid.explain(model, wide, "shap", background=rows, tolerance=0.2),
+        "permutations with gradients": pellucid.explain(model, 0.3 * wide, "shap", background=0.3 * rows, tolerance=0.05),
     }
     assert {name: one.provenance["resolved"]["estimator"] for name, one in taken.items()} == {name: name for name in taken}
     words = ("paired coalitions", "along permutations", "gradients counting twice")

@@ -92,16 +92,17 @@ def borrowed(module: Any, device: Any, *, gradients: bool) -> Iterator[None]:
 
     Without gradients it runs under `no_grad` and not `inference_mode`: a module that keeps a tensor for later must stay trainable.
     """
-    training = [part for part in module.modules() if part.training]
+    parts = list(module.modules())
+    training = [part for part in parts if part.training]
     tracked = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    embeddings = [part for part in module.modules() if isinstance(part, TOKENS)]
+    embeddings = [part for part in parts if isinstance(part, TOKENS)]
     devices = [device] if device.type == "cuda" else []
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng(devices))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
         if devices and gradients:  # cuDNN gives no gradient of a recurrent layer in evaluation mode
-            stack.enter_context(torch.backends.cudnn.flags(enabled=not any(isinstance(part, nn.RNNBase) for part in module.modules())))
+            stack.enter_context(torch.backends.cudnn.flags(enabled=not any(isinstance(part, nn.RNNBase) for part in parts)))
         for part in embeddings:
             stack.callback(part.register_forward_pre_hook(_whole_numbers).remove)
         try:

@@ -20,6 +20,8 @@ Array = np.ndarray
 BATCH_BUDGET, LARGEST_TENSOR = 140e6, 16e6
 """Bytes a batch may make in all, and in one tensor. Networks from 28 × 28 to 224 × 224 are within a few per cent of their best rate there; larger tensors are
 slower, the system having to give fresh pages for each."""
+CACHED, MOST = 8e6, 4096
+"""Where as much as this many rows make fits a processor's cache, larger batches than 512 are taken, so that calls do not outweigh a tiny network."""
 
 
 class TorchModule(Model):
@@ -80,7 +82,7 @@ class TorchModule(Model):
             self._meeting = self._help.meet(self.module, one.repeat(min(self._given_batch_size or 2, 2), *(1,) * len(shape)))
         self._met = shape
         row = max(self._meeting.bytes, self._meeting.largest * BATCH_BUDGET / LARGEST_TENSOR)
-        self._own_batch_size = power_of_two_batch(row, BATCH_BUDGET)
+        self._own_batch_size = max(power_of_two_batch(row, BATCH_BUDGET), power_of_two_batch(row, CACHED, MOST))
         self.traits = replace(self.traits, output_shape=self._meeting.output_shape, head=self._meeting.head, channels=self._meeting.channels)
 
     @property

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -209,7 +209,7 @@ class Model(ABC):
         tail = np.zeros((reach, *shape[1:]))
         for part in batches(len(rows), self.batch_size):
             group = rows.group[part]
-            found = self.gradients(rows.points(part), target.take(group)).gradients[INPUT].astype(np.float64)
+            found = self.gradients(rows.points(part), target.unnamed(group)).gradients[INPUT].astype(np.float64)
             if rows.displace:
                 found = found * (rows.ends[rows.path[part]] - rows.starts[rows.path[part]])
             chain = np.concatenate([tail, found])
@@ -225,7 +225,7 @@ class Model(ABC):
         found = np.empty(len(rows))
         for part in batches(len(rows), self.rows_at_once(rows.inputs)):
             outputs = self.predict(rows.compose(part), logits=target.reads_logits)
-            found[part] = replace(target, weights=target.weights[rows.sample[part]], labels=()).of(outputs)
+            found[part] = target.unnamed(rows.sample[part]).of(outputs)
         return found
 
     def above(self, layer: str, context: Array) -> Model:

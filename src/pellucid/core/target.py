@@ -35,6 +35,10 @@ class Target:
         """The target of chosen samples, with repetition."""
         return replace(self, weights=self.weights[samples], labels=tuple(self.labels[int(i)] for i in samples))
 
+    def unnamed(self, samples: Array) -> Target:
+        """The same without labels, for many rows."""
+        return replace(self, weights=self.weights[samples], labels=())
+
     def settled(self, outputs: Array) -> Target:
         """The target once the outputs are known."""
         if not self.follows_prediction:

@@ -230,7 +230,7 @@ class Game:
             fill=fill.astype(int, copy=False),
         )
         for part in batches(len(fill), task.model.rows_at_once(task.inputs)):
-            found = task.model.gradients(rows.compose(part), task.target.take(np.full(part.stop - part.start, player.sample)))
+            found = task.model.gradients(rows.compose(part), task.target.unnamed(np.full(part.stop - part.start, player.sample)))
             scores[part] = found.scores
             out[part] = self.by_feature(player, found.gradients[INPUT] * self.apart(player, fill[part]))
         player.evaluations += len(fill)
@@ -248,6 +248,8 @@ class Game:
         order = np.argsort(labels, kind="stable")
         starts = np.searchsorted(labels[order], player.live)
         stops = np.searchsorted(labels[order], player.live, side="right")
+        if (stops - starts == 1).all():
+            return np.asarray(flat[:, order[starts]])
         pieces = np.stack([starts, stops], axis=1).ravel()
         return np.asarray(np.add.reduceat(np.pad(flat[:, order], ((0, 0), (0, 1))), pieces, axis=1)[:, ::2])
 

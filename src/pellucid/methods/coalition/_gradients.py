@@ -31,8 +31,9 @@ GROWTH, HOPE, FURTHEST = 1.07, 0.85, 2.0
 """Draws at the next look, over those so far: at least, as a share of what is thought to be due, and at most."""
 FITS = 5
 """How often a step is shortened to fit the budget."""
-WORTH = 3.0
-"""Gradients are given up where they would cost more than this many permutations with every row."""
+CANCELLED, ROWS_LEFT_OUT = 0.25, 1.4
+"""The variance of an order and its reverse together, over that of one order, at the least that was measured; and how much more there is while rows are left
+out."""
 SPARE = 1.25
 """Gradients are begun with where the budget is this many times what a first look needs."""
 UNIT = "evaluations along permutations, gradients counting twice"
@@ -73,7 +74,7 @@ class GradientRun(Run):
         self.prices = 4, 2 * (self.live + 1)
         self.visits = 1 if not self.few else max(2, -(-PAIRS // game.rows))
         self.least = 4 * game.rows * self.visits + 2 * (self.live + 1) * ORDERS + game.rows
-        self.slopes = np.zeros((0, self.live))
+        self.slopes, self.plain = np.zeros((0, self.live)), 0.0
         earlier = self.earlier()
         self.reconsidered = False
         self.strange = bool(earlier) and "pairs_counts" not in earlier
@@ -107,11 +108,22 @@ class GradientRun(Run):
                 self.converges(self._sum(pairs, orders), UNIT, last=True)
 
     def _reconsider(self) -> None:
+        """Give up where permutations alone would come to the same error for less than what gradients would still cost."""
         self.reconsidered = True
         if not self.game.task.tolerance:  # a budget to be spent: gradients are ahead at every size that was measured
             return
-        price = float(self._due(*self._levels()) @ self.prices)
-        self.given_up = not self.asked and price > min(self.left + self.used, WORTH * self.game.rows * 2 * (self.live - 1))
+        due = self._due(*self._levels())
+        self.given_up = not self.asked and self._alone() < float(due @ self.prices) - self.used
+
+    def _alone(self) -> float:
+        """Evaluations of permutations alone for the variance that is due here, told from the contributions along single orders."""
+        pairs, orders = self._levels()
+        made = np.array([self.pairs.counts.sum(), self.orders.counts.sum()])
+        variance = float((np.array([pairs.trace, orders.trace]) * made / np.maximum(self._due(pairs, orders), 1)).sum())
+        if not variance:
+            return np.inf
+        draws = CANCELLED * self.plain / made[1] / variance
+        return float(draws * 2 * (self.live - 1) * (ROWS_LEFT_OUT if draws < self.game.rows else 1) + self.game.rows)
 
     def _slopes_with_all(self) -> Array:
         """The slopes where all features are present, against each row."""
@@ -141,7 +153,7 @@ class GradientRun(Run):
         self.reached[0] = reach
 
     def _add_pairs(self, rows: Array, visits: Array) -> None:
-        sizes = self.draws[0].numbers(rows, visits, self.live + 1)
+        sizes = self.draws[0].numbers(rows, visits)
         coalitions = (self.draws[0].ranks(rows, visits) < sizes[:, None]).astype(np.uint8)
         slopes = (self._slopes_at(coalitions, rows)[1] + self._slopes_at(1 - coalitions, rows)[1]) / 2
         own = np.where(coalitions > 0, sizes[:, None], self.live - sizes[:, None])
@@ -174,6 +186,7 @@ class GradientRun(Run):
             before, after = (np.take_along_axis(slopes, ranks[:, None] + step, axis=1)[:, 0] for step in (0, 1))
             share = EVEN / 2 + (1 - EVEN) * (ranks + 1) / (self.live + 1)
             contributions = np.take_along_axis(np.diff(scores, axis=1), ranks, axis=1)
+            self.plain += float(np.square((contributions - self.centre[rows[part]]) / self.size[rows[part], None]).sum())
             left = contributions - (1 - share) * before - share * after
             self.orders.add(rows[part], left, self.size, ranks / (self.live - 1) - 0.5)
         self.chances = np.maximum(self.chances, reach * self.size / self.game.rows)
@@ -228,14 +241,20 @@ class GradientRun(Run):
         return visits_until(self.reached[level] * growth, counts, self.size, self.draws[level].offsets, 0)[0]
 
     def state(self) -> Mapping[str, Array]:
-        held = {"evaluations": np.array([self.evaluations]), "gradients": np.array([self.gradients]), "reached": self.reached, "empty": self.empty}
+        held = {
+            "evaluations": np.array([self.evaluations]),
+            "gradients": np.array([self.gradients]),
+            "reached": self.reached,
+            "plain": np.array([self.plain]),
+            "empty": self.empty,
+        }
         rows = {"size": self.size, "chances": self.chances, "centre": self.centre}
         return held | rows | self.pairs.state("pairs_") | self.orders.state("orders_")
 
     def _resume(self, state: Mapping[str, Array]) -> bool:
         self.before, self.gradients = int(state["evaluations"][0]), int(state["gradients"][0])
         self.empty, self.size, self.chances, self.centre = state["empty"], state["size"], state["chances"], state["centre"][:, : self.live]
-        self.reached = state["reached"].copy()
+        self.reached, self.plain = state["reached"].copy(), float(state["plain"][0])
         self.pairs.restore(state, "pairs_")
         self.orders.restore(state, "orders_")
         return True

@@ -6,7 +6,7 @@ have been drawn with: what a row that was left out would give is told from what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, comb, floor, log
 
 import numpy as np
@@ -72,22 +72,20 @@ class Draws:
 
     def ranks(self, rows: Array, visits: Array) -> Array:
         """Orders as ranks (n, live) of the visits (n,) of rows (n,)."""
-        out = np.empty((len(rows), self.live), dtype=np.int64)
+        return self._looked_up(rows, visits, self._orders, np.empty((len(rows), self.live), dtype=np.int64))
+
+    def numbers(self, rows: Array, visits: Array) -> Array:
+        """A random whole number (n,) from 0 to live for each of the visits (n,) of rows (n,)."""
+        return self._looked_up(rows, visits, self._numbers, np.empty(len(rows), dtype=np.int64))
+
+    def _looked_up(self, rows: Array, visits: Array, table: Callable[[int], Array], out: Array) -> Array:
         which = visits // self.visits
-        for number in np.unique(which).tolist():
+        for number in np.flatnonzero(np.bincount(which)).tolist():
             here = which == number
-            out[here] = self._table(number)[visits[here] % self.visits, rows[here]]
+            out[here] = table(number)[visits[here] % self.visits, rows[here]]
         return out
 
-    def numbers(self, rows: Array, visits: Array, below: int) -> Array:
-        """A random whole number (n,) for each of the visits (n,) of rows (n,)."""
-        out = np.empty(len(rows), dtype=np.int64)
-        for visit in np.unique(visits).tolist():
-            here = visits == visit
-            out[here] = np.random.default_rng((*self.seed, visit + 1, 1)).integers(0, below, self.rows)[rows[here]]
-        return out
-
-    def _table(self, number: int) -> Array:
+    def _orders(self, number: int) -> Array:
         if number not in self._tables:
             size = self.visits * self.rows
             room = max(1, NUMBERS_AT_ONCE // (size * self.live))
@@ -96,6 +94,9 @@ class Draws:
             generator = np.random.default_rng((*self.seed, number + 1))
             self._tables[number] = permutation_ranks(generator, size, self.live).reshape(self.visits, self.rows, self.live)
         return self._tables[number]
+
+    def _numbers(self, number: int) -> Array:
+        return np.random.default_rng((*self.seed, number + 1, 1)).integers(0, self.live + 1, (self.visits, self.rows))
 
 
 def sample(game: Game, players: Sequence[Player], earlier: Mapping[int, Run] | None = None) -> dict[int, Solved]:
