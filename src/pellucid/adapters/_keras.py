@@ -141,8 +141,7 @@ def layer_table(keras: Any, model: Any) -> tuple[Layer, ...]:
     table, axis = [], -1
     for name, layer in walk(model):
         shape = _output_shape(layer)
-        said = getattr(layer, "data_format", None)
-        axis = {"channels_first": 0, "channels_last": -1}.get(said, axis)
+        axis = {"channels_first": 0, "channels_last": -1}.get(str(getattr(layer, "data_format", None)), axis)
         if shape is None or len(shape) < 3:
             axis = -1
         places = () if shape is None else shape[1:] if axis == 0 else shape[:-1]

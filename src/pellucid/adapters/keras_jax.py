@@ -1,0 +1,249 @@
+"""Keras 3 on JAX: compiled functions of the weights and a batch, with points on paths and masked inputs made, and their sums taken, on the device."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pellucid.adapters import _jax, _keras
+from pellucid.adapters._keras_start import missing
+from pellucid.core.errors import ModelError
+from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, power_of_two_batch
+from pellucid.core.target import Target
+
+Array = np.ndarray
+BATCH_BUDGET = 5e6
+"""Bytes of activations a batch. Backward passes over more of them are up to twice as slow a row on a processor; forward passes differ little."""
+
+
+class KerasJax(_keras.KerasModel):
+    """A Keras 3 model while Keras runs on JAX.
+
+    Functions of the weights and a batch are compiled once for each of a few batch sizes; a last batch that is smaller is filled up. The model is touched only
+    while one is traced, and put back at once. Reads weights as they are at the time of a call. Does not serve several inputs, nor layers that JAX cannot trace.
+    """
+
+    backend = "jax"
+    title = "Keras on JAX"
+
+    def __init__(self, keras_model: Any) -> None:
+        self.jax = _imported()
+        self.introduce(keras_model, jax=self.jax.__version__)
+        self.batch_size = power_of_two_batch(_keras.activation_bytes(keras_model, self._table), BATCH_BUDGET)
+        self._variables = list(keras_model.variables)
+        self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
+
+    def predict(self, inputs: Array, *, logits: bool = False) -> Array:
+        function = self._function(("predict", logits), lambda params, x: (self._outputs(params, x, logits),))
+        return np.concatenate([outputs for (outputs,) in self._batched(function, inputs)])
+
+    def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
+        return self._recorded("activations", inputs, self.named(layers), _keras.record)
+
+    def states(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
+        return self._recorded("states", inputs, self.recurrent(layers), _keras.record_states)
+
+    def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
+        found = zip(*self._batched(self._gradient(target, wrt), inputs, target.effective_weights), strict=True)
+        scores, outputs, *rest = (np.concatenate(parts) for parts in found)
+        gradients, values = dict(zip(wrt, rest, strict=False)), dict(zip(wrt, rest[len(wrt) :], strict=True))
+        if INPUT in wrt:
+            self.check_gradient(gradients[INPUT])
+        return Gradients(scores.astype(np.float64), outputs, gradients, values)
+
+    def path_gradients(self, rows: PathRows, target: Target) -> tuple[Array, Array]:
+        shape = (rows.groups, *rows.starts.shape[1:])
+        first, second = np.zeros((rows.groups, rows.starts[:1].size)), np.zeros((rows.groups, rows.starts[:1].size))
+        for low, high, sums, squares in _jax.late(self._path_batches(rows, target)):
+            first[low:high] += np.asarray(sums)[: high - low]
+            second[low:high] += np.asarray(squares)[: high - low]
+        if len(rows):
+            self.check_gradient(first)
+        return first.reshape(shape), second.reshape(shape)
+
+    def masked_scores(self, rows: MaskRows, target: Target) -> Array:
+        found = np.empty(len(rows))
+        for part, scores in _jax.late(self._masked_batches(rows, target)):
+            found[part] = np.asarray(scores)[: part.stop - part.start]
+        return found
+
+    def above(self, layer: str, context: Array) -> Model:
+        return _Above(self, layer, context)
+
+    def below(self, layer: str) -> Model:
+        return _Below(self, layer)
+
+    # ---- batches, composed and reduced on the device ----------------------------------------------------------------
+
+    def _batched(self, function: Callable[..., Any], *arrays: Array) -> Iterator[list[Array]]:
+        """What a function gives for each batch, without the rows that only filled it up."""
+
+        def sent() -> Iterator[tuple[int, Any]]:
+            for part, size in _jax.pieces(len(arrays[0]), self.batch_size):
+                yield part.stop - part.start, function(*(_jax.filled(array[part], size) for array in arrays))
+
+        for rows, results in _jax.late(sent()):
+            yield [np.asarray(result)[:rows] for result in results]
+
+    def _path_batches(self, rows: PathRows, target: Target) -> Iterator[tuple[int, int, Any, Any]]:
+        gradient, weights = self._gradient(target, (INPUT,)), target.effective_weights
+        tail: Any = np.zeros((len(rows.stencil) - 1, rows.starts[:1].size), np.float32)
+        for part, size in _jax.pieces(len(rows), self.batch_size):
+            named, place, length = _jax.table(rows.path[part], size)
+            ends = (_jax.filled(array[named], length) for array in (rows.starts, rows.ends))
+            points, displacement = _jax.on_paths()(*ends, place, _jax.filled(rows.position[part], size))
+            group = rows.group[part]
+            low, high = int(group[0]), int(group[-1]) + 1
+            found = gradient(points, _jax.filled(weights[group], size))[2]
+            numbers = (_jax.lengthened(array[part], size) for array in (rows.weight, rows.square))
+            member = _jax.filled(group - low, size, np.int32)
+            groups = size if high - low > 1 else 1
+            sums, squares, tail = _jax.group_sums()(found, displacement, *numbers, member, tail, stencil=rows.stencil, displace=rows.displace, groups=groups)
+            yield low, high, sums, squares
+
+    def _masked_batches(self, rows: MaskRows, target: Target) -> Iterator[tuple[slice, Any]]:
+        score, weights = target.score, target.effective_weights
+        function = self._function(("scores", score), lambda params, x, w: self._scores(params, x, w, score)[0])
+        fills = rows.fills.reshape(-1, *rows.fills.shape[2:])
+        absent = self.jax.numpy.asarray(_jax.filled(fills, 1 << (len(fills) - 1).bit_length()))
+        of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
+        labels = np.where(rows.labels < 0, rows.masks.shape[1], rows.labels)
+        for part, size in _jax.pieces(len(rows), self.batch_size):
+            sample = rows.sample[part]
+            named, place, length = _jax.table(sample, size)
+            shown = labels if len(labels) == 1 else labels[named]
+            points = _jax.composed()(
+                _jax.filled(rows.inputs[named], length),
+                absent,
+                _jax.filled(shown, 1 if len(shown) == 1 else length, np.int32),
+                _jax.filled(rows.masks[part], size),
+                place,
+                _jax.filled(sample * of_sample + rows.fill[part], size, np.int32),
+            )
+            yield part, function(points, _jax.filled(weights[sample], size))
+
+    # ---- inside what is compiled ------------------------------------------------------------------------------------
+
+    def _outputs(self, params: Sequence[Any], x: Any, logits: bool) -> Any:
+        with self.apart(logits, list(zip(self._variables, params, strict=True))):
+            return self.jax.numpy.asarray(_keras.one_output(self.network(x, training=False)), np.float32)
+
+    def _scores(self, params: Sequence[Any], x: Any, weights: Any, score: str, follow: bool = False) -> tuple[Any, Any]:
+        """Scores and outputs; the weights follow the prediction where asked."""
+        outputs = read = self._outputs(params, x, score in ("logit", "centered_logit"))
+        if follow:
+            weights = self.jax.nn.one_hot(read.argmax(axis=-1), read.shape[-1])
+            weights = weights - 1 / read.shape[-1] if score == "centered_logit" else weights
+        if score == "log_probability":
+            outputs = self.jax.numpy.log(self.jax.numpy.maximum(outputs, 1e-30))
+        return (outputs * weights).reshape(len(x), -1).sum(axis=1), read
+
+    def _gradient(self, target: Target, wrt: Sequence[str]) -> Callable[..., Any]:
+        """A function to scores, outputs, then gradients and then values in the order of `wrt`."""
+        chosen = self.named([name for name in wrt if name != INPUT])
+        score, follow, names = target.score, target.follows_prediction, tuple(wrt)
+
+        def step(params: Sequence[Any], x: Any, weights: Any) -> Any:
+            def total(leaves: Mapping[str, Any]) -> Any:
+                values: dict[str, Any] = {INPUT: x}
+
+                def add(name: str, output: Any) -> Any:
+                    values[name] = output
+                    return output + leaves[name]
+
+                with _keras.wrapped_calls(chosen, _keras.probe_with(add)):
+                    scores, outputs = self._scores(params, leaves.get(INPUT, x), weights, score, follow)
+                return scores.sum(), (scores, outputs, values)
+
+            made = self.jax.eval_shape(lambda: self._seen(params, x, chosen, _keras.record)) if chosen else {}
+            probes = {name: self.jax.numpy.zeros(like.shape, like.dtype) for name, like in made.items()}
+            leaves = probes | ({INPUT: x} if INPUT in names else {})
+            gradients, (scores, outputs, values) = self.jax.grad(total, has_aux=True)(leaves)
+            return scores, outputs, *(self._plain(gradients[name]) for name in names), *(self._plain(values[name]) for name in names)
+
+        return self._function(("gradients", score, names, follow), step)
+
+    def _seen(self, params: Sequence[Any], x: Any, chosen: dict[str, Any], record: Callable[..., Any]) -> dict[str, Any]:
+        seen: dict[str, Any] = {}
+        with _keras.wrapped_calls(chosen, functools.partial(record, seen)):
+            self._outputs(params, x, logits=False)
+        return seen
+
+    def _recorded(self, verb: str, inputs: Array, chosen: dict[str, Any], record: Callable[..., Any]) -> dict[str, Array]:
+        def step(params: Sequence[Any], x: Any) -> Any:
+            seen = self._seen(params, x, chosen, record)
+            return [self._plain(seen[name]) for name in chosen]
+
+        found = list(self._batched(self._function((verb, *chosen), step), inputs))
+        return {name: np.concatenate([part[i] for part in found]) for i, name in enumerate(chosen)}
+
+    # ---- small parts ------------------------------------------------------------------------------------------------
+
+    def _plain(self, value: Any) -> Any:
+        """In float32, also where the network computes in less."""
+        return value.astype(np.float32)
+
+    def _function(self, key: tuple[Any, ...], step: Callable[..., Any]) -> Callable[..., Any]:
+        """A step compiled, given the weights as they are now."""
+        compiled = self._compiled.setdefault(key, self.jax.jit(step))
+        params = [variable.value for variable in self._variables]
+
+        def called(*arrays: Any) -> Any:
+            try:
+                return compiled(params, *arrays)
+            except Exception as error:
+                if "Tracer" not in str(error):
+                    raise
+                raise ModelError(f"JAX cannot trace the Keras model ({str(error).strip().splitlines()[0]}); build it of keras.ops.") from error
+
+        return called
+
+
+class _Part(KerasJax):
+    """A piece of a network that a layer cuts in two; the compiler drops what the piece does not need."""
+
+    def __init__(self, whole: KerasJax, cut: dict[str, Any], **traits: Any) -> None:
+        self.__dict__ |= whole.__dict__
+        self.cut = cut
+        self.traits = replace(whole.traits, **traits)
+        self._compiled = {}
+
+
+class _Above(_Part):
+    """The network from a layer's output on."""
+
+    def __init__(self, whole: KerasJax, layer: str, context: Array) -> None:
+        value = whole.activations(context, (layer,))[layer]
+        super().__init__(whole, _keras.check_cut(whole, layer), **_keras.above_traits(whole, layer, value))
+        self.context = np.asarray(context, np.float32)
+
+    def _outputs(self, params: Sequence[Any], x: Any, logits: bool) -> Any:
+        with _keras.wrapped_calls(self.cut, _keras.put_in(x)):
+            return super()._outputs(params, self.jax.numpy.repeat(self.context, len(x), axis=0), logits)
+
+
+class _Below(_Part):
+    """The network up to a layer."""
+
+    def __init__(self, whole: KerasJax, layer: str) -> None:
+        super().__init__(whole, whole.named((layer,)), output_shape=_keras.below_shape(whole.layer(layer)), head=None)
+
+    def _outputs(self, params: Sequence[Any], x: Any, logits: bool) -> Any:
+        seen: dict[str, Any] = {}
+        with _keras.wrapped_calls(self.cut, functools.partial(_keras.record, seen)):
+            super()._outputs(params, x, logits=False)
+        (output,) = seen.values()
+        return self._plain(output)
+
+
+def _imported() -> Any:
+    """JAX, or what to do where it is not there."""
+    try:
+        import jax
+    except ImportError as error:
+        raise missing("jax", error) from error
+    return jax
