@@ -64,7 +64,7 @@ def _adapted(model: Any, allow_unsafe: bool) -> Model:
 
 
 def _open_file(path: Path, known: list[Any], allow_unsafe: bool) -> Model:
-    suffixes = [suffix for adapter in known for suffix in adapter.suffixes]
+    suffixes = list(dict.fromkeys(suffix for adapter in known for suffix in adapter.suffixes))
     if path.suffix.lower() not in suffixes:
         advice = (
             "In PyTorch: torch.export.save(torch.export.export(module, (x,)), 'model.pt2')." if path.suffix in (".pt", ".pth") else "Save the model as .keras."

@@ -27,7 +27,7 @@ class KerasModel(Model):
     layer or of a stateful one) is left alone.
     """
 
-    suffixes = _keras_start.SUFFIXES
+    suffixes: tuple[str, ...] = _keras_start.SUFFIXES
     rank = 10
     backend: ClassVar[str]
     title: ClassVar[str]

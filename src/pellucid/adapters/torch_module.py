@@ -32,7 +32,7 @@ class TorchModule(Model):
     left as it was: mode, hooks, gradients, random state. Does not serve several inputs or outputs; two threads must not explain one module at once.
     """
 
-    suffixes = (".pt2",)
+    suffixes: tuple[str, ...] = (".pt2",)
     rank = 20
 
     def __init__(self, module: Any, *, input_shape: tuple[int | None, ...] | None = None, batch_size: int | None = None) -> None:
@@ -60,7 +60,7 @@ class TorchModule(Model):
         return torch is not None and isinstance(candidate, torch.nn.Module)
 
     @classmethod
-    def open(cls, candidate: Any, *, allow_unsafe: bool) -> TorchModule:
+    def open(cls, candidate: Any, *, allow_unsafe: bool) -> Model:
         if not isinstance(candidate, Path):
             return cls(candidate)
         if not allow_unsafe:

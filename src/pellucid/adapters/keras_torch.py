@@ -1,0 +1,109 @@
+"""Keras 3 on torch: a Keras model is a PyTorch module there, and served like one, with Keras's own layers, names, head and layout of images."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pellucid.adapters import _keras, _torch_parts
+from pellucid.adapters._keras_start import missing
+from pellucid.adapters.torch_module import TorchModule
+from pellucid.core.model import Layer, Model, batches, power_of_two_batch
+
+Array = np.ndarray
+BATCH_BUDGET = 40e6
+"""Bytes of activations a batch: within a tenth of the best rate for the reference networks and for images of 224 × 224."""
+CACHED, MOST = 2e6, 4096
+"""Networks that make so little are given larger batches than 512, so that Keras's calls do not outweigh them."""
+
+
+class KerasTorch(_keras.KerasModel, TorchModule):
+    """A Keras 3 model while Keras runs on torch.
+
+    It computes on the device of its weights; images keep Keras's layout. The model is touched only while a verb runs, and left as it was: mode, hooks,
+    gradients, the states of its random layers, torch's random state. Does not serve several inputs; two threads must not explain one model at once.
+    """
+
+    backend = "torch"
+    title = "Keras on torch"
+
+    def __init__(self, keras_model: Any) -> None:
+        self.torch, self._help = _imported()
+        self.introduce(keras_model, torch=self.torch.__version__)
+        self.module = keras_model
+        row = _keras.activation_bytes(keras_model, self._table)
+        self._given_batch_size = None
+        self._own_batch_size = max(power_of_two_batch(row, BATCH_BUDGET), power_of_two_batch(row, CACHED, MOST))
+        self._met = None
+        last = frozenset(name for name, layer in _keras.walk(keras_model) if layer is self._final)
+        self._meeting = self._help.Meeting(self._table, last=last, output_shape=self.traits.output_shape, head=self.traits.head)
+
+    def meet(self, inputs: Array) -> None:
+        """Count how often each layer is called."""
+        if self._met is not None:
+            return
+        uses: Counter[str] = Counter()
+        with self._borrowed(gradients=False), self._help.hooked(dict(_keras.walk(self.network)), lambda name, _: uses.update([name])):
+            self._run(self._tensor(inputs[:1]), False, 1)
+        self._met = tuple(inputs.shape[1:])
+        self._meeting = replace(self._meeting, uses=uses)
+
+    def layer(self, name: str) -> Layer:
+        return Model.layer(self, name)
+
+    def states(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
+        chosen, found = self.recurrent(layers), []
+        for part in batches(len(inputs), self.batch_size):
+            seen: dict[str, Any] = {}
+            with self._borrowed(gradients=False), _keras.wrapped_calls(chosen, functools.partial(_keras.record_states, seen)):
+                self._run(self._tensor(inputs[part]), False, part.stop - part.start)
+            found.append({name: self._numpy(seen[name]) for name in chosen})
+        return {name: np.concatenate([part[name] for part in found]) for name in chosen}
+
+    def above(self, layer: str, context: Array) -> Model:
+        _keras.check_cut(self, layer)
+        self.meet(context)
+        return _Above(self, layer, context)
+
+    def below(self, layer: str) -> Model:
+        _keras.below_shape(self.layer(layer))
+        return _Below(self, layer)
+
+    def _run(self, x: Any, logits: bool, samples: int) -> Any:
+        """What the network returns, or what its last softmax or sigmoid would be given."""
+        with self.apart(logits):
+            outputs = _keras.one_output(self.network(x, training=False))
+        self._help.check_samples(outputs, samples)
+        return outputs if outputs.dtype == self.torch.float64 else outputs.float()
+
+    def _named(self, names: Sequence[str]) -> dict[str, Any]:
+        return self.named(names)
+
+
+class _Above(_torch_parts.Above, KerasTorch):
+    """The network from a layer's output on."""
+
+
+class _Below(_torch_parts.Below, KerasTorch):
+    """The network up to a layer."""
+
+    def __init__(self, whole: KerasTorch, layer: str) -> None:
+        if not whole._meeting.uses:
+            whole.meet(np.zeros((1, *(size or 1 for size in whole.traits.input_shape or ())), np.float32))
+        super().__init__(whole, layer)
+
+
+def _imported() -> tuple[Any, Any]:
+    """torch and what this adapter does with it, or what to do where it is not there."""
+    try:
+        import torch
+    except ImportError as error:
+        raise missing("torch", error) from error
+    from pellucid.adapters import _torch
+
+    return torch, _torch
