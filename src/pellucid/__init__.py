@@ -19,13 +19,16 @@ if TYPE_CHECKING:
     from pellucid.api.visualize import visualize
     from pellucid.core.errors import PellucidError
     from pellucid.core.records import Explanation, Inspection, View, concat
+    from pellucid.plans import Explanations, Plan
     from pellucid.report import report
     from pellucid.store import load, save
 
 _HOMES = {
     "Explanation": "pellucid.core.records",
+    "Explanations": "pellucid.plans",
     "Inspection": "pellucid.core.records",
     "PellucidError": "pellucid.core.errors",
+    "Plan": "pellucid.plans",
     "View": "pellucid.core.records",
     "adapt": "pellucid.adapters",
     "concat": "pellucid.core.records",
@@ -40,8 +43,10 @@ _HOMES = {
 __version__ = "0.1.0"
 __all__ = [
     "Explanation",
+    "Explanations",
     "Inspection",
     "PellucidError",
+    "Plan",
     "View",
     "__version__",
     "adapt",

@@ -17,6 +17,7 @@ CATALOGUES = {
     "views": ("pellucid.views", "VIEWS"),
     "datasets": ("pellucid.data", "DATASETS"),
     "features": ("pellucid.data", "FEATURES"),
+    "executors": ("pellucid.plans.executors", "EXECUTORS"),
     "networks": ("pellucid.recipes", "NETWORKS"),
 }
 PROMISED = {"methods": ("title", "answers", "family", "needs", "accepts", "default_tolerance", "citation"), "views": ("title", "answers")}

@@ -16,6 +16,7 @@ from pellucid.api._layer import subject as find_subject
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain, settings
 from pellucid.api._resume import check_agreement, of_rows
+from pellucid.api._stream import explain_stream, is_stream
 from pellucid.core.errors import SettingError, StrictError
 from pellucid.core.inputs import check_inputs, on_host
 from pellucid.core.method import Attribution, Method, Task
@@ -57,7 +58,8 @@ def explain(
     Parameters
     ----------
     model: a Keras model, a PyTorch module, a model file, a callable (samples, *shape) → (samples, classes), or a `Model` from `pellucid.adapt`.
-    x: array (samples, *shape), as the model takes it.
+    x: array (samples, *shape), as the model takes it; or what gives such batches, or single samples, one after the other: a generator, a PyTorch
+        DataLoader, a tf.data.Dataset, a Keras sequence (of (x, y) the x). All is kept in memory: for more, `pellucid.Plan` streams to disk.
     method: a name from `pellucid list methods`, or a method object.
     target: "predicted", a class number or name, one per sample, a pair of names (a contrast), or (position, class).
     tolerance: bound for the 95 % quantile of the relative error per sample; None takes the method's own default.
@@ -83,6 +85,8 @@ def explain(
     >>> pellucid.explain(model, np.array([[3.0, 4.0]]), "shap").values
     array([[3., 8.]])
     """
+    if is_stream(x):
+        return explain_stream(explain, dict(locals()))
     began = time.perf_counter()
     name, chosen = _parts.find_method(method, method_settings)
     options = {"layer": layer, "baseline": on_host(baseline), "background": on_host(background), "features": on_host(features), "fill": on_host(fill)}

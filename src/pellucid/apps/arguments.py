@@ -139,11 +139,29 @@ def check_file(out: Path, suffixes: Sequence[str] = tuple(SUFFIXES)) -> Path:
     """`out`, if it has a known suffix and can be written; leaves nothing behind."""
     if out.suffix.lower() not in suffixes:
         known = ", ".join(f"{suffix} ({SUFFIXES[suffix]})" if suffix in SUFFIXES else suffix for suffix in suffixes)
-        raise OutputError(f"--out '{out}' has no suffix that says what to write; known: {known}.")
+        raise OutputError(f"--out '{out}' has no suffix that says what to write; known: {known}, and for explanations of many samples a folder (no suffix).")
     if out.is_dir():
         raise OutputError(f"--out '{out}' is a folder; name a file in it.")
     _probe(out.parent, out)
     return out
+
+
+def is_folder(out: Path) -> bool:
+    """Whether `out` names a folder for records of many samples: one that is there, or a name without a suffix.
+
+    >>> is_folder(Path("explained")), is_folder(Path("explained.html"))
+    (True, False)
+    """
+    return out.is_dir() or not out.suffix
+
+
+def check_folder_options(out: Path, only_folders: Mapping[str, bool], resume: Path | None) -> None:
+    """Raise for options that only go with a folder, and for `--resume`, which goes with a file alone."""
+    given = [name for name, chosen in only_folders.items() if chosen]
+    if given and not is_folder(out):
+        raise SettingError(f"{' and '.join(given)} need a folder to write many samples into, but --out is '{out}'; give a name without a suffix.")
+    if resume is not None and is_folder(out):
+        raise SettingError("--resume is for a file of records; into a folder, the same command goes on by itself where it was broken off.")
 
 
 def check_folder(out: Path) -> Path:

@@ -29,8 +29,17 @@ app = typer.Typer(
 
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras, .h5 or .hdf5 file, or a .pt2 file of torch.export (with --allow-unsafe).")]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="mnist:test, file.npz:key, file.npy, or an image file.")]
-Index = Annotated[str, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6 or 0,4,9.")]
+Index = Annotated[str, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6, 0,4,9, or : for all.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Report (.html), records (.safetensors) or one figure (.png).")]
+FileOrFolder = Annotated[
+    Path,
+    typer.Option(
+        "--out",
+        metavar="FILE|DIR",
+        help="Report (.html), records (.safetensors), one figure (.png); or a folder (no suffix), into which "
+        "any number of samples is streamed, and which is gone on with where it was broken off.",
+    ),
+]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method or view; may be repeated. METHOD.NAME=VALUE: of one.")
 ]
@@ -89,7 +98,7 @@ def explain(
     model: Model,
     data: Data,
     method: Annotated[str, typer.Option("--method", metavar="NAME[,NAME]", help="See `pellucid list methods`.")],
-    out: Out,
+    out: FileOrFolder,
     index: Index = "0:6",
     target: Annotated[str, typer.Option("--target", metavar="predicted|N|NAME", help="Which class.")] = "predicted",
     score: Annotated[str | None, typer.Option("--score", help="logit, centered_logit, log_probability, probability or output.")] = None,
@@ -106,6 +115,8 @@ def explain(
     class_names: Annotated[str | None, typer.Option("--class-names", metavar="A,B|@FILE", help="Names of the outputs, or a file of them.")] = None,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="FILE", help="Records of the same call to go on from, with a smaller tolerance.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a check fails, instead of saying so in the outcome.")] = False,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes, with a folder; each opens the model itself.")] = 1,
+    shard_size: Annotated[int | None, typer.Option("--shard-size", metavar="N", min=1, help="Samples a file, with a folder; 100, fewer where large.")] = None,
     settings: Settings = None,
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
@@ -114,7 +125,20 @@ def explain(
 
     options = {"target": target, "score": score, "layer": layer, "features": features, "fill": fill, "baseline": baseline, "background": background}
     numbers = {"tolerance": tolerance, "max_evaluations": max_evaluations, "seed": seed, "strict": strict}
-    work.explain(model, data, method, index, out, options | numbers, settings or [], class_names=class_names, resume=resume, allow_unsafe=allow_unsafe)
+    work.explain(
+        model,
+        data,
+        method,
+        index,
+        out,
+        options | numbers,
+        settings or [],
+        class_names=class_names,
+        resume=resume,
+        allow_unsafe=allow_unsafe,
+        workers=workers,
+        shard_size=shard_size,
+    )
 
 
 @app.command()

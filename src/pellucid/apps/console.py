@@ -13,6 +13,8 @@ from rich.text import Text
 
 from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.core.records import Explanation, Inspection, View
+from pellucid.plans.explanations import Explanations
+from pellucid.plans.running import reasons
 
 WIDTH_WITHOUT_TERMINAL = 160
 
@@ -47,6 +49,17 @@ def show_explanations(explanations: Sequence[Explanation], samples: Sequence[int
     ]
     score = f"score ({explanations[0].target.score})"
     show("", ("method", "sample", "target", score, "evaluations", "outcome", "in words"), rows, right=("sample", score, "evaluations"))
+
+
+def show_plan(found: Explanations, *, going_on: bool) -> None:
+    """How a plan over many samples ended: outcomes, and what failed and why."""
+    failures = found.failures
+    shards = found.manifest["result"]["shards"]
+    again = "; the folder held some of it already" if going_on else ""
+    say(f"{len(found):,} of {len(found) + len(failures):,} samples explained, in {shards:,} {'shard' if shards == 1 else 'shards'}{again}")
+    show("", ("outcome", "samples"), [(code, f"{count:,}") for code, count in found.outcomes.items()], right=("samples",))
+    if failures:
+        say(f"{len(failures):,} failed: {'; '.join(reasons(failures))}")
 
 
 def show_view(view: View) -> None:

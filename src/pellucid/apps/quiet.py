@@ -1,33 +1,11 @@
-"""TensorFlow greets on standard error while it is imported, whatever log level is set; here it is imported with that kept back."""
+"""TensorFlow greets on standard error while it is imported; here it is imported with that kept back."""
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
 
+from pellucid.core.quiet import held_back
 from pellucid.recipes.frameworks import keras_and_tensorflow
-
-
-@contextlib.contextmanager
-def held_back() -> Iterator[None]:
-    """What is written to file descriptor 2 meanwhile is shown only if this ends in an exception."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            file.seek(0)
-            os.write(kept, file.read())
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def start_framework() -> None:

@@ -18,14 +18,17 @@ from pellucid.apps import arguments, console
 from pellucid.apps.quiet import start_framework
 from pellucid.apps.writing import write
 from pellucid.core.errors import SettingError, UnknownNetworkError, unknown
-from pellucid.core.inputs import check_shape
-from pellucid.core.layout import from_last
+from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation, located
 from pellucid.data import DATASETS, FEATURES, FILLS
 from pellucid.data.dataset import Dataset
+from pellucid.data.fitting import laid_out
 from pellucid.data.load import load
 from pellucid.methods import METHODS
+from pellucid.plans.folder import MANIFEST
+from pellucid.plans.plan import Plan
+from pellucid.plans.running import carry_out
 from pellucid.recipes import NETWORKS
 from pellucid.store import load as load_records
 from pellucid.views import VIEWS
@@ -60,29 +63,53 @@ def explain(
     class_names: str | None,
     resume: Path | None,
     allow_unsafe: bool,
+    workers: int = 1,
+    shard_size: int | None = None,
 ) -> None:
     """Explain the chosen samples by each method, write the records, print one line per method and sample."""
-    arguments.check_file(out)
+    folder = arguments.is_folder(out)
+    (arguments.check_folder if folder else arguments.check_file)(out)
     names = arguments.parse_names(method, METHODS)
     parts = {name: METHODS.load(name) for name in names}
     settings = arguments.parse_settings(pairs, parts)
     given_names = arguments.parse_class_names(class_names)
+    arguments.check_folder_options(out, {"--workers": workers > 1, "--shard-size": shard_size is not None}, resume)
     earlier = {} if resume is None else _earlier(resume, names)
-    samples, chosen = _samples(data, index)
+    samples, chosen = _samples(data, index, checked=not folder)
     options = dict(options) | _opened(options)
     model = _model(path, allow_unsafe)
-    samples = _taken(samples, chosen, model, data)
-    options |= {name: _laid_out(options[name], model) for name in ("baseline", "background") if isinstance(options[name], np.ndarray)}
-    known = given_names or _fitting_names(model, samples.inputs, samples.class_names)
+    samples = _fitting(samples, model, data)
+    options |= {name: laid_out(options[name], model.traits) for name in ("baseline", "background") if isinstance(options[name], np.ndarray)}
+    known = given_names or _fitting_names(model, check_inputs(samples.inputs[chosen[:1]], None, data, finite=False), samples.class_names)
     options["target"] = arguments.parse_target(options["target"], known)
-    shared = arguments.share_options(options, parts)
-    found = []
+    strict = options.pop("strict")
+    shared = {name: given | settings[name] for name, given in arguments.share_options(options, parts).items()}
+    if folder:
+        told = {"class_names": known, "labels": samples.labels, "network": path.stem, "allow_unsafe": allow_unsafe}
+        for name in names:
+            plan = Plan(path, samples.inputs, name, index=chosen, shard_size=shard_size, name=data, **told, **shared[name])
+            _many(plan, out if len(names) == 1 else out / name, model, workers, strict)
+        return
+    samples, found = samples.take(chosen), []
     for name in names:
-        settings_of_one = shared[name] | settings[name] | ({"resume": earlier[name]} if name in earlier else {})
+        settings_of_one = shared[name] | {"strict": strict} | ({"resume": earlier[name]} if name in earlier else {})
         record = explain_samples(model, samples.inputs, name, class_names=known, labels=samples.labels, network=path.stem, **settings_of_one)
         found.append(located(record, data, chosen))
     write(found, out, f"{path.name}: {', '.join(names)} on {data}")
     console.show_explanations(found, chosen)
+    console.written(out)
+
+
+def _many(plan: Plan, out: Path, model: Model, workers: int, strict: bool) -> None:
+    """Carry a plan out into a folder, and print how it ended."""
+    there = out.is_dir() and (out / MANIFEST).exists()
+    executor = f"processes:{workers}" if workers > 1 else "serial"
+    try:
+        found = carry_out(plan, out, model, executor=executor, strict=strict)
+    except KeyboardInterrupt:
+        console.say(f"broken off; what is finished is kept in {out}: the same command goes on with it")
+        raise
+    console.show_plan(found, going_on=there)
     console.written(out)
 
 
@@ -102,7 +129,7 @@ def visualize(path: Path, data: str, view: str, layer: str | None, index: str, o
     settings = arguments.parse_settings(pairs, {name: VIEWS.load(name)})[name]
     samples, chosen = _samples(data, index)
     model = _model(path, allow_unsafe)
-    samples = _taken(samples, chosen, model, data)
+    samples = _fitting(samples, model, data).take(chosen)
     layers = None if layer is None else [part.strip() for part in layer.split(",")]
     labels = None if samples.labels is None else [int(label) for label in samples.labels]
     found = visualize_samples(model, samples.inputs, name, layers=layers, labels=labels, network=path.stem, **settings)
@@ -148,33 +175,18 @@ def _model(path: Path, allow_unsafe: bool) -> Model:
     return adapt(path, allow_unsafe=allow_unsafe)
 
 
-def _samples(spec: str, index: str) -> tuple[Dataset, list[int]]:
+def _samples(spec: str, index: str, *, checked: bool = True) -> tuple[Dataset, list[int]]:
     """The data of a spec, and the numbers of the chosen samples in it."""
-    data = load(spec)
+    data = load(spec, checked=checked)
     return data, arguments.parse_index("0" if len(data) == 1 and index == "0:6" else index, len(data))
 
 
-def _taken(data: Dataset, chosen: Sequence[int], model: Model, spec: str) -> Dataset:
-    """The chosen samples, once the data has the shape that the model takes."""
-    data = replace(data, inputs=_laid_out(data.inputs, model))
+def _fitting(data: Dataset, model: Model, spec: str) -> Dataset:
+    """The data, if it has the shape that the model takes or can be given it."""
+    data = replace(data, inputs=laid_out(data.inputs, model.traits))
     if model.traits.input_shape is not None:
         check_shape(data.inputs, model.traits.input_shape, spec)
-    return data.take(chosen)
-
-
-def _laid_out(inputs: np.ndarray, model: Model) -> np.ndarray:
-    """Samples as the model takes them: images without the axis of their one channel are given it, and channels go first where the model has them there."""
-    expected, channels = model.traits.input_shape, model.traits.channels
-    if expected is None or _fits(inputs.shape[1:], expected):
-        return inputs
-    images = (*expected[1:], expected[0]) if channels == "first" and len(expected) > 1 else expected
-    if images[-1:] == (1,) and _fits(inputs.shape[1:], images[:-1]):
-        inputs = inputs[..., None]
-    return from_last(inputs, channels) if _fits(inputs.shape[1:], images) else inputs
-
-
-def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
-    return len(shape) == len(expected) and all(want in (None, have) for have, want in zip(shape, expected, strict=True))
+    return data
 
 
 def _rows(spec: str, first: int | None) -> np.ndarray:
