@@ -34,6 +34,8 @@ FITS = 5
 CANCELLED, ROWS_LEFT_OUT = 0.25, 1.4
 """The variance of an order and its reverse together, over that of one order, at the least that was measured; and how much more there is while rows are left
 out."""
+CLEARLY = 0.8
+"""Permutations alone are told from little: they are taken where they seem to cost less than this share. Chosen by measurement."""
 SPARE = 1.25
 """Gradients are begun with where the budget is this many times what a first look needs."""
 UNIT = "evaluations along permutations, gradients counting twice"
@@ -108,12 +110,10 @@ class GradientRun(Run):
                 self.converges(self._sum(pairs, orders), UNIT, last=True)
 
     def _reconsider(self) -> None:
-        """Give up where permutations alone would come to the same error for less than what gradients would still cost."""
+        """Give up where permutations alone would come to the same error for clearly less than what gradients would still cost."""
         self.reconsidered = True
-        if not self.game.task.tolerance:  # a budget to be spent: gradients are ahead at every size that was measured
-            return
         due = self._due(*self._levels())
-        self.given_up = not self.asked and self._alone() < float(due @ self.prices) - self.used
+        self.given_up = not self.asked and self._alone() < CLEARLY * (float(due @ self.prices) - self.used)
 
     def _alone(self) -> float:
         """Evaluations of permutations alone for the variance that is due here, told from the contributions along single orders."""
