@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -220,7 +221,8 @@ def test_the_progress_bar_waits(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         report(0.5)
     assert capsys.readouterr().err == ""
     monkeypatch.setenv("FORCE_COLOR", "1")  # a terminal, for rich
-    monkeypatch.setattr(_progress, "PATIENCE", -1.0)
+    monkeypatch.setattr(_progress, "PATIENCE", 0.01)
     with _progress.progress_after_patience("slow", True) as report:
+        time.sleep(0.2)
         report(0.5)
     assert "slow" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import ModelError, NonFiniteError
+from pellucid.core.inputs import on_host
 from pellucid.core.model import Model, Traits, batches, power_of_two_batch
 
 Array = np.ndarray
@@ -57,7 +58,7 @@ class BlackBox(Model):
         return min(self.batch_size, max(LEAST, power_of_two_batch(row, BATCH_BUDGET, self.batch_size)))
 
     def _call(self, inputs: Array) -> Array:
-        returned = np.asarray(self.function(inputs))
+        returned = np.asarray(on_host(self.function(inputs.copy())))  # a copy: what a callable does to its argument must not reach the user's samples
         if returned.ndim == 0 or len(returned) != len(inputs) or returned.dtype.kind not in "fiub":
             raise ModelError(
                 f"the callable returned {returned.dtype} of shape {returned.shape} for {len(inputs)} inputs; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time
+import threading
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -16,26 +16,24 @@ PATIENCE = 2.0
 
 @contextlib.contextmanager
 def progress_after_patience(title: str, wanted: bool | None) -> Iterator[Report]:
-    """A function that takes the fraction done. The bar goes to standard error, after `PATIENCE` seconds; None asks for it on a terminal or in a notebook."""
+    """A function that takes the fraction done. The bar goes to standard error, after `PATIENCE` seconds; None asks for it on a terminal or in a notebook.
+
+    A clock of its own starts it: a single call of a slow model may take longer than that, before there is anything to report.
+    """
     console = Console(stderr=True)
     if not (console.is_terminal or console.is_jupyter if wanted is None else wanted):
         yield lambda fraction: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task(title, total=1.0)
-    began, shown = time.monotonic(), False
-
-    def report(fraction: float) -> None:
-        nonlocal shown
-        if not shown and time.monotonic() - began > PATIENCE:
-            bar.start()
-            shown = True
-        if shown:
-            bar.update(task, completed=fraction)
-
+    task = bar.add_task(title, total=None)  # until something is known of how far it is, the bar shows that there is work
+    timer = threading.Timer(PATIENCE, bar.start)
+    timer.daemon = True
+    timer.start()
     try:
-        yield report
+        yield lambda fraction: bar.update(task, total=1.0, completed=fraction)
     finally:
-        if shown:
+        timer.cancel()
+        timer.join()
+        if bar.live.is_started:
             bar.stop()
