@@ -12,10 +12,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from pellucid.core.catalogue import Catalogue
-from pellucid.core.errors import DataNotFoundError, ModelError
+from pellucid.core.errors import DataNotFoundError, ModelError, UnsafeModelError
 from pellucid.core.model import Model
 
 ADAPTERS = Catalogue("framework", "pellucid.adapters", Path(__file__).parent)
+SAVED_MODEL = "saved_model.pb"
+"""What a folder holds that is a model."""
+PICKLES = (".joblib", ".pkl", ".pickle", ".sav")
+_EXPORT = "In PyTorch: torch.export.save(torch.export.export(module, (x,)), 'model.pt2')."
+ADVICE = {".pt": _EXPORT, ".pth": _EXPORT, ".tflite": "Convert it to ONNX: python -m tf2onnx.convert --tflite model.tflite --output model.onnx."}
 
 
 class Adapter(Protocol):
@@ -35,7 +40,9 @@ class Adapter(Protocol):
 
 
 def adapt(model: Any, *, allow_unsafe: bool = False, input_shape: Sequence[int] | None = None) -> Model:
-    """A `Model` of a Keras model, a PyTorch module, a model file, a callable from arrays to scores, or a `Model` itself.
+    """A `Model` of a Keras model, a PyTorch module, a scikit-learn estimator, a model file, a SavedModel's folder, a callable or a `Model`.
+
+    A plain JAX function comes with its parameters: `pellucid.JaxFunction(function, parameters)`.
 
     `allow_unsafe` lets a model file run code that it holds (a Lambda layer, or whatever a .pt2 file brings): only for files whose origin you trust.
     `input_shape`, without the axis of samples, tells a PyTorch module what it will meet, so that its layers have shapes before there is data.
@@ -60,18 +67,32 @@ def _adapted(model: Any, allow_unsafe: bool) -> Model:
         if adapter.recognises(model):
             found: Model = adapter.open(model, allow_unsafe=allow_unsafe)
             return found
-    raise ModelError(f"cannot explain a {type(model).__name__}; give a Keras model, a PyTorch module, a model file, or a callable from arrays to scores.")
+    raise ModelError(
+        f"cannot explain a {type(model).__name__}; give a Keras model, a PyTorch module, an estimator, a model file, or a callable from arrays to scores."
+    )
 
 
 def _open_file(path: Path, known: list[Any], allow_unsafe: bool) -> Model:
+    path = path / SAVED_MODEL if path.is_dir() else path
     suffixes = list(dict.fromkeys(suffix for adapter in known for suffix in adapter.suffixes))
-    if path.suffix.lower() not in suffixes:
-        advice = (
-            "In PyTorch: torch.export.save(torch.export.export(module, (x,)), 'model.pt2')." if path.suffix in (".pt", ".pth") else "Save the model as .keras."
+    if path.suffix.lower() in PICKLES:
+        raise UnsafeModelError(
+            f"'{path}' is a pickle, which runs code as it is opened, so that it is not opened here. If you trust its origin, open it yourself: "
+            "pellucid.explain(joblib.load(file), x, …); or export it to ONNX (skl2onnx)."
         )
+    if path.suffix.lower() not in suffixes:
+        advice = ADVICE.get(path.suffix.lower(), "Save the model as .keras.")
         raise ModelError(f"'{path}' is not a model file that can be opened; known: {', '.join(suffixes)}. {advice}")
     if not path.is_file():
-        raise DataNotFoundError(f"there is no model file '{path}'; check the path, or train one: pellucid train cnn mnist --out {path.name}")
+        what = f"no {SAVED_MODEL} in the folder '{path.parent}'" if path.name == SAVED_MODEL and path.parent.is_dir() else f"no model file '{path}'"
+        raise DataNotFoundError(f"there is {what}; check the path, or train one: pellucid train cnn mnist --out cnn.keras")
     adapter = next(adapter for adapter in known if path.suffix.lower() in adapter.suffixes)
     found: Model = adapter.open(path, allow_unsafe=allow_unsafe)
     return found
+
+
+def start_keras() -> Any:
+    """Keras, imported: on the backend that the process runs, else as `KERAS_BACKEND` says, else on TensorFlow, JAX or torch, whichever is installed."""
+    from pellucid.adapters import _keras_start
+
+    return _keras_start.start()
