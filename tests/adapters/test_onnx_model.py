@@ -214,7 +214,7 @@ def test_a_converted_classifier_shows_its_probabilities(rows: np.ndarray) -> Non
     raw = rows @ np.arange(18.0).reshape(3, 6).T + np.arange(3)
     raw = np.exp(raw - raw.max(axis=1, keepdims=True))
     close(model.predict(rows), raw / raw.sum(axis=1, keepdims=True))
-    assert model.graph.class_names == ("a", "b", "c")
+    assert model.traits.class_names == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(("kind", "settings", "head"), [("Sigmoid", {}, "sigmoid"), ("Softmax", {"axis": 1}, "softmax"), ("Softmax", {"axis": 0}, None)])

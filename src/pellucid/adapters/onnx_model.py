@@ -59,6 +59,7 @@ class OnnxModel(Model):
             self.graph.input_shape,
             head=self.graph.head,
             tokens=self.graph.elements not in self._help.FLOATS,
+            class_names=self.graph.class_names,
             fingerprint=self.graph.fingerprint,
             versions={"onnx": self._help.onnx.__version__, "onnxruntime": self.runtime.__version__},
         )
