@@ -25,8 +25,10 @@ from pellucid.store.file import from_bytes, notes_of
 
 MANIFEST, JOURNAL = "manifest.json", "journal.jsonl"
 VERSION = 1
-COMPARED = ("type", "version", "plan", "model", "data", "versions")
+COMPARED = ("type", "version", "plan", "data", "model", "versions")
 """Parts of the manifest that must agree where a plan goes on."""
+OUTPUTS = "outputs"
+"""What the manifest's model gave at the first sample: it tells a black box, of whose weights nothing is known, from another."""
 _SHARD = re.compile(r"shard-(\d{5,})\.safetensors")
 Json = dict[str, Any]
 
@@ -198,6 +200,8 @@ class Folder:
 def check_same(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
     """Raise where a folder holds another plan, and say in what they differ."""
     differing = [difference for part in COMPARED for difference in _differences(part, there.get(part), here.get(part))]
+    if not differing and not _alike(*(manifest.get("model", {}).get(OUTPUTS) for manifest in (there, here))):
+        differing = ["the model's outputs at the first sample are others than they were"]
     if differing:
         shown = "; ".join(differing[:6]) + (f"; and {len(differing) - 6} more" if len(differing) > 6 else "")
         raise PlanError(f"'{folder}' holds another plan ({shown}). Repeat the call as it was to go on with it, or give another folder.")
@@ -206,17 +210,18 @@ def check_same(folder: Path, there: Mapping[str, Any], here: Mapping[str, Any]) 
 def _differences(name: str, there: Any, here: Any) -> Iterator[str]:
     if isinstance(there, Mapping) and isinstance(here, Mapping):
         for key in dict.fromkeys((*there, *here)):
-            if (name, key) != ("model", "file"):
+            if name != "model" or key not in ("file", OUTPUTS):
                 yield from _differences(f"{name}.{key}" if name != "plan" else str(key), there.get(key), here.get(key))
-    elif not _alike(there, here):
+    elif there != here:
         yield f"{name}: {there!r} there, {here!r} here"
 
 
-def _alike(there: Any, here: Any) -> bool:
-    """Equal; numbers of the network's own making may differ in their last digits."""
-    if isinstance(there, list) and isinstance(here, list) and len(there) == len(here) and here and all(isinstance(one, float) for one in (*there, *here)):
-        return all(abs(one - other) <= 1e-3 * max(abs(one), abs(other)) + 1e-5 for one, other in zip(there, here, strict=True))
-    return bool(there == here)
+def _alike(there: list[float | None] | None, here: list[float | None] | None) -> bool:
+    """Outputs that are equal but for their last digits, in which the same network may differ."""
+    if there is None or here is None or len(there) != len(here):
+        return there is here
+    pairs = [(one, other) for one, other in zip(there, here, strict=True) if one is not None and other is not None]
+    return all(abs(one - other) <= 1e-3 * max(abs(one), abs(other)) + 1e-5 for one, other in pairs)
 
 
 def _lock(file: IO[str], folder: Path) -> None:

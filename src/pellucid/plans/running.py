@@ -21,7 +21,7 @@ from pellucid.core.outcome import SEVERITY
 from pellucid.methods import METHODS
 from pellucid.plans.executors import Executor, find_executor
 from pellucid.plans.explanations import Explanations
-from pellucid.plans.folder import MANIFEST, VERSION, Folder, Json
+from pellucid.plans.folder import MANIFEST, OUTPUTS, VERSION, Folder, Json
 from pellucid.plans.progress import shown
 from pellucid.plans.shards import Failure, Job, Shard, explain_shard, try_one
 from pellucid.plans.sources import Index, described, first_shard, open_source
@@ -29,7 +29,7 @@ from pellucid.plans.written import plain
 
 Array = np.ndarray
 PROBED = 16
-"""Outputs at the first sample that the manifest keeps: a black box, of whose weights nothing is known, is told by them from another."""
+"""How many outputs at the first sample the manifest keeps."""
 
 
 class Planned(Protocol):
@@ -116,7 +116,7 @@ def _manifest(plan: Planned, job: Job, model: Model, size: int, sample: Array | 
     shared = {name: plain(value, whole=False) for name, value in sorted(job.keywords.items()) if value is not None}
     told = {"method": plain(plan.method, whole=False), "seed": 0} | shared | {"shard_size": size}
     traits = model.traits
-    known = {"framework": traits.framework, "fingerprint": traits.fingerprint, "batch_size": model.batch_size, "outputs": _probe(model, sample)}
+    known = {"framework": traits.framework, "fingerprint": traits.fingerprint, "batch_size": model.batch_size, OUTPUTS: _probe(model, sample)}
     file = {"file": os.path.basename(plan.model)} if isinstance(plan.model, (str, os.PathLike)) else {}
     return {"type": "plan", "version": VERSION, "plan": told, "model": file | known}
 
