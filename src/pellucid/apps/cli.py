@@ -14,8 +14,8 @@ import typer
 
 from pellucid.core.errors import PellucidError
 
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-"""Set, where the user has not, before a framework is imported: no start-up chatter, and the backend that is served."""
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+"""Set, where the user has not, before a framework is imported: no start-up chatter."""
 USAGE_ERROR, INTERRUPTED = 2, 130
 
 app = typer.Typer(

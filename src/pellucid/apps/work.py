@@ -33,6 +33,7 @@ from pellucid.recipes import NETWORKS
 from pellucid.store import load as load_records
 from pellucid.views import VIEWS
 
+KERAS_FILES = (".keras", ".h5", ".hdf5")
 CATALOGUES = {"methods": METHODS, "views": VIEWS, "datasets": DATASETS, "networks": NETWORKS, "features": FEATURES, "fills": FILLS}
 
 
@@ -170,7 +171,7 @@ def demo(out: Path, *, seed: int) -> None:
 
 def _model(path: Path, allow_unsafe: bool) -> Model:
     """The model of a file; a framework is started only for a file that is there."""
-    if path.is_file() and path.suffix.lower() != ".pt2":
+    if path.is_file() and path.suffix.lower() in KERAS_FILES:
         start_framework()
     return adapt(path, allow_unsafe=allow_unsafe)
 

@@ -56,6 +56,7 @@ def train(network: Network, dataset: Data, *, epochs: int | None = None, seed: i
     build, schedule = _network(network)
     training, held = _parts(dataset, seed)
     classes = _classes(training, held)
+    keras_and_tensorflow()  # what is missing is said before a network is built
     started = time.perf_counter()
     model = build(tuple(training.inputs.shape[1:]), classes, seed=seed)
     history = _fit(model, training, held, schedule, epochs or schedule.epochs, seed, progress)

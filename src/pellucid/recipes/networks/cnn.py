@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.core.errors import ShapeError
-from pellucid.recipes.frameworks import keras_and_tensorflow
+from pellucid.recipes import frameworks
 from pellucid.recipes.schedule import Schedule
 
 SCHEDULE = Schedule(epochs=12, batch=64, rate=2e-3)
@@ -19,7 +19,7 @@ def cnn(input_shape: tuple[int, ...], classes: int, *, seed: int = 0) -> Any:
         raise ShapeError(
             f"network 'cnn' got samples of shape {tuple(input_shape)}, expected (height, width, channels) of at least {SMALLEST} × {SMALLEST}; resize them."
         )
-    keras, _ = keras_and_tensorflow()
+    keras = frameworks.keras()
     seeds = iter(range(1000 * seed + 1, 1000 * seed + 6))
 
     def kernel() -> Any:

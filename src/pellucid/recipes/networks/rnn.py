@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pellucid.core.errors import ShapeError
-from pellucid.recipes.frameworks import keras_and_tensorflow
+from pellucid.recipes import frameworks
 from pellucid.recipes.schedule import Schedule
 
 SCHEDULE = Schedule(epochs=15, batch=64, rate=4e-3, shift=0.05, turn=0.02)
@@ -17,7 +17,7 @@ def rnn(input_shape: tuple[int, ...], classes: int, *, seed: int = 0) -> Any:
         raise ShapeError(
             f"network 'rnn' got samples of shape {tuple(input_shape)}, expected images (height, width, channels) or series (time, features); reshape them."
         )
-    keras, _ = keras_and_tensorflow()
+    keras = frameworks.keras()
     layers, initializers = keras.layers, keras.initializers
     rows = [layers.Reshape((input_shape[0], input_shape[1] * input_shape[2]), name="rows")] if len(input_shape) == 3 else []
     recurrent = layers.LSTM(
