@@ -96,10 +96,3 @@ def start_keras() -> Any:
     from pellucid.adapters import _keras_start
 
     return _keras_start.start()
-
-
-def start_keras() -> Any:
-    """Keras, imported: on the backend that the process runs, else as `KERAS_BACKEND` says, else on TensorFlow, JAX or torch, whichever is installed."""
-    from pellucid.adapters import _keras_start
-
-    return _keras_start.start()
