@@ -1,11 +1,12 @@
 """Time over bare passes: an explanation against the network alone making as many passes, in pairs, one after the other; the median counts.
 
-"Bare" is the same network in the same framework, given inputs that are ready, at the best of several batch sizes.
+"Bare" is the same network in the same framework, given inputs that are ready, at the best of several batch sizes and memory layouts.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -45,23 +46,24 @@ def median_seconds(job: Job, repeats: int = PAIRS) -> float:
 
 @dataclass
 class Bare:
-    """A network alone. `forward` and `backward` each take an array that is ready and return when the work is done."""
+    """A network alone. `forward` and `backward` each take an array that is ready and return when the work is done; of several ways to make it ready (memory
+    layouts), each takes the one that is fastest. `best` holds the batch size and the way."""
 
     inputs: Array
     forward: Callable[[Any], object]
     backward: Callable[[Any], object] | None = None
-    ready: Callable[[Array], Any] = lambda array: array
+    ready: Sequence[Callable[[Array], Any]] = (lambda array: array,)
     sizes: Sequence[int] = (32, 64, 128, 256, 512)
     repeats: int = 3
-    best: dict[str, int] = field(default_factory=dict)
+    best: dict[str, tuple[int, Callable[[Array], Any]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("forward", "backward"):
             if getattr(self, name) is not None:
-                self.best[name] = min(self.sizes, key=lambda size, name=name: self._rate(name, size))
+                self.best[name] = min(itertools.product(self.sizes, self.ready), key=lambda one, name=name: self._rate(name, *one))
 
-    def _rate(self, name: str, size: int) -> float:
-        batch = self.ready(np.resize(self.inputs, (size, *self.inputs.shape[1:])))
+    def _rate(self, name: str, size: int, ready: Callable[[Array], Any]) -> float:
+        batch = ready(np.resize(self.inputs, (size, *self.inputs.shape[1:])))
         function = getattr(self, name)
         function(batch)
         return min(seconds(lambda: function(batch)) for _ in range(self.repeats)) / size
@@ -70,11 +72,13 @@ class Bare:
         """A job that sends this many inputs forward, and this many forward and backward."""
         plan = []
         for name, count in (("forward", int(forward)), ("backward", int(backward))):
-            size = self.best.get(name, 1)
+            if not count:
+                continue
+            size, ready = self.best[name]
             whole, rest = divmod(count, size)
             for number, rows in ((whole, size), (1 if rest else 0, rest)):
                 if number:
-                    plan.append((getattr(self, name), number, self.ready(np.resize(self.inputs, (rows, *self.inputs.shape[1:])))))
+                    plan.append((getattr(self, name), number, ready(np.resize(self.inputs, (rows, *self.inputs.shape[1:])))))
 
         def job() -> None:
             for function, number, batch in plan:
@@ -97,7 +101,13 @@ def bare_torch(network: Any, inputs: Array, **options: Any) -> Bare:
         with torch.enable_grad():
             return torch.autograd.grad(network(leaf).amax(dim=1).sum(), leaf)
 
-    return Bare(inputs, forward, backward, lambda array: torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)), **options)
+    def contiguous(array: Array) -> Any:
+        return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+
+    def channels_last(array: Array) -> Any:
+        return contiguous(array).contiguous(memory_format=torch.channels_last)
+
+    return Bare(inputs, forward, backward, (contiguous, channels_last) if inputs.ndim == 4 else (contiguous,), **options)
 
 
 def bare_tensorflow(network: Any, inputs: Array, **options: Any) -> Bare:
@@ -113,7 +123,7 @@ def bare_tensorflow(network: Any, inputs: Array, **options: Any) -> Bare:
     signature = [tf.TensorSpec((None, *inputs.shape[1:]), "float32")]
     forward = tf.function(lambda x: network(x, training=False), input_signature=signature)
     backward = tf.function(gradient, input_signature=signature)
-    return Bare(inputs, lambda x: forward(x).numpy(), lambda x: backward(x).numpy(), lambda array: tf.constant(array, "float32"), **options)
+    return Bare(inputs, lambda x: forward(x).numpy(), lambda x: backward(x).numpy(), (lambda array: tf.constant(array, "float32"),), **options)
 
 
 @dataclass

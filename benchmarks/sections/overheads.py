@@ -43,7 +43,7 @@ def measure(report: Report) -> None:
     model, bare = pellucid.adapt(network), bare_tensorflow(network, digits.held_out(DIGITS))
     report.say(
         f"Reference CNN, held-out accuracy {float(digits.stored('accuracy')):.1%}. "
-        f"Best batch of the bare network: {bare.best['forward']} forward, {bare.best['backward']} backward.\n"
+        f"Best batch of the bare network: {bare.best['forward'][0]} forward, {bare.best['backward'][0]} backward.\n"
     )
     report.table(("method", "evaluations a digit", "of them gradients", "time over bare passes"), _methods(model, bare))
     report.say(f"Integrated Gradients against {TRUTH_STEPS} nodes, relative L1 error of {TRUTH_DIGITS} digits:\n")
