@@ -13,8 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 HEAD = (
     "# Results\n\nMade by `make bench`, that is `python benchmarks/run.py`; `python benchmarks/run.py NAME ...` measures some sections anew and keeps\n"
     "the others. Each section runs in a process of its own with one thread, peers in the same run. Time is the median of pairs that run one after the\n"
-    'other. "Bare" is the network alone making as many passes, in the same framework, at the best of several batch sizes and layouts. Figures are ratios, errors,\n'
-    "counts and megabytes on one machine; they are no promises about another.\n"
+    'other. "Bare" is the network alone making as many passes, in the same framework, at the best of several batch sizes and layouts. Figures are ratios,\n'
+    "errors, counts and megabytes on one machine; they are no promises about another.\n"
 )
 BARS = "| section | what | bar | here | peers, same run | met |\n|---|---|---|---|---|---|"
 MARK = "<!-- section: {} -->"

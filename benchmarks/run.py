@@ -48,7 +48,7 @@ ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"} | {
     f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
 }
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}
-PREPARED = {"digits": "digits.npz", "table": "mlp_late.npz"}
+PREPARED = {"digits": "digits.npz", "table": "mlp_wide.npz"}
 """Modules whose `prepare` trains networks once for all sections, and what each writes last. BENCH_NETWORKS may name a folder that keeps them between runs."""
 
 
