@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import jax_twins
 import torch_twins
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 
@@ -94,6 +95,34 @@ def torch_rnn(small_rnn: Any) -> Any:
     """The weights of `small_rnn` in a PyTorch module."""
     pytest.importorskip("torch")
     return torch_twins.rnn(small_rnn)
+
+
+@pytest.fixture(scope="session")
+def jax_mlp(oracle: NumpyModel) -> Any:
+    """The oracle's weights in a JAX function."""
+    pytest.importorskip("jax")
+    from pellucid.adapters.jax_function import JaxFunction
+
+    return JaxFunction(*jax_twins.mlp(oracle))
+
+
+@pytest.fixture(scope="session")
+def cnn_folder(small_cnn: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`small_cnn` as a TensorFlow SavedModel."""
+    keras, _ = pytest.importorskip("keras"), pytest.importorskip("tensorflow")
+    if keras.config.backend() != "tensorflow":
+        pytest.skip(f"Keras exports a SavedModel like this one from TensorFlow; here it runs on {keras.config.backend()}")
+    folder = tmp_path_factory.mktemp("saved") / "cnn"
+    small_cnn.export(str(folder), verbose=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def saved_cnn(cnn_folder: Path) -> Any:
+    """`small_cnn` again, opened from its SavedModel."""
+    from pellucid.adapters import adapt
+
+    return adapt(cnn_folder)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pellucid.adapters import adapt
+    from pellucid.adapters.jax_function import JaxFunction
     from pellucid.api.explain import explain
     from pellucid.api.inspect import inspect
     from pellucid.api.visualize import visualize
@@ -27,6 +28,7 @@ _HOMES = {
     "Explanation": "pellucid.core.records",
     "Explanations": "pellucid.plans",
     "Inspection": "pellucid.core.records",
+    "JaxFunction": "pellucid.adapters.jax_function",
     "PellucidError": "pellucid.core.errors",
     "Plan": "pellucid.plans",
     "View": "pellucid.core.records",
@@ -45,6 +47,7 @@ __all__ = [
     "Explanation",
     "Explanations",
     "Inspection",
+    "JaxFunction",
     "PellucidError",
     "Plan",
     "View",

@@ -42,7 +42,16 @@ def mask_rows(inputs: np.ndarray, per_sample: bool, fills_per_sample: bool, firs
     return MaskRows(inputs, fills, labels, masks, generator.integers(0, len(inputs), rows), generator.integers(0, 3, rows))
 
 
-SHAPES = {"keras_twin": (6,), "small_cnn": (12, 12, 1), "small_rnn": (12, 5), "torch_mlp": (6,), "torch_cnn": (1, 12, 12), "torch_rnn": (12, 5)}
+SHAPES = {
+    "keras_twin": (6,),
+    "small_cnn": (12, 12, 1),
+    "small_rnn": (12, 5),
+    "torch_mlp": (6,),
+    "torch_cnn": (1, 12, 12),
+    "torch_rnn": (12, 5),
+    "jax_mlp": (6,),
+    "saved_cnn": (12, 12, 1),
+}
 
 
 @pytest.fixture(params=SHAPES)
@@ -55,7 +64,7 @@ def case(request: pytest.FixtureRequest) -> tuple[Model, np.ndarray]:
 
 
 @pytest.mark.parametrize("score", [score for score in SCORES if score != "output"])
-@pytest.mark.parametrize("twin", ["keras_twin", "torch_mlp"])
+@pytest.mark.parametrize("twin", ["keras_twin", "torch_mlp", "jax_mlp"])
 def test_frameworks_equal_the_oracle(oracle: NumpyModel, twin: str, score: str, request: pytest.FixtureRequest) -> None:
     model, inputs = adapt(request.getfixturevalue(twin)), np.random.default_rng(0).normal(size=(9, 6)).astype(np.float32)
     for target in ("predicted", 1, ("0", "2")):

@@ -26,31 +26,11 @@ def close(mine: np.ndarray, theirs: np.ndarray, relative: float = PREDICTION) ->
     np.testing.assert_allclose(mine, theirs, rtol=0, atol=relative * np.abs(theirs).max())
 
 
-def exported(model: Any, folder: Path) -> Path:
-    """What `keras_model.export` writes, saved by TensorFlow alone where the Keras at hand runs on something else."""
-    import keras
-
-    if keras.config.backend() != "tensorflow":
-        pytest.skip("the reference is Keras on TensorFlow")
-    model.export(str(folder), verbose=False)
+@pytest.fixture(scope="session")
+def rnn_folder(small_rnn: Any, cnn_folder: Path) -> Path:
+    folder = cnn_folder.with_name("rnn")
+    small_rnn.export(str(folder), verbose=False)
     return folder
-
-
-@pytest.fixture(scope="session")
-def cnn_folder(small_cnn: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(small_cnn, tmp_path_factory.mktemp("saved") / "cnn")
-
-
-@pytest.fixture(scope="session")
-def rnn_folder(small_rnn: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return exported(small_rnn, tmp_path_factory.mktemp("saved") / "rnn")
-
-
-@pytest.fixture(scope="session")
-def saved_cnn(cnn_folder: Path) -> SavedModel:
-    found = adapt(cnn_folder)
-    assert isinstance(found, SavedModel)
-    return found
 
 
 def last_relu(model: SavedModel) -> str:

@@ -37,7 +37,7 @@ class BlackBox(Model):
     def __init__(self, function: Callable[[Array], Any], batch_size: int = 1024) -> None:
         self.function = function
         self.batch_size = batch_size
-        self.traits = Traits("a black box", fingerprint=_name(function), tokens=True)
+        self.traits = Traits("a black box", fingerprint=name_of(function), tokens=True)
 
     @classmethod
     def recognises(cls, candidate: Any) -> bool:
@@ -69,7 +69,7 @@ class BlackBox(Model):
         return returned[:, None] if returned.ndim == 1 else returned
 
 
-def _name(function: Callable[[Array], Any]) -> str:
+def name_of(function: Callable[[Array], Any]) -> str:
     """Where a callable was written and, for a Python function, a digest of its code, which tells two lambdas apart; not of what it closes over."""
     name = f"callable:{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
     code = getattr(function, "__code__", None)

@@ -1,0 +1,193 @@
+"""Plain JAX functions of parameters and a batch, compiled and differentiated by JAX, with the same machinery as Keras on JAX has."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.adapters.black_box import name_of
+from pellucid.adapters.keras_jax import BATCH_BUDGET, KerasJax
+from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, ShapeError, UnsupportedError
+from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, Traits, power_of_two_batch
+from pellucid.core.target import Target
+
+Array = np.ndarray
+CLOSED: Any = object()
+"""In place of parameters: the function has them already."""
+
+
+class JaxFunction(KerasJax):
+    """A JAX function f(parameters, inputs (samples, *shape)) → scores (samples, classes), or (samples,) for one score.
+
+    `parameters` is what JAX can map over: an array, or lists and dictionaries of arrays; what is not given is not passed, f(inputs). A function compiled by
+    `jax.jit` is recognised as it is. Parameters are read as they are at the time of a call; compiled once for each of a few batch sizes. Its last softmax or
+    sigmoid is found and the score read before it. Inputs are float32, or whole numbers where the function takes nothing else. Shows no layers; does not serve
+    functions that JAX cannot trace, or whose rows depend on each other.
+
+    >>> import numpy as np, pellucid
+    >>> model = pellucid.JaxFunction(lambda weights, x: x @ weights, np.array([[1.0], [2.0]], np.float32))
+    >>> pellucid.explain(model, np.array([[3.0, 4.0]]), "gradient_x_input").values
+    array([[3., 8.]])
+    """
+
+    suffixes = ()
+    rank = 15
+
+    def __init__(self, function: Callable[..., Any], parameters: Any = CLOSED, *, batch_size: int | None = None) -> None:
+        self.jax, self._help = _jax()
+        self.function, self.parameters = function, parameters
+        self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._met: tuple[int, ...] | None = None
+        self._given_batch_size, self.batch_size = batch_size, batch_size or 1
+        self.traits = Traits("JAX", gradients=True, fingerprint=self._fingerprint(), versions={"jax": self.jax.__version__})
+
+    @classmethod
+    def recognises(cls, candidate: Any) -> bool:
+        jax = sys.modules.get("jax")
+        return jax is not None and isinstance(candidate, jax.stages.Wrapped)
+
+    @classmethod
+    def open(cls, candidate: Any, *, allow_unsafe: bool) -> JaxFunction:
+        if isinstance(candidate, Path):
+            raise ModelError("a JAX function is an object, not a file.")
+        return cls(candidate)
+
+    def layers(self) -> tuple[Any, ...]:
+        return ()
+
+    def meet(self, inputs: Array) -> None:
+        shape = tuple(inputs.shape[1:])
+        if shape == self._met:
+            return
+        closed, tokens = self._traced(shape)
+        self._met = shape
+        self._compiled = {}
+        self.batch_size = self._given_batch_size or power_of_two_batch(self._help.made_bytes(closed.jaxpr) / 2, BATCH_BUDGET)
+        output = closed.jaxpr.outvars[0].aval.shape[1:]
+        cut = self._help.before_head(closed)
+        self.traits = replace(self.traits, output_shape=output or (1,), head=cut[0] if cut else None, tokens=tokens, gradients=not tokens)
+
+    def predict(self, inputs: Array, *, logits: bool = False) -> Array:
+        self.meet(inputs)
+        return super().predict(inputs, logits=logits)
+
+    def rows_at_once(self, inputs: Array) -> int:
+        self.meet(inputs)
+        return self.batch_size
+
+    def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
+        self.meet(inputs)
+        if tuple(wrt) != (INPUT,):
+            self.named([name for name in wrt if name != INPUT])
+        if self.traits.tokens:
+            raise UnsupportedError("the function takes whole numbers, which have no gradient; use a coalition method.")
+        return super().gradients(inputs, target, wrt)
+
+    def path_gradients(self, rows: PathRows, target: Target) -> tuple[Array, Array]:
+        self.meet(rows.starts)
+        return super().path_gradients(rows, target)
+
+    def masked_scores(self, rows: MaskRows, target: Target) -> Array:
+        self.meet(rows.inputs)
+        return super().masked_scores(rows, target)
+
+    def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
+        return Model.activations(self, inputs, layers)
+
+    def states(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
+        return Model.states(self, inputs, layers)
+
+    def above(self, layer: str, context: Array) -> Model:
+        return Model.above(self, layer, context)
+
+    def below(self, layer: str) -> Model:
+        return Model.below(self, layer)
+
+    def named(self, names: Sequence[str]) -> dict[str, Any]:
+        if names:
+            raise UnsupportedError(f"a JAX function shows no layers, so that there is no '{names[0]}'; give a function that begins at it.")
+        return {}
+
+    # ---- inside what is compiled ------------------------------------------------------------------------------------
+
+    def _outputs(self, params: Any, x: Any, logits: bool) -> Any:
+        jax = self.jax
+        x = jax.numpy.round(x).astype(np.int32) if self.traits.tokens else x
+        if logits and self.traits.head:
+            closed = jax.make_jaxpr(self._call)(params, x)
+            found = self._help.before_head(closed)[1](*jax.tree.leaves((params, x)))
+        else:
+            found = self._call(params, x)
+        return self._plain(found if found.ndim > 1 else found[:, None])
+
+    def _call(self, params: Any, x: Any) -> Any:
+        return self.function(x) if self.parameters is CLOSED else self.function(params, x)
+
+    def _function(self, key: tuple[Any, ...], step: Callable[..., Any]) -> Callable[..., Any]:
+        """A step compiled, given the parameters as they are now."""
+        compiled = self._compiled.setdefault(key, self.jax.jit(step))
+        params = self._params()
+        return lambda *arrays: compiled(params, *arrays)
+
+    def _params(self) -> Any:
+        return () if self.parameters is CLOSED else self.parameters
+
+    def _traced(self, shape: tuple[int, ...]) -> tuple[Any, bool]:
+        """What JAX makes of the function for two samples of this shape, and whether it takes nothing but whole numbers."""
+        first: Exception | None = None
+        for kind in (np.float32, np.int32):
+            try:
+                closed, made = self.jax.make_jaxpr(self._call, return_shape=True)(self._params(), self.jax.ShapeDtypeStruct((2, *shape), kind))
+            except PellucidError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever the user's function raises; the first is shown
+                first = first or error
+                continue
+            self._check(made)
+            return closed, kind is np.int32
+        raise self._cannot_take(shape, first) from first
+
+    def _check(self, made: Any) -> None:
+        """Raise unless the function returns one array with a row for each of two samples."""
+        if not hasattr(made, "shape"):
+            raise UnsupportedError(f"the function returns a {type(made).__name__}, not one array; wrap it so that it returns the scores.")
+        if made.shape[:1] != (2,):
+            raise ModelError(
+                f"the function returned shape {tuple(made.shape)} for 2 inputs; it must return (samples, classes). For one sample: jax.vmap(f, (None, 0))."
+            )
+
+    def _cannot_take(self, shape: tuple[int, ...], error: Exception | None) -> PellucidError:
+        text = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        if "Tracer" in type(error).__name__ or "Concretization" in type(error).__name__:
+            return ModelError(f"JAX cannot trace the function ({text}); build it of jax.numpy and jax.lax, or give a plain callable for the coalition methods.")
+        return ShapeError(f"the function cannot take inputs of shape (samples, {', '.join(map(str, shape))}) ({type(error).__name__}: {text}).")
+
+    def _fingerprint(self) -> str:
+        """A digest of the function's code and of every parameter; not of what the function closes over."""
+        inner = getattr(self.function, "__wrapped__", self.function)
+        digest = hashlib.sha256(name_of(inner).encode())
+        leaves, structure = self.jax.tree.flatten(self._params())
+        digest.update(str(structure).encode())
+        for leaf in leaves:
+            array = np.asarray(leaf)
+            digest.update(f"{array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _jax() -> tuple[Any, types.ModuleType]:
+    """JAX and what this adapter does with it, or what to do where it is not there."""
+    try:
+        import jax
+    except ImportError as error:
+        raise MissingExtraError(f"JAX functions need JAX ({error}): pip install 'pellucid[jax]'") from error
+    from pellucid.adapters import _jax_head
+
+    return jax, _jax_head
