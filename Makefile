@@ -32,8 +32,8 @@ $(VENV)/.installed-%: $(VENV)/.made pyproject.toml
 	@echo "installing pellucid[$*] into $(VENV) (once; minutes on a slow line)"
 	@case '$*' in test|peers) $(PIP) $(TORCH) ;; esac
 	@$(PIP) --editable '.[$*]'
-	@case '$*' in test|peers) $(PIP) --no-deps 'captum>=0.7' saliency ;; esac
-	@case '$*' in peers) $(PIP) --no-deps xplique einops deprecated grad-cam ttach opencv-python-headless ;; esac
+	@case '$*' in test|peers) $(PIP) --no-deps 'captum>=0.7' saliency xplique einops deprecated opencv-python-headless ;; esac
+	@case '$*' in peers) $(PIP) --no-deps grad-cam ttach ;; esac
 	@touch $@
 
 .PRECIOUS: $(VENV)/.installed-%
