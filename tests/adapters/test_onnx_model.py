@@ -358,17 +358,36 @@ def efficientnet() -> Any:
 
 
 def coffee() -> tuple[np.ndarray, np.ndarray]:
-    """The cup that comes with scikit-image, as the network takes it, and where in it the cup with its saucer is."""
+    """The cup that comes with scikit-image, as the network takes it, and where in it the cup is, without its saucer: 31 % of it."""
     from skimage import data, transform
 
     image = data.coffee()[:, 100:500]
     small = transform.resize(image, (224, 224), anti_aliasing=True) * 255
     rows, columns = np.mgrid[:224, :224]
-    cup = ((rows - 112) / 105) ** 2 + ((columns - 112) / 105) ** 2 < 1
+    cup = (rows - 75) ** 2 + (columns - 108) ** 2 < 70**2
     return ((small - 127) / 128).transpose(2, 0, 1)[None].astype(np.float32), cup
 
 
 ESPRESSO = 967
+
+
+@pytest.mark.slow
+def test_a_spoken_frame_is_explained_by_silero() -> None:
+    """A real graph with an LSTM, a state that is held, branches and a sigmoid somewhere within: one frame of a voice-activity detector."""
+    package = pytest.importorskip("silero_vad")
+    import onnxruntime
+
+    path = Path(package.__file__).parent / "data" / "silero_vad_16k_op15.onnx"
+    held = {"state": np.zeros((2, 1, 128), np.float32), "sr": np.array(16000)}
+    model = OnnxModel(path, output="output", held=held)
+    frames = np.random.default_rng(0).normal(size=(3, 576)).astype(np.float32) / 10
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    want = np.concatenate([session.run(["output"], {"input": frame[None], **held})[0] for frame in frames])
+    close(model.predict(frames), want)
+    assert model.batch_size == 1
+    windows = np.arange(576) // 72
+    record = pellucid.explain(model, frames, "exact_shap", target=0, features=windows[None], score="output")
+    np.testing.assert_allclose(record.values.sum(axis=1), record.score - model.predict(np.zeros((1, 576), np.float32))[:, 0], atol=1e-5)
 
 
 @pytest.mark.slow
@@ -383,8 +402,9 @@ def test_espresso_is_seen_in_the_cup(tmp_path: Path) -> None:
     assert outputs.argmax() == ESPRESSO
     assert outputs.max() > 0.9
     close(outputs, adapt(network).predict(image), 1e-4)
-    asked: dict[str, Any] = {"features": "patches:32", "fill": "blur:16", "tolerance": 0.0, "max_evaluations": 400}
-    mine, theirs = (pellucid.explain(one, image, "shap", target=ESPRESSO, **asked) for one in (model, network))
+    asked: dict[str, Any] = {"target": ESPRESSO, "features": "patches:32", "fill": "blur:16", "tolerance": 0.0}
+    mine, theirs = (pellucid.explain(one, image, "shap", **asked, max_evaluations=120) for one in (model, network))
     close(mine.values, theirs.values, VALUES)
-    heat = np.maximum(mine.to_input()[0].mean(axis=0), 0)
-    assert heat[cup].sum() > 0.8 * heat.sum()
+    heat = np.maximum(pellucid.explain(model, image, "shap", **asked, max_evaluations=300).to_input()[0].mean(axis=0), 0)
+    assert heat[cup].sum() > 0.55 * heat.sum()
+    assert heat[cup].mean() > 3 * heat[~cup].mean()

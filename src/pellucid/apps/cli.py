@@ -27,7 +27,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A .keras, .h5 or .hdf5 file, or a .pt2 file of torch.export (with --allow-unsafe).")]
+Model = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", help="A .keras, .h5, .hdf5 or .onnx file, a SavedModel's folder, or a .pt2 file of torch.export (with --allow-unsafe)."),
+]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="mnist:test, file.npz:key, file.npy, or an image file.")]
 Index = Annotated[str, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6, 0,4,9, or : for all.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Report (.html), records (.safetensors) or one figure (.png).")]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import adapt
+from pellucid.adapters import SAVED_MODEL, adapt
 from pellucid.api.explain import explain as explain_samples
 from pellucid.api.inspect import inspect as inspect_model
 from pellucid.api.visualize import visualize as visualize_samples
@@ -171,7 +171,7 @@ def demo(out: Path, *, seed: int) -> None:
 
 def _model(path: Path, allow_unsafe: bool) -> Model:
     """The model of a file; a framework is started only for a file that is there."""
-    if path.is_file() and path.suffix.lower() in KERAS_FILES:
+    if (path.is_file() and path.suffix.lower() in KERAS_FILES) or (path / SAVED_MODEL).is_file():
         start_framework()
     return adapt(path, allow_unsafe=allow_unsafe)
 
