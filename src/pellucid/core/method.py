@@ -16,6 +16,7 @@ import numpy as np
 from pellucid.core.features import FeatureMap
 from pellucid.core.model import Model
 from pellucid.core.outcome import Check
+from pellucid.core.packing import Packing
 from pellucid.core.target import Target
 
 Array = np.ndarray
@@ -31,7 +32,8 @@ OPTIONS = ("layer", "baseline", "background", "features", "fill")
 class Task:
     """Everything a method is given. `scores` (samples,) are the target's at the inputs. `baseline` is (1 or samples, *shape), `fills`
     (1 or samples, rows, *shape); both and `features` are there only for a method that accepts them. `state` is what the method's own
-    `Attribution.state` held for the same samples, where an earlier explanation is to be refined; empty otherwise."""
+    `Attribution.state` held for the same samples, where an earlier explanation is to be refined; empty otherwise. `packing` says where each of several inputs
+    lies in `inputs`."""
 
     model: Model
     inputs: Array
@@ -46,6 +48,7 @@ class Task:
     features: FeatureMap | None = None
     fills: Array | None = None
     state: Mapping[str, Array] = field(default_factory=dict)
+    packing: Packing | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class Method(ABC):
     default_tolerance: ClassVar[float] = 0.05
     default_max_evaluations: ClassVar[int] = 10_000
     modalities: ClassVar[tuple[str, ...]] = ("image", "series", "table")
+    several_inputs: ClassVar[bool] = False
+    """It serves networks with several inputs: it asks of an input no more than numbers, or features."""
     single_pass: ClassVar[bool] = False
     """It runs the network once at the inputs themselves and gives the outputs back, so that no prediction is made beforehand; its
     target may follow the prediction."""
@@ -109,6 +114,9 @@ class Method(ABC):
             return f"needs gradients, which {model.traits.framework} does not give"
         if "spatial layer" in cls.needs and not any(layer.spatial for layer in model.layers()):
             return "needs a layer with channels over a grid (a convolution); this network has none"
+        names = model.packing.names if model.packing is not None else model.traits.needed
+        if len(names) > 1 and not cls.several_inputs:
+            return f"serves one input; this network takes {len(names)}: {', '.join(names)}"
         return ""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import UnknownLayerError, UnsupportedError, unknown
+from pellucid.core.packing import InputSpec, Packing
 from pellucid.core.target import Target
 
 Array = np.ndarray
@@ -144,6 +145,7 @@ class Traits:
 
     `input_shape` and `output_shape` have no batch axis; None where a length is free; None as a whole where it is unknown. `head` is
     "softmax", "sigmoid" or None.
+    `inputs` says what inputs the network is known to have, empty where it does not say; of several, `input_shape` is None until they are packed.
     `scales_input`: the network holds a layer that rescales its input itself. `tokens`: it reads integers. `channels`: where an image's channels lie,
     "last" or, in PyTorch, "first". `class_names` and `feature_names` are those the model itself brings, of its outputs and of a table's columns; empty where
     it brings none.
@@ -161,6 +163,12 @@ class Traits:
     feature_names: tuple[str, ...] = ()
     fingerprint: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[InputSpec, ...] = ()
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names of the inputs that the network cannot do without."""
+        return tuple(spec.name for spec in self.inputs if not spec.optional)
 
 
 class Model(ABC):
@@ -168,6 +176,13 @@ class Model(ABC):
 
     traits: Traits
     batch_size: int
+    packing: Packing | None = None
+    """Where the inputs lie in the one array that this model takes; None for a model that takes its own one."""
+
+    def packed(self, packing: Packing) -> Model:
+        """The same network as a model of one array (samples, total), which holds its several inputs."""
+        names = ", ".join(packing.names)
+        raise UnsupportedError(f"{self.traits.framework} is served with one input, and {len(packing)} were given ({names}); give a callable that takes them.")
 
     def meet(self, inputs: Array) -> None:  # noqa: B027 - most frameworks have nothing to learn
         """Learn from a first sample what cannot be known before any data: shapes, the order of layers. Called by each verb; changes no answer."""
