@@ -50,7 +50,7 @@ class Packing:
     @classmethod
     def of(cls, x: Any, specs: Sequence[InputSpec] = ()) -> Packing:
         """The packing of arrays (samples, *shape) given by name or in the network's order; `specs` is what the network says of its inputs, if anything."""
-        given = dict(x) if isinstance(x, Mapping) else {name: array for name, array in zip(_names(specs, len(x)), x, strict=True)}
+        given = dict(x) if isinstance(x, Mapping) else dict(zip(_names(specs, len(x)), x, strict=True))
         known = {spec.name: spec for spec in specs}
         names = [name for name in known if name in given] + [name for name in given if name not in known]
         arrays = {name: _array(given[name], name) for name in names}

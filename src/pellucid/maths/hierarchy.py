@@ -171,6 +171,24 @@ def from_linkage(matrix: Array) -> Hierarchy:
     return Hierarchy(len(matrix) + 1, tuple((int(row[0]), int(row[1])) for row in matrix))
 
 
+def joined(parts: Sequence[tuple[Hierarchy, Array]], leaves: int) -> Hierarchy:
+    """Hierarchies side by side under one root, each with the numbers of its leaves among all; leaves of none of them stand by themselves.
+
+    >>> joined([(from_nested((0, 1)), np.array([0, 2])), (from_nested(((0, 1), 2)), np.array([1, 3, 4]))], 5).children
+    ((0, 2), (1, 3), (6, 4), (5, 7))
+    """
+    children: list[tuple[int, ...]] = []
+    tops: list[int] = []
+    for tree, own in parts:
+        numbers = [int(leaf) for leaf in own]
+        for those in tree.children:
+            numbers.append(leaves + len(children))
+            children.append(tuple(numbers[child] for child in those))
+        tops += numbers[-1:]
+    tops += sorted(set(range(leaves)) - {int(leaf) for _, own in parts for leaf in own})
+    return Hierarchy(leaves, (*children, tuple(tops)) if len(tops) > 1 else tuple(children))
+
+
 def by_place(centres: Array) -> Hierarchy:
     """Halve the features again and again, in the middle of their longer extent; `centres` is (features, axes)."""
     parts: list[tuple[list[int], list[int], list[int]]] = []

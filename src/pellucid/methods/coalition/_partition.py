@@ -11,8 +11,9 @@ import numpy as np
 from pellucid.core.errors import SettingError
 from pellucid.core.features import FeatureMap
 from pellucid.core.method import Task
+from pellucid.core.packing import Packing
 from pellucid.maths.coalitions import permutation_contributions, prefixes
-from pellucid.maths.hierarchy import Contexts, Hierarchy, Nested, by_correlation, by_place, from_linkage, from_nested
+from pellucid.maths.hierarchy import Contexts, Hierarchy, Nested, by_correlation, by_place, from_linkage, from_nested, joined
 from pellucid.methods import _stopping
 from pellucid.methods.coalition._game import Game, Player
 from pellucid.methods.coalition._orders import Answer, Scheme
@@ -36,6 +37,8 @@ def hierarchies(task: Task, game: Game, given: Any) -> tuple[dict[int, Hierarchy
             labels = game.features.of(player.sample)
             if given is not None:
                 known[which] = read(given, game.features, player.features)
+            elif task.packing is not None:
+                known[which] = _input_by_input(task.packing, labels, game.fills[which[1]] if correlated else None, player.features)
             elif table and correlated:
                 columns = np.broadcast_to(labels, task.inputs.shape[1:])
                 groups = [np.flatnonzero(columns == feature) for feature in range(player.features)]
@@ -43,7 +46,28 @@ def hierarchies(task: Task, game: Game, given: Any) -> tuple[dict[int, Hierarchy
             else:
                 known[which] = by_place(_centres(labels, player.features))
         found[player.sample] = known[which].restricted(player.live)
+    if given is None and task.packing is not None:
+        return found, "inputs, and in each its columns' correlation or its places"
     return found, "given" if given is not None else "correlation of the background's columns" if table and correlated else "places, halved"
+
+
+def _input_by_input(packing: Packing, labels: Array, rows: Array | None, count: int) -> Hierarchy:
+    """The inputs at the top, below each its own features: of a table by their correlation where there are rows for it, else by their places."""
+    parts, taken = [], np.zeros(count, bool)
+    for (name, own), part in zip(packing.unpack(np.broadcast_to(labels, (packing.total,))).items(), packing.slices.values(), strict=True):
+        own = np.atleast_1d(own)
+        features = np.unique(own[own >= 0])
+        features = features[~taken[features]]  # one that covers elements of several inputs stands with the first
+        taken[features] = True
+        place = np.full(count + 1, -1)
+        place[features] = np.arange(len(features))
+        mine = place[own]
+        if rows is not None and own.ndim == 1 and name not in packing.tokens:
+            tree = by_correlation(rows[:, part].astype(np.float64), [np.flatnonzero(mine == feature) for feature in range(len(features))])
+        else:
+            tree = by_place(_centres(mine, len(features)))
+        parts += [(tree, features)] if len(features) else []
+    return joined(parts, count)
 
 
 def _centres(labels: Array, features: int) -> Array:

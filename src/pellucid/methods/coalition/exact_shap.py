@@ -31,6 +31,7 @@ class ExactShap(Method):
     family: ClassVar[str] = "coalition"
     unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "exact"
     default_tolerance: ClassVar[float] = 0.0
     default_max_evaluations: ClassVar[int] = 70_000

@@ -36,6 +36,7 @@ class FeatureAblation(Method):
     family: ClassVar[str] = "coalition"
     unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "exact"
     default_tolerance: ClassVar[float] = 0.0
     default_max_evaluations: ClassVar[int] = 50_000

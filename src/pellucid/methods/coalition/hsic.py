@@ -53,6 +53,7 @@ class Hsic(Method):
     family: ClassVar[str] = "coalition"
     directed: ClassVar[bool] = False
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.2
     default_max_evaluations: ClassVar[int] = 10_000

@@ -62,6 +62,7 @@ class Lime(Method):
     family: ClassVar[str] = "coalition"
     unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.1
     default_max_evaluations: ClassVar[int] = 10_000

@@ -42,6 +42,7 @@ class PartitionShap(Method):
     family: ClassVar[str] = "coalition"
     unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.05
     default_max_evaluations: ClassVar[int] = 50_000

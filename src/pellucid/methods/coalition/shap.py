@@ -43,6 +43,7 @@ class Shap(Method):
     answers: ClassVar[str] = "What is each feature's fair share of the score, against a background?"
     family: ClassVar[str] = "coalition"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.05
     default_max_evaluations: ClassVar[int] = 50_000

@@ -41,6 +41,7 @@ class ShapleyInteractions(Method):
     answers: ClassVar[str] = "Which pairs of features act together, and how much?"
     family: ClassVar[str] = "coalition"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.1
     default_max_evaluations: ClassVar[int] = 200_000

@@ -50,6 +50,7 @@ class Sobol(Method):
     family: ClassVar[str] = "coalition"
     directed: ClassVar[bool] = False
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.2
     default_max_evaluations: ClassVar[int] = 20_000

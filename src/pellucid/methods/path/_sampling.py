@@ -15,6 +15,7 @@ from pellucid.core.layout import from_last, to_last
 from pellucid.core.method import Attribution, Task
 from pellucid.core.model import PathRows
 from pellucid.core.outcome import Check
+from pellucid.core.packing import Packing
 from pellucid.core.target import Target
 from pellucid.maths.statistics import norm_quantile, unbiased_square
 from pellucid.methods import _stopping
@@ -179,8 +180,11 @@ def attribution(found: Sampled, values: Array) -> Attribution:
 # ---- gradients under noise ------------------------------------------------------------------------------------------
 
 
-def noise_scale(inputs: Array, noise: float) -> Array:
-    """σ of each sample: `noise` times its range, or `noise` itself where it is constant; broadcasts to the inputs."""
+def noise_scale(inputs: Array, noise: float, packing: Packing | None = None) -> Array:
+    """σ of each sample: `noise` times its range, or `noise` itself where it is constant; broadcasts to the inputs. Of several inputs each has its own."""
+    if packing is not None:
+        scales = [np.broadcast_to(noise_scale(inputs[:, part], noise), inputs[:, part].shape) for part in packing.slices.values()]
+        return np.concatenate(scales, axis=1)
     flat = inputs.reshape(len(inputs), -1)
     spread = noise * (flat.max(axis=1) - flat.min(axis=1))
     return np.where(spread > 0, spread, noise).reshape(-1, *(1,) * (inputs.ndim - 1)).astype(inputs.dtype)
@@ -231,7 +235,7 @@ def variance(task: Task, noise: float) -> Sampled:
 
 
 def _noisy(task: Task, noise: float, draws: int, cost: int, sums: Callable[[Array, Array, Target, int], tuple[Array, Array]]) -> Sampled:
-    scale = noise_scale(task.inputs, noise)
+    scale = noise_scale(task.inputs, noise, task.packing)
 
     def rounds_of(samples: slice) -> Rounds:
         numbers = np.arange(len(task.inputs))[samples]
@@ -250,6 +254,7 @@ def _paths(inputs: Array, scale: Array, task: Task, number: int, draws: int) -> 
     channels = task.model.traits.channels
     shape = to_last(inputs, channels).shape[1:]
     noise = from_last(np.random.default_rng((task.seed, number)).standard_normal((draws, *shape), dtype=np.float32), channels)
+    noise = noise if task.packing is None else noise[:, task.packing.order]
     starts = np.repeat(inputs, draws, axis=0)
     return starts, starts + (scale[:, None] * noise[None]).reshape(starts.shape)
 

@@ -40,6 +40,7 @@ class ExpectedGradients(Method):
     unit: ClassVar[str] = "score"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "layer"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.05
     default_max_evaluations: ClassVar[int] = 20_000

@@ -31,6 +31,7 @@ class GradientXInput(Method):
     unit: ClassVar[str] = "score"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"layer"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "exact"
     default_tolerance: ClassVar[float] = 0.0
     single_pass: ClassVar[bool] = True

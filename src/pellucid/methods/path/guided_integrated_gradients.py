@@ -56,6 +56,7 @@ class GuidedIntegratedGradients(Method):
     unit: ClassVar[str] = "score"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"baseline", "layer"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "none"
     default_tolerance: ClassVar[float] = 0.02
     default_max_evaluations: ClassVar[int] = 1023

@@ -35,6 +35,7 @@ class Saliency(Method):
     family: ClassVar[str] = "path"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"layer"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "exact"
     default_tolerance: ClassVar[float] = 0.0
     single_pass: ClassVar[bool] = True

@@ -38,6 +38,7 @@ class SmoothGrad(Method):
     family: ClassVar[str] = "path"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"layer"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.1
     default_max_evaluations: ClassVar[int] = 4000

@@ -38,6 +38,7 @@ class VarGrad(Method):
     directed: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"layer"})
+    several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"
     default_tolerance: ClassVar[float] = 0.1
     default_max_evaluations: ClassVar[int] = 8000
