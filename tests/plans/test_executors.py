@@ -68,6 +68,16 @@ def test_a_pool_of_threads_is_taken_as_it_is(tmp_path: Path) -> None:
     assert compared(tmp_path / "pool") == compared(tmp_path / "serial")
 
 
+@pytest.mark.slow
+def test_a_pool_of_joblib_is_taken_as_it_is() -> None:
+    loky = pytest.importorskip("joblib.externals.loky")
+    pool = loky.get_reusable_executor(max_workers=2)
+    try:
+        assert contents(find_executor(pool)) == contents(Serial())
+    finally:
+        pool.shutdown(kill_workers=True)
+
+
 class Backwards:
     """An executor of the user's own, that finishes the last shard first."""
 
