@@ -42,10 +42,12 @@ class Check:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How the explanation of one sample ended: its stopping, then every check that found something."""
+    """How the explanation of one sample ended: its stopping, then every check that found something. Of several targets it is that of the one that fared
+    worst, and `parts` holds that of each."""
 
     stop: Check
     findings: tuple[Check, ...] = ()
+    parts: tuple[Outcome, ...] = ()
 
     @property
     def checks(self) -> tuple[Check, ...]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from pellucid.core.errors import SettingError, UnsupportedError
+from pellucid.core.errors import SettingError, UnsupportedError, unknown
 from pellucid.core.features import FeatureMap
 from pellucid.core.layout import channels_of, from_last, to_last
 from pellucid.core.model import Layer
@@ -32,10 +32,16 @@ class Cost:
 
 @dataclass(frozen=True)
 class Explained:
-    """What was explained: per sample a label, and the scale of the score ("logit", "probability", "output", ...)."""
+    """What was explained: per sample a label, and the scale of the score ("logit", "probability", "output", ...). Of several targets at once, `names` calls
+    them, and `each` holds per sample the label of every one."""
 
     labels: tuple[str, ...]
     score: str
+    names: tuple[str, ...] = ()
+    each: tuple[tuple[str, ...], ...] = ()
+
+    def __getitem__(self, rows: Sequence[int] | Array) -> Explained:
+        return replace(self, labels=tuple(self.labels[i] for i in rows), each=tuple(self.each[i] for i in rows) if self.each else ())
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,8 @@ class Explanation:
     """What in the input mattered, with its error.
 
     Shapes: `values` and `error` (samples, *feature), where *feature is the input's shape, a layer's grid, or a number of features cut by `features`
-    (padded with zeros where `feature_mask` is False), or pairs of them, (features, features). `prediction` (samples, *output) is what the network returns;
+    (padded with zeros where `feature_mask` is False), or pairs of them, (features, features); of several targets (samples, targets, *feature), and then
+    `score`, `baseline_score`, `degrees` and what `statistics` and `state` hold are (samples, targets, …) too: `at` chooses one of them. `prediction` (samples, *output) is what the network returns;
     `score` and `baseline_score` (samples,) are the explained score at the input and at the baseline or mean fill. `baseline` is (1 or samples, *shape);
     for coalition methods the mean fill.
 
@@ -159,7 +166,7 @@ class Explanation:
             inputs=self.inputs[rows],
             prediction=self.prediction[rows],
             score=self.score[rows],
-            target=Explained(tuple(self.target.labels[i] for i in chosen), self.target.score),
+            target=self.target[chosen],
             cost=Cost(self.cost.evaluations[rows], self.cost.gradients[rows], self.cost.seconds * len(chosen) / max(len(self), 1)),
             outcome=Outcomes(tuple(self.outcome[int(i)] for i in chosen)),
             degrees=self.degrees[rows],
@@ -171,6 +178,43 @@ class Explanation:
             state={name: array[rows] for name, array in self.state.items()},
             continuation=None if self.continuation is None else replace(self.continuation, rows=self.continuation.rows[rows]),
         )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """What several targets are called, along axis 1 of `values`; empty where one was explained."""
+        return self.target.names
+
+    def at(self, target: int | str) -> Explanation:
+        """The explanation of one of several targets, by its number or name. What it cost is what all of them cost together."""
+        names = self.target.names
+        if isinstance(target, str) and target not in names:
+            raise SettingError(unknown("target", target, names) if names else f"this explanation is of one target, {self.target.labels[0]}; there is no other.")
+        place = names.index(target) if isinstance(target, str) else int(target)
+        if not -len(names) <= place < len(names):
+            raise SettingError(f"target {target} of {len(names)}; there are {', '.join(names) or 'no several targets'}.")
+        return replace(
+            self,
+            values=self.values[:, place],
+            error=self.error[:, place],
+            axes=(self.axes[0], *self.axes[2:]),
+            score=self.score[:, place],
+            target=Explained(tuple(labels[place] for labels in self.target.each), self.target.score),
+            outcome=Outcomes(tuple(outcome.parts[place] for outcome in self.outcome)),
+            degrees=self.degrees[:, place],
+            baseline_score=None if self.baseline_score is None else self.baseline_score[:, place],
+            statistics={name: array[:, place] for name, array in self.statistics.items()},
+            provenance={name: entry for name, entry in self.provenance.items() if name != "target"} | {"target": names[place]},
+            state={name: array[:, place] for name, array in self.state.items()},
+            continuation=None,
+        )
+
+    def split(self) -> tuple[Explanation, ...]:
+        """The explanations of several targets, one after the other; of one target this one alone."""
+        return tuple(self.at(i) for i in range(len(self.target.names))) or (self,)
+
+    def _check_one(self) -> None:
+        if self.target.names:
+            raise UnsupportedError(f"this explanation is of several targets; choose one, e.g. explanation.at({self.target.names[0]!r}).")
 
     def refine(self, tolerance: float | None = None, max_evaluations: int | None = None) -> Explanation:
         """The same explanation computed further, to a smaller `tolerance` or a larger budget, from where it stopped; what it was made of is not repeated
@@ -187,6 +231,7 @@ class Explanation:
         independent; `level` holds for all `count` statements together (Bonferroni)."""
         if count < 1:
             raise SettingError(f"count must be at least 1, got {count}.")
+        self._check_one()
         one = self[sample]
         values, error = one.values[0].ravel(), np.nan_to_num(one.error[0].ravel(), nan=np.inf)
         mask = np.triu(one.feature_mask[0]) if one.of_pairs else one.feature_mask[0]
@@ -200,6 +245,7 @@ class Explanation:
 
     def feature_name(self, number: int) -> str:
         """What to call a value by its number in the flattened values: the feature's name, or its place."""
+        self._check_one()
         if self.features is not None and self.of_pairs:
             first, second = sorted(divmod(number, self.values.shape[-1]))
             return self.features.names[first] if first == second else f"{self.features.names[first]} × {self.features.names[second]}"
@@ -211,6 +257,7 @@ class Explanation:
     @property
     def feature_mask(self) -> Array:
         """True where `values` holds a feature, False where it is padding; shape of `values`."""
+        self._check_one()
         if self.features is None:
             return np.ones(self.values.shape, dtype=bool)
         counts = np.broadcast_to(self.features.counts, (len(self),))
@@ -225,6 +272,7 @@ class Explanation:
     @property
     def shares(self) -> Array:
         """What each feature has of the score, shape of `values`; of pairs (samples, features): its main effect and half of what its pairs bring."""
+        self._check_one()
         if not self.of_pairs:
             return self.values
         return np.asarray((self.values.sum(axis=2) + np.diagonal(self.values, axis1=1, axis2=2)) / 2)
@@ -233,12 +281,14 @@ class Explanation:
         """Lower and upper end of a pointwise interval at `level`; Student's t where the error was estimated from few draws."""
         if not 0 < level < 1:
             raise SettingError(f"level must lie between 0 and 1, got {level}; for 95 % write 0.95.")
-        reach = t_quantile((1 + level) / 2, self.degrees).reshape((-1,) + (1,) * (self.values.ndim - 1)) * self.error
+        degrees = self.degrees.reshape(self.degrees.shape + (1,) * (self.values.ndim - self.degrees.ndim))
+        reach = t_quantile((1 + level) / 2, degrees) * self.error
         return self.values - reach, self.values + reach
 
     def to_input(self) -> Array:
         """The values over the input's shape: features painted on their elements (of pairs, their `shares`), layer maps resized bilinearly, a layer's
         channels summed first. Shape of `inputs`. `UnsupportedError` for a layer whose units lie on no grid."""
+        self._check_one()
         if self.features is not None:
             return self.features.spread(self.shares, self.inputs.shape[1:])
         if self.values.shape == self.inputs.shape:
@@ -261,7 +311,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><td>{i}</td><td>{html.escape(self.target.labels[i])}</td><td>{self.score[i]:.4g}</td>"
+            f"<tr><td>{i}</td><td>{html.escape(self.target.labels[i])}</td><td>{', '.join(f'{one:.4g}' for one in np.atleast_1d(self.score[i]))}</td>"
             f"<td>{int(self.cost.evaluations[i])}</td><td>{html.escape(str(self.outcome[i]))}</td></tr>"
             for i in range(min(len(self), 20))
         )
@@ -345,7 +395,7 @@ def concat(explanations: Sequence[Explanation]) -> Explanation:
     explanations = _padded(explanations)
     first = explanations[0]
     for other in explanations[1:]:
-        if (other.method, other.axes, other.values.shape[1:]) != (first.method, first.axes, first.values.shape[1:]):
+        if (other.method, other.axes, other.values.shape[1:], other.targets) != (first.method, first.axes, first.values.shape[1:], first.targets):
             raise SettingError(f"cannot join {first!r} and {other!r}: method, axes and feature shapes must agree.")
 
     def joined(arrays: Sequence[Array | None]) -> Array | None:
@@ -366,7 +416,11 @@ def concat(explanations: Sequence[Explanation]) -> Explanation:
     return replace(
         first,
         **arrays,
-        target=Explained(tuple(label for e in explanations for label in e.target.labels), first.target.score),
+        target=replace(
+            first.target,
+            labels=tuple(label for e in explanations for label in e.target.labels),
+            each=tuple(labels for e in explanations for labels in e.target.each),
+        ),
         cost=Cost(
             np.concatenate([e.cost.evaluations for e in explanations]),
             np.concatenate([e.cost.gradients for e in explanations]),
@@ -389,12 +443,13 @@ def _padded(explanations: Sequence[Explanation]) -> Sequence[Explanation]:
     widths = {e.values.shape[1:] for e in explanations}
     if len(widths) < 2 or any(e.features is None or e.axes != explanations[0].axes for e in explanations):
         return explanations
-    most = max(e.values.shape[1] for e in explanations)
+    lead = 2 if explanations[0].targets else 1
+    most = max(e.values.shape[lead] for e in explanations)
 
     def wide(array: Array, had: int) -> Array:
-        return np.pad(array, [(0, 0), *((0, most - had if size == had else 0) for size in array.shape[1:])])
+        return np.pad(array, [(0, 0)] * lead + [(0, most - had if size == had else 0) for size in array.shape[lead:]])
 
-    return [replace(e, values=wide(e.values, e.values.shape[1]), error=wide(e.error, e.values.shape[1])) for e in explanations]
+    return [replace(e, values=wide(e.values, e.values.shape[lead]), error=wide(e.error, e.values.shape[lead])) for e in explanations]
 
 
 def _joined_statistics(statistics: Sequence[Mapping[str, Array]]) -> dict[str, Array]:

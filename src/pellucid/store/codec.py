@@ -38,10 +38,10 @@ ELEMENTS: Mapping[str, tuple[type, int]] = {
     **RECORDS,
     "check": (Check, 1),
     "cost": (Cost, 1),
-    "explained": (Explained, 1),
+    "explained": (Explained, 2),
     "feature_map": (FeatureMap, 1),
     "layer": (Layer, 1),
-    "outcome": (Outcome, 1),
+    "outcome": (Outcome, 2),
     "outcomes": (Outcomes, 1),
 }
 PLAIN = {"array": 1, "text_array": 1, "float": 1, "tuple": 1, "mapping": 1, "description": 1}
