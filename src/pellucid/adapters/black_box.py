@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import types
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pellucid.adapters._arguments import Arguments, call_with, specs_of
 from pellucid.core.errors import ModelError, NonFiniteError
 from pellucid.core.inputs import on_host
 from pellucid.core.model import Model, Traits, batches, power_of_two_batch
+from pellucid.core.packing import Packing
 
 Array = np.ndarray
 BATCH_BUDGET = 1e6
@@ -24,7 +28,8 @@ LEAST = 16
 class BlackBox(Model):
     """A callable f(inputs (samples, *shape)) → scores (samples, classes), or (samples,) for one score.
 
-    It is called with at most `batch_size` inputs at a time, fewer where they are large. Does not give gradients: coalition methods serve it.
+    It is called with at most `batch_size` inputs at a time, fewer where they are large; several inputs come as its signature takes them: one after the other,
+    by keywords, or in one mapping or list. Does not give gradients: coalition methods serve it.
 
     >>> import numpy as np
     >>> BlackBox(lambda x: x.sum(axis=1)).predict(np.ones((2, 3), np.float32)).shape
@@ -33,11 +38,12 @@ class BlackBox(Model):
 
     suffixes: tuple[str, ...] = ()
     rank = 100
+    arguments: Arguments
 
     def __init__(self, function: Callable[[Array], Any], batch_size: int = 1024) -> None:
         self.function = function
         self.batch_size = batch_size
-        self.traits = Traits("a black box", fingerprint=name_of(function), tokens=True)
+        self.traits = Traits("a black box", fingerprint=name_of(function), tokens=True, inputs=specs_of(function))
 
     @classmethod
     def recognises(cls, candidate: Any) -> bool:
@@ -49,6 +55,12 @@ class BlackBox(Model):
             raise ModelError("a black box is a callable, not a file.")
         return cls(candidate)
 
+    def packed(self, packing: Packing) -> Model:
+        found = copy.copy(self)
+        found.packing, found.arguments = packing, call_with(self.function, packing)
+        found.traits = replace(self.traits, input_shape=(packing.total,))
+        return found
+
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         found = [self._call(inputs[part]) for part in batches(len(inputs), self.rows_at_once(inputs))]
         return found[0] if len(found) == 1 else np.concatenate(found)
@@ -58,7 +70,8 @@ class BlackBox(Model):
         return min(self.batch_size, max(LEAST, power_of_two_batch(row, BATCH_BUDGET, self.batch_size)))
 
     def _call(self, inputs: Array) -> Array:
-        returned = np.asarray(on_host(self.function(inputs.copy())))  # a copy: what a callable does to its argument must not reach the user's samples
+        rows = inputs.copy()  # what a callable does to its argument must not reach the user's samples
+        returned = np.asarray(on_host(self.function(rows) if self.packing is None else self._apart(rows, self.packing)))
         if returned.ndim == 0 or len(returned) != len(inputs) or returned.dtype.kind not in "fiub":
             raise ModelError(
                 f"the callable returned {returned.dtype} of shape {returned.shape} for {len(inputs)} inputs; "
@@ -67,6 +80,12 @@ class BlackBox(Model):
         if not np.isfinite(returned).all():
             raise NonFiniteError("the callable returned NaN or infinity; explanations need finite scores.")
         return returned[:, None] if returned.ndim == 1 else returned
+
+    def _apart(self, rows: Array, packing: Packing) -> Any:
+        """What the callable returns for several inputs."""
+        arrays = packing.split(rows, np.reshape, lambda part: part, lambda part, kind: part > 0.5 if kind == "bool" else np.rint(part).astype(kind))
+        positional, keywords = self.arguments([np.ascontiguousarray(array) for array in arrays])
+        return self.function(*positional, **keywords)
 
 
 def name_of(function: Callable[[Array], Any]) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 from pellucid.adapters.black_box import BlackBox
 from pellucid.core.errors import ModelError, PellucidError, SettingError, UnsupportedError, unknown
 from pellucid.core.inputs import on_host
-from pellucid.core.model import Traits
+from pellucid.core.model import Model, Traits
+from pellucid.core.packing import Packing
 
 Array = np.ndarray
 WAYS = ("predict_proba", "decision_function", "predict")
@@ -50,6 +51,9 @@ class SklearnEstimator(BlackBox):
             fingerprint=_fingerprint(estimator),
             versions=_versions(estimator),
         )
+
+    def packed(self, packing: Packing) -> Model:
+        return Model.packed(self, packing)
 
     @classmethod
     def recognises(cls, candidate: Any) -> bool:

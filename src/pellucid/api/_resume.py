@@ -9,9 +9,10 @@ import numpy as np
 
 from pellucid.core.errors import SettingError
 from pellucid.core.records import Explanation
+from pellucid.core.target import of_samples
 
 Array = np.ndarray
-AGREEING = ("method", "fingerprint", "settings", "seed", "score")
+AGREEING = ("method", "fingerprint", "output", "settings", "seed", "score")
 """Entries of the provenance that must be the same where work is gone on with."""
 PER_SAMPLE = ("target", "baseline", "labels", "features")
 """Keywords of `explain` that may hold one item a sample."""
@@ -24,7 +25,8 @@ def check_agreement(earlier: Explanation, inputs: Array, labels: tuple[str, ...]
     if earlier.inputs.shape != inputs.shape or not np.array_equal(earlier.inputs, inputs):
         raise SettingError(f"resume holds other samples, of shape {earlier.inputs.shape}; x has shape {inputs.shape}. Give the same samples.")
     differing = [name for name in AGREEING if earlier.provenance.get(name) != now.get(name)]
-    if labels is not None and earlier.target.labels != labels:
+    before = tuple(label for labels_of_one in earlier.target.each for label in labels_of_one) or earlier.target.labels
+    if labels is not None and before != labels:
         differing.append("target")
     if differing:
         told = ", ".join(f"{name}: {earlier.provenance.get(name)!r} there, {now.get(name)!r} here" for name in differing if name != "target")
@@ -36,8 +38,13 @@ def of_rows(given: Mapping[str, Any], rows: Array, samples: int) -> dict[str, An
     chosen = dict(given)
     for name in PER_SAMPLE:
         value = chosen.get(name)
+        if name == "target":
+            chosen[name] = of_samples(value, rows, samples)
+            continue
         least = {"baseline": 2, "features": 3}.get(name, 1)
-        if isinstance(value, np.ndarray) and value.ndim >= least and len(value) == samples:
+        if isinstance(value, Mapping):  # one entry an input
+            chosen[name] = {key: of_rows({name: item}, rows, samples)[name] if isinstance(item, np.ndarray) else item for key, item in value.items()}
+        elif isinstance(value, np.ndarray) and value.ndim >= least and len(value) == samples:
             chosen[name] = value[rows]
         elif isinstance(value, list) and len(value) == samples and name != "features":  # a list of features is groups of columns
             chosen[name] = [value[int(row)] for row in rows]

@@ -10,20 +10,21 @@ from typing import Any
 import numpy as np
 
 from pellucid.adapters import adapt
-from pellucid.api import _parts
+from pellucid.api import _inputs, _parts
 from pellucid.api._layer import Subject, carried, carried_rows, goes_round
 from pellucid.api._layer import subject as find_subject
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain, settings
 from pellucid.api._resume import check_agreement, of_rows
+from pellucid.api._several import folded, prepared
 from pellucid.api._stream import explain_stream, is_stream
 from pellucid.core.errors import SettingError, StrictError
-from pellucid.core.inputs import check_inputs, on_host
+from pellucid.core.inputs import on_host
 from pellucid.core.method import Attribution, Method, Task
 from pellucid.core.model import Model
 from pellucid.core.outcome import Outcome, Outcomes
 from pellucid.core.records import Continuation, Cost, Explained, Explanation, concat
-from pellucid.core.target import Target, TargetLike, resolve_score, resolve_target
+from pellucid.core.target import Several, Target, TargetLike, as_written, resolve_score
 from pellucid.diagnostics import examine
 
 Array = np.ndarray
@@ -58,10 +59,13 @@ def explain(
     Parameters
     ----------
     model: a Keras model, a PyTorch module, a model file, a callable (samples, *shape) → (samples, classes), or a `Model` from `pellucid.adapt`.
-    x: array (samples, *shape), as the model takes it; or what gives such batches, or single samples, one after the other: a generator, a PyTorch
-        DataLoader, a tf.data.Dataset, a Keras sequence (of (x, y) the x). All is kept in memory: for more, `pellucid.Plan` streams to disk.
+    x: array (samples, *shape), as the model takes it; for several inputs a mapping name → array, or a tuple in the model's order; or what gives such
+        batches, or single samples, one after the other: a generator, a PyTorch DataLoader, a tf.data.Dataset, a Keras sequence (of (x, y) the x). All is
+        kept in memory: for more, `pellucid.Plan` streams to disk.
     method: a name from `pellucid list methods`, or a method object.
-    target: "predicted", a class number or name, one per sample, a pair of names (a contrast), or (position, class).
+    target: "predicted", a class number or name, a pair of names (a contrast), or (position, class), with a mask in place of the position for a region; a list
+        with one of these per sample; `pellucid.Several("4", "9")` for several at once; {"output": target} where the network has several outputs; or a function
+        of what the network returns, NumPy (samples, *output) → (samples,). See docs/targets.md.
     tolerance: bound for the 95 % quantile of the relative error per sample; None takes the method's own default.
     max_evaluations: inputs per sample that may go through the network; None takes the method's own default.
     seed: for methods that draw; the same seed gives the same bytes on the same machine. Every sample meets the same stream of draws.
@@ -72,6 +76,7 @@ def explain(
     baseline: for path methods: a number, an array (*shape) or (samples, *shape), "mean", "blur:2"; zeros by default.
     background, fill: for coalition methods, one of them: data (rows, *shape), or what absent features hold ("constant:0", "mean", "blur:2", an array).
     features: for coalition methods: "patches:4", "superpixels:slic:30", "pixels", "columns", a label map, or an object.
+        With several inputs, baseline, background, features and fill may be mappings, one entry an input.
     class_names: names of the outputs, for `target` and for reports; None takes the model's own where it brings some. labels: true classes, for reports.
     network: a name for reports.
     resume: an earlier explanation by the same call, with a larger tolerance or a smaller budget: work goes on from there. `explanation.refine()` does this.
@@ -95,13 +100,16 @@ def explain(
     limit, budget = _accuracy(chosen, tolerance, max_evaluations)
     _check_seed(seed)
     adapted = adapt(model, allow_unsafe=allow_unsafe)
-    inputs = check_inputs(x, adapted.traits.input_shape)
+    adapted, target = _parts.split_output(adapted, target)
+    adapted, inputs = _inputs.gather(adapted, x)
     adapted.meet(inputs)
     _parts.check_serves(name, chosen, adapted)
+    options = _inputs.named(options, adapted.packing)
     names = class_names if class_names is not None else adapted.traits.class_names or None
     given = {"target": target, "seed": seed, "score": score, "class_names": names, "labels": labels, "network": network} | options
     call = _Call(name, chosen, adapted, inputs, given, options, limit, budget, resume, progress, began)
     subject = find_subject(adapted, chosen, layer, inputs, target)
+    _inputs.check_tokens(name, chosen, None if subject.layer else adapted.packing)
     record = _each_alone(call, tolerance, max_evaluations) if goes_round(adapted, subject, inputs) else _explained(call, subject)
     return _strict(record) if strict else record
 
@@ -128,14 +136,15 @@ def _explained(call: _Call, subject: Subject) -> Explanation:
     method, inputs, given, resume = call.method, call.inputs, call.given, call.resume
     target, names = given["target"], given["class_names"]
     labels = _parts.check_labels(given["labels"], len(inputs))
-    options = _parts.with_defaults(method, call.options, inputs, call.model.traits.channels)
-    scale = resolve_score(given["score"], subject.model.traits.head)
+    options, parts = _parts_of(call, subject)
+    scale = resolve_score(given["score"], subject.model.traits.head, by_function=callable(target))
     resolved, outputs = _target(subject, method, target, scale, names)
+    count = len(target.targets) if isinstance(target, Several) else 0
     provenance = _provenance(call, options, resolved.score, labels)
     if resume is not None:
         check_agreement(resume, inputs, None if resolved.follows_prediction else resolved.labels, provenance)
     with progress_after_patience(f"{method.title}, {len(inputs)} samples", call.progress) as report:
-        scores = np.zeros(len(inputs)) if outputs is None else resolved.of(outputs)
+        scores = np.zeros(len(inputs)) if outputs is None else resolved.of(np.repeat(outputs, count or 1, axis=0))
         task = Task(
             subject.model,
             subject.inputs,
@@ -147,33 +156,44 @@ def _explained(call: _Call, subject: Subject) -> Explanation:
             report,
             call.options["layer"],
             state={} if resume is None else resume.state,
-            **_parts_of(subject, method, options, inputs, call.model.traits.channels),
+            **parts,
         )
+        task = prepared(task, count, resume)
         found = method.explain(task)
     if outputs is None:
         outputs = _given_outputs(call.name, found)
-        resolved = resolve_target(target, scale, outputs, names) if subject.unit is None else subject.unit
+        resolved = _parts.find_target(subject.model, target, scale, outputs, names) if subject.unit is None else subject.unit
         task = replace(task, target=resolved, scores=resolved.of(outputs))
     provenance["resolved"] = dict(found.resolved) | ({"at": subject.layer, "channels": subject.model.traits.channels} if subject.layer else {})
     seconds = time.perf_counter() - call.began + (0.0 if resume is None else resume.cost.seconds)
     shown = _shown(subject, task, outputs, names)
-    record = _record(call.name, _at_input(task, subject, inputs), found, shown, provenance, seconds)
+    shown_for = (np.repeat(shown[0], count or 1, axis=0), shown[1])
+    record = _record(call.name, _at_input(task, subject, call, count), found, shown_for, provenance, seconds)
+    record = folded(record, target.names, task.model, resume) if count else record
     return replace(record, continuation=Continuation(_going_on(call), np.arange(len(inputs))))
 
 
-def _at_input(task: Task, subject: Subject, inputs: Array) -> Task:
+def _at_input(task: Task, subject: Subject, call: _Call, count: int) -> Task:
     """The task as a record shows it: with the network's own inputs, and no baseline where that was a layer's."""
-    return replace(task, inputs=inputs, baseline=None, fills=None) if subject.layer else task
+    inputs = np.repeat(call.inputs, count or 1, axis=0)
+    return replace(task, inputs=inputs, packing=call.model.packing, baseline=None, fills=None) if subject.layer else task
 
 
-def _parts_of(subject: Subject, method: Method, options: dict[str, Any], inputs: Array, channels: str) -> dict[str, Any]:
-    """Baseline, features and fills as the method is given them."""
-    features = _parts.find_features(method, options["features"], inputs, channels, subject.model.traits.feature_names)
-    return {
-        "baseline": carried(subject, _parts.find_baseline(method, options["baseline"], inputs, channels)),
-        "features": features,
-        "fills": carried_rows(subject, _parts.find_fills(method, options["fill"], options["background"], inputs, channels, features)),
-    }
+def _parts_of(call: _Call, subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options with their defaults, and baseline, features and fills as the method is given them."""
+    method, inputs, traits, packing = call.method, call.inputs, call.model.traits, call.model.packing
+    if packing is None:
+        options = _parts.with_defaults(method, call.options, inputs, traits.channels)
+        features = _parts.find_features(method, options["features"], inputs, traits.channels, subject.model.traits.feature_names)
+        baseline = _parts.find_baseline(method, options["baseline"], inputs, traits.channels)
+        fills = _parts.find_fills(method, options["fill"], options["background"], inputs, traits.channels, features)
+    else:
+        options = _inputs.with_defaults(method, call.options, inputs, packing)
+        features = _inputs.find_features(method, options["features"], inputs, packing)
+        baseline = _inputs.find_baseline(method, options["baseline"], inputs, packing)
+        fills = _inputs.find_fills(method, options["fill"], options["background"], inputs, packing, features)
+    found = {"baseline": carried(subject, baseline), "features": features, "fills": carried_rows(subject, fills)}
+    return options, found | {"packing": None if subject.layer else packing}
 
 
 def _each_alone(call: _Call, tolerance: float | None, max_evaluations: int | None) -> Explanation:
@@ -219,8 +239,8 @@ def _target(subject: Subject, method: Method, target: TargetLike, scale: str, na
     early = _parts.early_target(subject.model, method, subject.inputs, target, scale, names)
     if early is not None:
         return early, None
-    outputs = subject.model.predict(subject.inputs, logits=scale in ("logit", "centered_logit"))
-    return resolve_target(target, scale, outputs, names), outputs
+    outputs = subject.model.predict(subject.inputs, logits=_parts.before_head(subject.model, subject.inputs, target, scale))
+    return _parts.find_target(subject.model, target, scale, outputs, names), outputs
 
 
 def _shown(subject: Subject, task: Task, outputs: Array, names: Sequence[str] | None) -> tuple[Array, tuple[str, ...]]:
@@ -228,7 +248,7 @@ def _shown(subject: Subject, task: Task, outputs: Array, names: Sequence[str] | 
     if subject.unit is not None:
         return task.scores[:, None], (subject.unit.labels[0],)
     predictions = _parts.as_predictions(task.model, outputs, task.target.reads_logits)
-    return predictions, tuple(names) if names is not None else tuple(str(i) for i in range(outputs.shape[-1]))
+    return predictions, _parts.output_names(task.model, outputs, names)
 
 
 def _given_outputs(name: str, found: Attribution) -> Array:
@@ -252,7 +272,8 @@ def _provenance(call: _Call, options: dict[str, Any], score: str, labels: list[i
         tolerance=call.tolerance,
         max_evaluations=call.max_evaluations,
         score=score,
-        target=plain(target.tolist() if isinstance(target, np.ndarray) else target),
+        target=as_written(target),
+        output=call.model.traits.output or None,
         network=plain(call.given["network"]),
         labels=labels,
     )
@@ -279,6 +300,7 @@ def _record(name: str, task: Task, found: Attribution, shown: tuple[Array, tuple
         statistics=found.statistics,
         state=found.state,
         provenance=provenance,
+        packing=task.packing,
     )
     outcomes = []
     for outcome, findings in zip(record.outcome, examine(record), strict=True):

@@ -34,6 +34,13 @@ class FeatureMap:
         """Number of features of each row of `labels`."""
         return self.labels.reshape(len(self.labels), -1).max(axis=1) + 1
 
+    def present(self, width: int) -> Array:
+        """Which of `width` features each row of `labels` has, (rows, width): some may be missing in the midst where several inputs have their own."""
+        found = np.zeros((len(self.labels), width), dtype=bool)
+        for row, labels in enumerate(self.labels):
+            found[row, np.unique(labels[labels >= 0])] = True
+        return found
+
     def of(self, sample: int) -> Array:
         """The label map of one sample, shape `map`."""
         return np.asarray(self.labels[sample if len(self.labels) > 1 else 0])

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from pellucid.core.apart import apart
 from pellucid.core.errors import SettingError, UnsupportedError, unknown
 from pellucid.core.features import FeatureMap
 from pellucid.core.layout import channels_of, from_last, to_last
 from pellucid.core.model import Layer
 from pellucid.core.outcome import Outcomes
+from pellucid.core.packing import InputSpec, Packing
 
 Array = np.ndarray
 ERROR_KINDS = ("standard_error", "bound", "exact", "none")
@@ -115,12 +117,15 @@ class Explanation:
 
     Shapes: `values` and `error` (samples, *feature), where *feature is the input's shape, a layer's grid, or a number of features cut by `features`
     (padded with zeros where `feature_mask` is False), or pairs of them, (features, features); of several targets (samples, targets, *feature), and then
-    `score`, `baseline_score`, `degrees` and what `statistics` and `state` hold are (samples, targets, …) too: `at` chooses one of them. `prediction` (samples, *output) is what the network returns;
-    `score` and `baseline_score` (samples,) are the explained score at the input and at the baseline or mean fill. `baseline` is (1 or samples, *shape);
-    for coalition methods the mean fill.
+    `score`, `baseline_score`, `degrees` and what `statistics` and `state` hold are (samples, targets, …) too: `at` chooses one of them.
+    `prediction` (samples, *output) is what the network returns; `score` and `baseline_score` (samples,) are the explained score at the input and at the
+    baseline or mean fill. `baseline` is (1 or samples, *shape); for coalition methods the mean fill.
 
     `error_kind` says what `error` holds: "standard_error" (sampling), "bound" (a deterministic estimate of the same meaning: one standard deviation),
     "exact" (zeros), "none" (NaN). `interval(.95)` is the one way to read it. `state` holds the sufficient statistics from which `refine` goes on.
+
+    Of a network with several inputs, `inputs`, `values` and `error` hold them all in one array (samples, total); `packing` says where each lies, and
+    `by_input` gives each as a record of its own, in its own shape.
     """
 
     method: str
@@ -142,7 +147,13 @@ class Explanation:
     statistics: Mapping[str, Array] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     state: Mapping[str, Array] = field(default_factory=dict)
+    packing: Packing | None = None
     continuation: Continuation | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def by_input(self) -> dict[str, Explanation]:
+        """Name → the explanation of that input alone, with values and inputs in its own shape; the score, the prediction and the cost are those of all."""
+        return apart(self)
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the continuation, which holds the network."""
@@ -260,8 +271,7 @@ class Explanation:
         self._check_one()
         if self.features is None:
             return np.ones(self.values.shape, dtype=bool)
-        counts = np.broadcast_to(self.features.counts, (len(self),))
-        mask: Array = np.arange(self.values.shape[1])[None] < counts[:, None]
+        mask = np.broadcast_to(self.features.present(self.values.shape[1]), (len(self), self.values.shape[1]))
         return mask[:, :, None] & mask[:, None, :] if self.of_pairs else mask
 
     @property
@@ -320,7 +330,8 @@ class Explanation:
         return f"<b>Explanation</b> by {html.escape(self.method)}<table><tr>{head}</tr>{rows}</table>{more}"
 
     def __repr__(self) -> str:
-        return f"Explanation({self.method!r}, samples={len(self)}, values={self.values.shape}, outcome={self.outcome.worst.code!r})"
+        values = self.values.shape if self.packing is None else dict(zip(self.packing.names, self.packing.shapes, strict=True))
+        return f"Explanation({self.method!r}, samples={len(self)}, values={values}, outcome={self.outcome.worst.code!r})"
 
 
 @dataclass(frozen=True)
@@ -365,6 +376,7 @@ class Inspection:
     methods: Mapping[str, str]
     views: Mapping[str, str]
     fingerprint: str = ""
+    inputs: tuple[InputSpec, ...] = ()
 
     @property
     def parameters(self) -> int:
@@ -395,8 +407,14 @@ def concat(explanations: Sequence[Explanation]) -> Explanation:
     explanations = _padded(explanations)
     first = explanations[0]
     for other in explanations[1:]:
-        if (other.method, other.axes, other.values.shape[1:], other.targets) != (first.method, first.axes, first.values.shape[1:], first.targets):
-            raise SettingError(f"cannot join {first!r} and {other!r}: method, axes and feature shapes must agree.")
+        if (other.method, other.axes, other.values.shape[1:], other.packing, other.targets) != (
+            first.method,
+            first.axes,
+            first.values.shape[1:],
+            first.packing,
+            first.targets,
+        ):
+            raise SettingError(f"cannot join {first!r} and {other!r}: method, axes, inputs and feature shapes must agree.")
 
     def joined(arrays: Sequence[Array | None]) -> Array | None:
         present = [array for array in arrays if array is not None]
@@ -439,9 +457,14 @@ def concat(explanations: Sequence[Explanation]) -> Explanation:
 
 
 def _padded(explanations: Sequence[Explanation]) -> Sequence[Explanation]:
-    """Explanations by features of their own with as many columns as the one that has most."""
+    """Explanations by features of their own with as many columns as the one that has most; of several inputs, each input with as many as it has at most."""
     widths = {e.values.shape[1:] for e in explanations}
-    if len(widths) < 2 or any(e.features is None or e.axes != explanations[0].axes for e in explanations):
+    if any(e.features is None or e.axes != explanations[0].axes for e in explanations):
+        return explanations
+    if explanations[0].packing is not None:
+        names = _all_names([e.features.names for e in explanations if e.features is not None], explanations[0].packing)
+        return [_renumbered(e, names) for e in explanations]
+    if len(widths) < 2:
         return explanations
     lead = 2 if explanations[0].targets else 1
     most = max(e.values.shape[lead] for e in explanations)
@@ -450,6 +473,29 @@ def _padded(explanations: Sequence[Explanation]) -> Sequence[Explanation]:
         return np.pad(array, [(0, 0)] * lead + [(0, most - had if size == had else 0) for size in array.shape[lead:]])
 
     return [replace(e, values=wide(e.values, e.values.shape[lead]), error=wide(e.error, e.values.shape[lead])) for e in explanations]
+
+
+def _all_names(given: Sequence[tuple[str, ...]], packing: Packing) -> tuple[str, ...]:
+    """The longest list of names that each input has, one input after the other."""
+    blocks = [max(([name for name in names if name.startswith(f"{one}: ")] for names in given), key=len) for one in packing.names]
+    return tuple(name for block in blocks for name in block)
+
+
+def _renumbered(explanation: Explanation, names: tuple[str, ...]) -> Explanation:
+    """The same with features numbered by a longer list of names."""
+    features = explanation.features
+    if features is None or features.names == names or any(name not in names for name in features.names):
+        return explanation
+    place = np.array([*(names.index(name) for name in features.names), -1])
+    lead = 1 + bool(explanation.targets)
+
+    def wide(array: Array) -> Array:
+        out = np.zeros((*array.shape[:lead], *(len(names),) * (array.ndim - lead)), array.dtype)
+        out[np.ix_(*(np.arange(size) for size in array.shape[:lead]), *(place[:-1],) * (array.ndim - lead))] = array
+        return out
+
+    labels = FeatureMap(place[features.labels], names, features.kind)
+    return replace(explanation, values=wide(explanation.values), error=wide(explanation.error), features=labels)
 
 
 def _joined_statistics(statistics: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
