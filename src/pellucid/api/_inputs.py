@@ -34,7 +34,7 @@ def gather(model: Model, x: Any) -> tuple[Model, Array]:
             raise InputError(f"the network takes {len(needed)} inputs, {', '.join(needed)}, and one array was given; give {{{example}}}.")
         return model, check_inputs(next(iter(x.values())) if isinstance(x, Mapping) and len(x) == 1 else x, model.traits.input_shape)
     packing = Packing.of(x, model.traits.inputs)
-    for name in needed:
+    for name in needed if len(needed) > 1 else ():  # a callable of one argument takes them all in it
         if name not in packing.names:
             raise InputError(f"input '{name}' is missing: the network takes {', '.join(needed)}, and {', '.join(packing.names)} were given.")
     return model.packed(packing), packing.pack(x)

@@ -23,15 +23,16 @@ from pellucid.core.errors import FormatError
 from pellucid.core.features import FeatureMap
 from pellucid.core.model import Layer
 from pellucid.core.outcome import SEVERITY, Check, Outcome, Outcomes
+from pellucid.core.packing import InputSpec, Packing
 from pellucid.core.records import Cost, Explained, Explanation, Inspection, View
 
 Array = np.ndarray
 Json = Any
 
 RECORDS: Mapping[str, tuple[type, int]] = {
-    "explanation": (Explanation, 2),
+    "explanation": (Explanation, 3),
     "view": (View, 1),
-    "inspection": (Inspection, 1),
+    "inspection": (Inspection, 2),
 }
 """What a file may hold, and the newest version of each that this release reads."""
 ELEMENTS: Mapping[str, tuple[type, int]] = {
@@ -40,9 +41,11 @@ ELEMENTS: Mapping[str, tuple[type, int]] = {
     "cost": (Cost, 1),
     "explained": (Explained, 2),
     "feature_map": (FeatureMap, 1),
+    "input_spec": (InputSpec, 1),
     "layer": (Layer, 1),
     "outcome": (Outcome, 2),
     "outcomes": (Outcomes, 1),
+    "packing": (Packing, 1),
 }
 PLAIN = {"array": 1, "text_array": 1, "float": 1, "tuple": 1, "mapping": 1, "description": 1}
 _NAMES = {kind: name for name, (kind, _) in ELEMENTS.items()}
