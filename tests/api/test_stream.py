@@ -98,18 +98,13 @@ def test_arrays_lists_and_tensors_are_no_streams(x: np.ndarray) -> None:
         assert not _stream.is_stream(array)
 
 
-def test_work_is_done_in_bounded_batches(oracle: NumpyModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    monkeypatch.setattr(_stream, "MOST_TOGETHER", 10)
-
-    def black_box(inputs: np.ndarray) -> np.ndarray:
-        seen.append(len(inputs))
-        return oracle.predict(inputs)
-
-    x = np.random.default_rng(0).normal(size=(35, 6))
-    found = pellucid.explain(black_box, batches(x, 35), "exact_shap")
-    assert len(found) == 35
-    assert 10 < max(seen) <= 10 * 2**6 < 35 * 2**6
+def test_work_is_done_in_bounded_batches(oracle: NumpyModel, x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, taken, stack = [], [], _stream._stacked
+    monkeypatch.setattr(_stream, "MOST_TOGETHER", 7)
+    monkeypatch.setattr(_stream, "_stacked", lambda rows: seen.append((len(rows), len(taken))) or stack(rows))
+    found = pellucid.explain(oracle, (taken.append(1) or row for row in x), METHOD)
+    assert len(found) == 30
+    assert seen == [(7, 7), (7, 14), (7, 21), (7, 28), (2, 30)]
 
 
 def test_entries_for_each_sample_go_with_them(oracle: NumpyModel, x: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
