@@ -9,6 +9,7 @@ import numpy as np
 from pellucid.core.features import FeatureMap
 from pellucid.core.model import Layer
 from pellucid.core.outcome import Check, Outcome, Outcomes
+from pellucid.core.packing import InputSpec, Packing
 from pellucid.core.records import Cost, Explained, Explanation, Inspection, View
 
 DIGITS = tuple("0123456789")
@@ -84,6 +85,23 @@ def explanation(
     )  # fmt: skip
 
 
+def several(method: str = "integrated_gradients", count: int = 2) -> Explanation:
+    """An explanation of a network that reads a digit and a table of four columns."""
+    one, rng = explanation(method, count, network="Two inputs"), np.random.default_rng(3)
+    packing = Packing(("image", "meta"), ((28, 28, 1), (4,)), ("", ""), ("last", "last"))
+    table = rng.normal(size=(count, 4)).astype(np.float32)
+    inputs = packing.pack({"image": one.inputs, "meta": table})
+    features, own = None, (0.1 * table).astype(np.float32)
+    if one.features is not None:
+        labels = np.concatenate([np.broadcast_to(one.features.labels, (1, 28, 28, 1)).reshape(1, -1), 49 + np.arange(4)[None]], axis=1)
+        names = (*(f"image: {name}" for name in one.features.names), *(f"meta: column {i}" for i in range(4)))
+        features = FeatureMap(labels, names, "features")
+    flat = [array.reshape(count, -1) for array in (one.values, one.error)]
+    values, error = (np.concatenate([array, 0.1 * np.abs(own) if i else own], axis=1) for i, array in enumerate(flat))
+    axes = ("sample", "feature" if features is not None else "input_0")
+    return replace(one, values=values, error=error, axes=axes, inputs=inputs, baseline=np.zeros_like(inputs[:1]), features=features, packing=packing)
+
+
 def view(count: int = 2, *, network: str = "CNN", seed: int = 0) -> View:
     """Activations of two convolutions and a dense layer."""
     rng = np.random.default_rng(seed)
@@ -107,7 +125,8 @@ def states(count: int = 1) -> View:
 def inspection(network: str = "CNN") -> Inspection:
     layers = (Layer("conv", "Conv2D", (26, 26, 12), 120, "relu", spatial=True), Layer("dense", "Dense", (10,), 12850, "softmax"))
     methods = {"saliency": "", "grad_cam": "" if network == "CNN" else "needs a layer with channels over a grid (a convolution); this network has none"}
-    return Inspection("Keras on TensorFlow", (28, 28, 1), "softmax", layers, methods, {"activation_map": ""}, f"{network}-0a1b2c3d")
+    inputs = (InputSpec("image", (28, 28, 1), "float32"),)
+    return Inspection("Keras on TensorFlow", (28, 28, 1), "softmax", layers, methods, {"activation_map": ""}, f"{network}-0a1b2c3d", inputs)
 
 
 def rnn(record: Explanation) -> Explanation:

@@ -35,6 +35,7 @@ EVERY = [
     synthetic.view(),
     synthetic.states(),
     synthetic.inspection(),
+    *(synthetic.several(method) for method in ("integrated_gradients", "lime")),
     dataclasses.replace(synthetic.inspection(), input_shape=None, head=None, layers=(), methods={}, views={}),
 ]
 
