@@ -116,6 +116,16 @@ class Packing:
         if given is not None and not np.array_equal(array, on_host(given)):
             raise DtypeError(f"'{name}' holds whole numbers above 16,777,216, which are not kept exactly; number its tokens anew, from 0 on.")
 
+    def name_of(self, number: int) -> str:
+        """What to call one number of the packed array.
+
+        >>> Packing.of({"image": np.zeros((1, 2, 2, 1)), "meta": np.zeros((1, 3))}).name_of(6)
+        'meta: 2'
+        """
+        name, part = next((name, part) for name, part in self.slices.items() if number < part.stop)
+        place = ", ".join(str(int(i)) for i in np.unravel_index(number - part.start, self.shapes[self.names.index(name)] or (1,)))
+        return f"{name}: ({place})" if "," in place else f"{name}: {place}"
+
     def unpack(self, packed: Array) -> dict[str, Array]:
         """Name → its part of arrays (..., total), with its own shape (..., *shape)."""
         lead = packed.shape[:-1]

@@ -262,6 +262,8 @@ class Explanation:
             return self.features.names[first] if first == second else f"{self.features.names[first]} × {self.features.names[second]}"
         if self.features is not None and number < len(self.features.names):
             return self.features.names[number]
+        if self.packing is not None and not self.layer:
+            return self.packing.name_of(number)
         place = [str(int(i)) for i in np.unravel_index(number, self.values.shape[1:])]
         return f"({', '.join(place)})" if len(place) > 1 else f"{'unit' if self.layer else 'feature'} {place[0]}"
 

@@ -57,6 +57,18 @@ def words(size: float = 8, **more: Any) -> dict[str, Any]:
     return {"family": list(families()), "fontsize": size, "color": INK, "parse_math": False, **more}
 
 
+def short_name(name: str, most: int = 16) -> str:
+    """A feature's name where there is little room; of one of several inputs, what follows the input's name is kept.
+
+    >>> short_name("superpixel number 12"), short_name("image: patch (10, 3)")
+    ('superpixel numb…', 'i… patch (10, 3)')
+    """
+    if len(name) <= most:
+        return name
+    head, colon, tail = name.partition(": ")
+    return f"{head[: max(most - len(tail) - 2, 1)]}… {tail}" if colon and len(tail) < most else name[: most - 1] + "…"
+
+
 def own_axes(ax: Axes | None, kind: str, height: float) -> Axes:
     """`ax`, or the axes of a new figure of this height in inches."""
     return panels((kind,), height)[0] if ax is None else ax

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pellucid.core.errors import UnsupportedError
 from pellucid.core.layout import channels_of, to_last
-from pellucid.core.records import Explanation
+from pellucid.core.records import Explanation, View
+
+
+def check_one_input(record: Explanation | View) -> None:
+    """Raise for a record of several inputs, which have no picture in common."""
+    packing = record.packing if isinstance(record, Explanation) else None
+    if packing is not None:
+        chosen = f"explanation.by_input[{packing.names[0]!r}]"
+        raise UnsupportedError(f"this explanation is of {len(packing)} inputs, {', '.join(packing.names)}; draw one of them: {chosen}.")
 
 
 def channels_last(record: Explanation) -> Explanation:
-    """The same explanation with the inputs, and whatever lies over them, channels last."""
+    """The same explanation with the inputs, and whatever lies over them, channels last; of several inputs one must be chosen first."""
+    check_one_input(record)
     channels = channels_of(record)
     if channels == "last":
         return record

@@ -11,9 +11,9 @@ from pellucid.figures.attribution_map import map_of
 
 
 def scale_key(explanation: Explanation) -> tuple[object, ...] | None:
-    """What two explanations must have in common to share a scale; None for one that shares with none."""
+    """What two explanations must have in common to share a scale; None for one that shares with none, as several inputs together do."""
     unit = explanation.provenance.get("unit")
-    if not unit or explanation.layer:
+    if not unit or explanation.layer or explanation.packing is not None:
         return None
     features = explanation.features
     return (unit, explanation.target.score, None if features is None else (features.kind, features.labels.shape))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 
+from pellucid.core.apart import seen_from
 from pellucid.core.errors import CombinationError
 from pellucid.core.records import Explanation
 from pellucid.figures._grid import cells
@@ -20,7 +22,7 @@ SIDE = 1.7
 
 def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     """One row a sample, the input first, then one map a method; always on a figure of its own. Methods whose values have the same units share a
-    scale within a row. Units of a layer that lie on no grid are bars, pairs of features squares.
+    scale within a row. Of several inputs each comes with the maps of its own. Units of a layer that lie on no grid are bars, pairs of features squares.
 
     The explanations must be of the same samples. A map's title names the method, its target and how the explanation ended.
     """
@@ -30,21 +32,42 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     for other in explanations:
         if other.inputs.shape != first.inputs.shape or not (other.inputs == first.inputs).all():
             raise CombinationError(f"{first!r} and {other!r} are of different samples; compare explanations of the same ones.")
-    pairs = any(explanation.of_pairs for explanation in explanations)
-    bars = pairs or not all(explanation.on_grid for explanation in explanations)
-    axes = cells(len(first), 1 + len(explanations), (SIDE, SIDE), left=0.9 if bars else 0.08, right=0.52, below=0.85 if pairs else 0.3 if bars else 0.08)
+    groups = _by_input(explanations)
+    drawn = [explanation for group in groups for explanation in group]
+    pairs = any(explanation.of_pairs for explanation in drawn)
+    bars = pairs or not all(explanation.on_grid for explanation in drawn)
+    columns = len(groups) + len(drawn)
+    axes = cells(len(first), columns, (SIDE, SIDE), left=0.9 if bars else 0.08, right=0.52, below=0.85 if pairs else 0.3 if bars else 0.08)
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
-        artists += input_image(first, sample=sample, ax=row[0], title=f"input, {first.target.score} {first.score[sample]:.3g}")
-        shared = limits([(explanation, sample) for explanation in explanations])
-        for explanation, limit, ax in zip(explanations, shared, row[1:], strict=True):
-            name = explanation.method.replace("_", " ") + (f" at {explanation.layer}" if explanation.layer else "")
-            title = f"{name}: {explanation.target.labels[sample]}\n{explanation.outcome[sample].code.replace('_', ' ')}"
-            if explanation.of_pairs:
-                artists += interactions(explanation, sample=sample, ax=ax, title=title)
-            elif explanation.on_grid:
-                artists += attribution_map(explanation, sample=sample, ax=ax, limit=limit, title=title)
-            else:
-                artists += feature_bars(explanation, sample=sample, ax=ax, title=title)
-            ax.title.set_fontsize(7)
+        places = iter(row)
+        for group, name in zip(groups, first.packing.names if first.packing is not None else ("input",), strict=True):
+            shown = seen_from(first, name)
+            artists += input_image(shown, sample=sample, ax=next(places), title=f"{name}, {first.target.score} {first.score[sample]:.3g}")
+            for explanation, limit in zip(group, limits([(explanation, sample) for explanation in group]), strict=True):
+                artists += _drawn(explanation, sample, next(places), limit)
     return tuple(artists)
+
+
+def _by_input(explanations: Sequence[Explanation]) -> list[list[Explanation]]:
+    """What is drawn beside each input; what belongs to none of several alone (a layer's values, pairs of features) beside the last."""
+    packing = explanations[0].packing
+    if packing is None:
+        return [list(explanations)]
+    whole = [explanation for explanation in explanations if explanation.layer or explanation.of_pairs]
+    apart = [explanation.by_input for explanation in explanations if not (explanation.layer or explanation.of_pairs)]
+    groups = [[one[name] for one in apart] for name in packing.names]
+    return [*groups[:-1], groups[-1] + whole]
+
+
+def _drawn(explanation: Explanation, sample: int, ax: Axes, limit: float | None) -> tuple[Artist, ...]:
+    name = explanation.method.replace("_", " ") + (f" at {explanation.layer}" if explanation.layer else "")
+    title = f"{name}: {explanation.target.labels[sample]}\n{explanation.outcome[sample].code.replace('_', ' ')}"
+    if explanation.of_pairs:
+        artists = interactions(explanation, sample=sample, ax=ax, title=title)
+    elif explanation.on_grid:
+        artists = attribution_map(explanation, sample=sample, ax=ax, limit=limit, title=title)
+    else:
+        artists = feature_bars(explanation, sample=sample, ax=ax, title=title)
+    ax.title.set_fontsize(7)
+    return artists

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.records import Explanation
-from pellucid.figures._canvas import AGAINST, FOR, INK, own_axes, words
+from pellucid.figures._canvas import AGAINST, FOR, INK, own_axes, short_name, words
 from pellucid.figures._picture import check_sample
 
 Array = np.ndarray
@@ -54,8 +54,4 @@ def feature_bars(explanation: Explanation, *, sample: int = 0, ax: Axes | None =
 
 def _lines(name: str) -> str:
     """A pair's name on two lines."""
-    return "\n× ".join(_short(part) for part in name.split(" × "))
-
-
-def _short(name: str, most: int = 16) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+    return "\n× ".join(short_name(part) for part in name.split(" × "))

@@ -8,11 +8,13 @@ from matplotlib.image import AxesImage
 from pellucid.core.layout import channels_of, to_last
 from pellucid.core.records import Explanation, View
 from pellucid.figures._canvas import own_axes, words
+from pellucid.figures._layout import check_one_input
 from pellucid.figures._picture import as_picture, aspect_of, bare, check_sample, sequence_axes
 
 
 def input_image(record: Explanation | View, *, sample: int = 0, ax: Axes | None = None, title: str = "input") -> tuple[AxesImage]:
     """One sample as an image: gray, in colour, or a sequence (time, features) as a grid."""
+    check_one_input(record)
     values = to_last(record.inputs, channels_of(record))[check_sample(sample, len(record))]
     ax = own_axes(ax, "grid" if values.ndim == 2 else "picture", 2.3)
     picture = as_picture(values)

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.records import Explanation
-from pellucid.figures._canvas import INK, SIGNED, own_axes, words
+from pellucid.figures._canvas import INK, SIGNED, own_axes, short_name, words
 from pellucid.figures._picture import bare, check_sample, colour_bar
 
 Array = np.ndarray
@@ -45,14 +45,10 @@ def interactions(
     for cell in cells:
         ax.add_patch(cell)
     bare(ax)
-    names = [_short(explanation.features.names[int(feature)]) for feature in chosen] if explanation.features is not None else []
+    names = [short_name(explanation.features.names[int(feature)]) for feature in chosen] if explanation.features is not None else []
     ax.set_xticks(range(len(names)), names, rotation=90, **words(6.5))
     ax.set_yticks(range(len(names)), names, **words(6.5))
     ax.tick_params(length=0, pad=2, colors=INK)
     colour_bar(image, ax)
     ax.set_title(title, y=1.0, **words(9))
     return (image, *cells)
-
-
-def _short(name: str, most: int = 16) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pellucid.core.apart import seen_from
 from pellucid.core.records import Explanation, View
-from pellucid.figures import panels, png_bytes, stacked
+from pellucid.figures import limits, panels, png_bytes, stacked
 from pellucid.figures.activation_map import activation_map
 from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.error_map import error_map
@@ -45,17 +47,47 @@ class Picture:
 
 
 def input_picture(explanation: Explanation, row: int, true: int | None, name: str, alt: str) -> Picture:
-    """The input and, where it is over classes, the prediction."""
-    shape = "grid" if explanation.inputs.ndim == 3 else "picture"
+    """The input, or each of several, and, where it is over classes, the prediction."""
+    names = explanation.packing.names if explanation.packing is not None else ("",)
+    seen = [seen_from(explanation, one) for one in names]
+    shapes = ["grid" if one.inputs.ndim == 3 else "picture" for one in seen]
     scores = explanation.prediction[row]
-    axes = panels((shape, "bars") if scores.ndim == 1 else (shape,), 2.1)
-    input_image(explanation, sample=row, ax=axes[0])
+    axes = panels((*shapes, "bars") if scores.ndim == 1 else shapes, 2.1)
+    for one, title, ax in zip(seen, names, axes, strict=False):
+        input_image(one, sample=row, ax=ax, title=title or "input")
     if scores.ndim == 1:
-        probabilities(explanation, sample=row, ax=axes[1], true=true)
+        probabilities(explanation, sample=row, ax=axes[-1], true=true)
     return Picture(name, png_bytes(axes[0].figure.figure, DPI), alt)
 
 
-def explanation_picture(explanation: Explanation, row: int, limit: float | None, name: str) -> Picture:
+def drawn_apart(explanation: Explanation, row: int) -> dict[str, tuple[Explanation, int]]:
+    """What is drawn of a sample: of several inputs each under its name, with its row there; all together where their values belong together."""
+    if explanation.packing is None or explanation.layer or explanation.of_pairs:
+        return {"": (explanation, row)}
+    return {name: (one, 0) for name, one in explanation[row].by_input.items()}
+
+
+def limits_apart(rows: Sequence[tuple[Explanation, int]]) -> list[dict[str, float | None]]:
+    """For each explanation the limits of its maps, by input: what shares a scale does so input by input."""
+    parts = [drawn_apart(explanation, row) for explanation, row in rows]
+    found: list[dict[str, float | None]] = [{} for _ in rows]
+    for name in dict.fromkeys(name for part in parts for name in part):
+        having = [place for place, part in enumerate(parts) if name in part]
+        for place, limit in zip(having, limits([parts[place][name] for place in having]), strict=True):
+            found[place][name] = limit
+    return found
+
+
+def explanation_pictures(explanation: Explanation, row: int, limits: Mapping[str, float | None], name: str) -> tuple[Picture, ...]:
+    """One picture, or one an input."""
+    found = []
+    for word, (one, place) in drawn_apart(explanation, row).items():
+        picture = explanation_picture(one, place, limits.get(word), f"{name}-{word}" if word else name, title=word or "map")
+        found.append(replace(picture, alt=f"Of the input {word}: {picture.alt}") if word else picture)
+    return tuple(found)
+
+
+def explanation_picture(explanation: Explanation, row: int, limit: float | None, name: str, *, title: str = "map") -> Picture:
     """A map or a square of pairs, and beside it what says most of it: features with their errors, the error map, or the map over the input."""
     if not explanation.on_grid:
         (ax,) = panels(("bars",), HEIGHT)
@@ -65,7 +97,7 @@ def explanation_picture(explanation: Explanation, row: int, limit: float | None,
         return _pairs_picture(explanation, row, name)
     coalition, exact = explanation.features is not None, explanation.error_kind in ("exact", "none")
     left, right = panels(("map", "bars" if coalition else "picture" if exact else "map"), HEIGHT)
-    attribution_map(explanation, sample=row, ax=left, limit=limit, title="map")
+    attribution_map(explanation, sample=row, ax=left, limit=limit, title=title)
     if coalition:
         feature_bars(explanation, sample=row, ax=right, count=6)
     elif exact:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +12,10 @@ import numpy as np
 from pellucid.core.errors import SettingError
 from pellucid.core.outcome import Check
 from pellucid.core.records import Explanation, Inspection, Record, View
-from pellucid.figures import limits, scale_key
+from pellucid.figures import scale_key
 from pellucid.report import words
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
-from pellucid.report.pictures import Picture, explanation_picture, input_picture, view_pictures
+from pellucid.report.pictures import Picture, drawn_apart, explanation_pictures, input_picture, limits_apart, view_pictures
 
 OWN = ("method", "view", "title", "citation", "settings", "resolved", "tolerance", "max_evaluations")
 """What belongs to one run, also where several runs agree on it."""
@@ -42,6 +42,12 @@ class Card:
     picture: Picture
     facts: tuple[tuple[str, str], ...]
     checks: tuple[Line, ...]
+    more: tuple[Picture, ...] = ()
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Every picture: of several inputs one each."""
+        return (self.picture, *self.more)
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ class Page:
         found = []
         for network in self.networks:
             for sample in network.samples:
-                found += [sample.picture, *(card.picture for card in sample.cards)]
+                found += [sample.picture, *(picture for card in sample.cards for picture in card.pictures)]
             found += [picture for view in network.views for picture in view.pictures]
         return found
 
@@ -159,7 +165,7 @@ def _network(found: NetworkGroup, stem: str) -> Network:
     if inspection:
         facts += [
             ("parameters", f"{inspection.parameters:,}"),
-            ("input", words.shape_words(inspection.input_shape)),
+            *_inputs(inspection),
             ("ends in", inspection.head or "no softmax or sigmoid"),
         ]
     samples = tuple(_sample(each, stem) for each in found.samples.values())
@@ -167,6 +173,13 @@ def _network(found: NetworkGroup, stem: str) -> Network:
     views = tuple(_shown(view, numbers, f"{stem}-view-{i + 1}" if len(found.views) > 1 else f"{stem}-view") for i, view in enumerate(found.views))
     common, runs = _reproduce(records)
     return Network(found.name, stem, tuple(facts), samples, views, inspection, common, runs)
+
+
+def _inputs(inspection: Inspection) -> list[tuple[str, str]]:
+    """The input's shape, or each of several by its name."""
+    if len(inspection.inputs) < 2:
+        return [("input", words.shape_words(inspection.input_shape))]
+    return [("inputs", ", ".join(f"{spec.name} {words.shape_words(spec.shape)}" for spec in inspection.inputs))]
 
 
 def line(check: Check) -> Line:
@@ -180,7 +193,7 @@ def _sample(found: SampleGroup, stem: str) -> Sample:
     output = np.asarray(explanation.prediction[row])
     true = None if found.true is None else words.class_number(explanation, found.true)
     anchor = f"{stem}-sample-{found.number}"
-    cards = tuple(_card(each, i, limit, anchor) for (each, i), limit in zip(found.rows, limits(found.rows), strict=True))
+    cards = tuple(_card(each, i, limit, anchor) for (each, i), limit in zip(found.rows, limits_apart(found.rows), strict=True))
     status, status_word, heading = _answer(explanation, output, true)
     verdict = _verdict(cards)
     picture = input_picture(explanation, row, true, f"{anchor}-input", f"The input of sample {found.number} and the network's answer: {heading}")
@@ -213,7 +226,7 @@ def _verdict(cards: Sequence[Card]) -> str:
     return "; ".join(parts)
 
 
-def _card(explanation: Explanation, row: int, limit: float | None, anchor: str) -> Card:
+def _card(explanation: Explanation, row: int, limits: Mapping[str, float | None], anchor: str) -> Card:
     cost, outcome = explanation.cost, explanation.outcome[row]
     forward, backward = int(cost.evaluations[row]), int(cost.gradients[row])
     facts = [
@@ -226,14 +239,9 @@ def _card(explanation: Explanation, row: int, limit: float | None, anchor: str) 
     resolved = explanation.provenance.get("resolved") or {}
     if isinstance(resolved, dict) and resolved.get("layer"):
         facts.append(("layer", str(resolved["layer"])))
-    return Card(
-        explanation.method,
-        words.title_of(explanation),
-        line(outcome.worst),
-        explanation_picture(explanation, row, limit, f"{anchor}-{slug(explanation.method)}"),
-        tuple(facts),
-        tuple(line(check) for check in outcome.checks),
-    )
+    picture, *more = explanation_pictures(explanation, row, limits, f"{anchor}-{slug(explanation.method)}")
+    checks = tuple(line(check) for check in outcome.checks)
+    return Card(explanation.method, words.title_of(explanation), line(outcome.worst), picture, tuple(facts), checks, tuple(more))
 
 
 def _named_apart(cards: Sequence[Card]) -> tuple[Card, ...]:
@@ -242,9 +250,8 @@ def _named_apart(cards: Sequence[Card]) -> tuple[Card, ...]:
     named = []
     for card in cards:
         seen[card.picture.name] = number = seen.get(card.picture.name, 0) + 1
-        named.append(
-            card if number == 1 else replace(card, title=f"{card.title} ({number})", picture=replace(card.picture, name=f"{card.picture.name}-{number}"))
-        )
+        picture, *more = (replace(one, name=f"{one.name}-{number}") for one in card.pictures)
+        named.append(card if number == 1 else replace(card, title=f"{card.title} ({number})", picture=picture, more=tuple(more)))
     return tuple(named)
 
 
@@ -252,8 +259,8 @@ def _scales(found: SampleGroup) -> str:
     """Which maps can be compared by colour."""
     sharing: dict[tuple[object, ...], list[Explanation]] = {}
     alone = []
-    for explanation, _ in found.rows:
-        key = scale_key(explanation)
+    for explanation, row in found.rows:
+        key = scale_key(next(iter(drawn_apart(explanation, row).values()))[0])
         if key is None:
             alone.append(words.title_of(explanation))
         else:
@@ -268,6 +275,8 @@ def _scales(found: SampleGroup) -> str:
             alone.append(titles)
     if alone:
         parts.append(f"{', '.join(alone)}: {'a scale of its own' if len(alone) == 1 else 'each a scale of its own'}, as the units differ")
+    if any(explanation.packing is not None for explanation, _ in found.rows):
+        parts.append("each input has a scale of its own")
     return "Colours: " + "; ".join(parts) + ". Red speaks for the target, blue against it." if parts else ""
 
 
