@@ -30,4 +30,5 @@ def inspect(model: Any, *, allow_unsafe: bool = False, input_shape: Sequence[int
         methods={name: METHODS.load(name).refuses(adapted) for name in METHODS},
         views={name: VIEWS.load(name).refuses(adapted) for name in VIEWS},
         fingerprint=traits.fingerprint,
+        inputs=tuple(spec for spec in traits.inputs if not spec.optional),
     )

@@ -7,9 +7,9 @@ from typing import Any
 
 from pellucid.adapters import adapt
 from pellucid.api import _parts
+from pellucid.api._inputs import gather
 from pellucid.api._provenance import describe, settings
 from pellucid.core.errors import SettingError
-from pellucid.core.inputs import check_inputs
 from pellucid.core.method import ViewMethod
 from pellucid.core.records import View
 
@@ -30,7 +30,7 @@ def visualize(
     Parameters
     ----------
     model: a Keras model, a PyTorch module, a model file, or a `Model` from `pellucid.adapt`.
-    x: array (samples, *shape).
+    x: array (samples, *shape); for several inputs a mapping name → array, or a tuple in the model's order.
     view: a name from `pellucid list views`, or a view object.
     layers: names of layers (`pellucid inspect MODEL`); None lets the view choose.
     network: a name for reports. labels: true classes, for reports.
@@ -48,8 +48,7 @@ def visualize(
     names = [layers] if isinstance(layers, str) else layers
     if names is not None and not len(names):
         raise SettingError("layers is empty; give at least one name, or None to let the view choose.")
-    adapted = adapt(model, allow_unsafe=allow_unsafe)
-    inputs = check_inputs(x, adapted.traits.input_shape)
+    adapted, inputs = gather(adapt(model, allow_unsafe=allow_unsafe), x)
     adapted.meet(inputs)
     _parts.check_serves(name, chosen, adapted)
     true_classes = _parts.check_labels(labels, len(inputs))

@@ -84,7 +84,11 @@ def shape_words(shape: tuple[int | None, ...] | None) -> str:
 
 def show_inspection(found: Inspection, name: str) -> None:
     """Layers, then what serves the network and why the rest does not."""
-    say(f"{name}: {found.framework}, input {shape_words(found.input_shape)}, ends in {found.head or 'no softmax or sigmoid'}, {found.parameters:,} parameters")
+    takes = f"input {shape_words(found.input_shape)}" if len(found.inputs) < 2 else f"{len(found.inputs)} inputs"
+    say(f"{name}: {found.framework}, {takes}, ends in {found.head or 'no softmax or sigmoid'}, {found.parameters:,} parameters")
+    if len(found.inputs) > 1:
+        show("", ("input", "shape", "holds"), [(one.name, shape_words(one.shape), one.dtype or "numbers") for one in found.inputs])
+        say("")
     rows = [(layer.name, layer.kind, shape_words(layer.shape), layer.activation or "–", f"{layer.parameters:,}") for layer in found.layers]
     show("", ("layer", "kind", "output", "activation", "parameters"), rows, right=("parameters",))
     for word, verdicts in (("method", found.methods), ("view", found.views)):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pellucid.core.apart import seen_from
 from pellucid.core.outcome import Check
 from pellucid.core.records import Explanation
 
@@ -14,7 +15,10 @@ BYTE_LIKE = 32.0
 
 
 def input_range(explanation: Explanation) -> Sequence[Check | None]:
-    """Samples that look like bytes 0 to 255 though the network holds no layer that rescales them."""
+    """Samples that look like bytes 0 to 255 though the network holds no layer that rescales them; of several inputs the first that does."""
+    if explanation.packing is not None:
+        each = [input_range(seen_from(explanation, name)) for name in explanation.packing.names]
+        return [next((check for check in checks if check is not None), None) for checks in zip(*each, strict=True)]
     takes = explanation.provenance.get("takes", {})
     if explanation.inputs.ndim < 3 or takes.get("scales_input", True) or takes.get("tokens", True):
         return [None] * len(explanation)
