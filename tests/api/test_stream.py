@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pellucid
 from pellucid.adapters.numpy_model import NumpyModel
 from pellucid.api import _stream
 from pellucid.core import errors
+from pellucid.core.packing import InputSpec
 
 METHOD = "integrated_gradients"
 
@@ -143,3 +145,30 @@ def test_mistakes(oracle: NumpyModel, x: np.ndarray, name: str) -> None:
     stream, keywords, error, said = MISTAKES[name]
     with pytest.raises(error, match=said):
         pellucid.explain(oracle, stream(x), METHOD, **keywords)
+
+
+SEVERAL: dict[str, Callable[[np.ndarray], Any]] = {
+    "by name": lambda x: ({"b": part[:, :3], "a": part, "label": part[:, 0]} for part in batches(x)),
+    "by name, with labels": lambda x: (({"a": part, "b": part[:, :3]}, part[:, 0]) for part in batches(x)),
+    "in order, with labels": lambda x: (((part, part[:, :3]), part[:, 0]) for part in batches(x)),
+}
+
+
+@pytest.mark.parametrize("kind", SEVERAL)
+def test_several_inputs(x: np.ndarray, kind: str) -> None:
+    def both(given: dict[str, np.ndarray]) -> np.ndarray:
+        return np.stack([given["a"].sum(axis=1) * given["b"][:, 0], given["b"].sum(axis=1)], axis=1)
+
+    net = pellucid.adapt(both)
+    net.traits = replace(net.traits, inputs=(InputSpec("a", (6,)), InputSpec("b", (3,))))
+    whole = pellucid.explain(net, {"a": x, "b": x[:, :3]}, "shap", target=0)
+    found = pellucid.explain(net, SEVERAL[kind](x), "shap", target=0)
+    np.testing.assert_allclose(found.values, whole.values, rtol=1e-9, atol=1e-12)
+    assert set(found.by_input) == {"a", "b"}
+
+
+def test_the_one_input_is_found_by_its_name(oracle: NumpyModel, x: np.ndarray) -> None:
+    net = NumpyModel(oracle.stack, (6,), softmax=True)
+    net.traits = replace(net.traits, inputs=(InputSpec("pixels", (6,)),))
+    found = pellucid.explain(net, ({"label": 0, "pixels": part} for part in batches(x)), METHOD)
+    np.testing.assert_allclose(found.values, pellucid.explain(oracle, x, METHOD).values, rtol=1e-12, atol=1e-15)

@@ -355,3 +355,22 @@ def test_the_manifest_says_what_was_explained_and_no_time(plan: pellucid.Plan, t
     assert [line["seconds"] > 0 for line in lines if "shard" in line] == [True] * 6
     shutil.copytree(tmp_path / "out", tmp_path / "moved")
     assert len(pellucid.Explanations(tmp_path / "moved")) == 57
+
+
+def both(given: dict[str, np.ndarray]) -> np.ndarray:
+    """A network with two inputs."""
+    return np.stack([given["a"].sum(axis=1) * given["b"][:, 0], given["b"].sum(axis=1)], axis=1)
+
+
+def test_several_inputs_as_arrays_and_as_a_stream(x: np.ndarray, tmp_path: Path) -> None:
+    data = {"a": x, "b": x[:, :3] + 1}
+    fill = {"a": 0.5, "b": x[:1, :3]}
+    target, baseline = list(np.arange(57) % 2), None
+    whole = pellucid.explain(both, data, "shap", target=target, fill=fill, seed=2)
+    found = pellucid.Plan(both, data, "shap", target=target, fill=fill, seed=2, shard_size=10, baseline=baseline).run(tmp_path / "arrays")
+    np.testing.assert_allclose(found.load().values, whole.values, rtol=1e-9, atol=1e-12)
+    assert found.manifest["data"]["inputs"] == {"a": [6], "b": [3]}
+    assert set(found[3].by_input) == {"a", "b"}
+    spoiled_data = {"a": spoiled(x), "b": data["b"]}
+    bad = pellucid.Plan(both, spoiled_data, "shap", target=target, fill=fill, seed=2, shard_size=10).run(tmp_path / "bad")
+    assert [failure.sample for failure in bad.failures] == [0, *range(10, 20)]

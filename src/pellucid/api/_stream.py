@@ -15,8 +15,9 @@ from pellucid.api import _parts
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._resume import of_rows
 from pellucid.core.errors import EmptyError, InputError, SettingError, StrictError
-from pellucid.core.inputs import on_host
-from pellucid.core.model import Model
+from pellucid.core.inputs import check_shape, on_host
+from pellucid.core.model import Model, Traits
+from pellucid.core.packing import Packing
 from pellucid.core.records import Continuation, Explanation, concat
 
 Array = np.ndarray
@@ -33,15 +34,22 @@ def is_stream(x: Any) -> bool:
 
 
 class Stream:
-    """Iterates over single samples (*shape). `fraction` is how much of it has been read, None where its length is not known."""
+    """Iterates over single samples (*shape); of a network with several inputs they are packed, as `packing` says once the first has been read. `fraction` is
+    how much of it has been read, None where its length is not known."""
 
-    def __init__(self, source: Any, expected: tuple[int | None, ...] | None) -> None:
-        self.source, self.expected = source, expected
+    def __init__(self, source: Any, model: Model) -> None:
+        self.source, self.traits = source, model.traits
         self.batches, self.read = _length(source), 0
+        self.packing: Packing | None = None
 
     def __iter__(self) -> Iterator[Array]:
         for number, batch in enumerate(self._batches()):
-            yield from samples_of(batch, self.expected, number)
+            named = _named(batch, self.traits)
+            if len(named) > 1:
+                self.packing = self.packing or Packing.of(named, self.traits.inputs)
+                yield from packed_rows(self.packing, named)
+            else:
+                yield from samples_of(next(iter(named.values()), batch), self.traits.input_shape, number)
             self.read = number + 1
 
     def _batches(self) -> Iterator[Any]:
@@ -60,6 +68,34 @@ def _length(source: Any) -> int | None:
         with contextlib.suppress(TypeError, NotImplementedError, AttributeError):
             return int(ask(source))
     return None
+
+
+def _named(batch: Any, traits: Traits) -> dict[str, Any]:
+    """The inputs that a batch gives by name, as the network names them, what else it holds left out; of several inputs also those given in order, as the
+    first part of (x, y). Empty where they cannot all be told so."""
+    given = batch[0] if isinstance(batch, (list, tuple)) and batch and isinstance(batch[0], (Mapping, list, tuple)) else batch
+    if isinstance(given, Mapping):
+        named = {spec.name: given[spec.name] for spec in traits.inputs if spec.name in given}
+    elif given is not batch and len(traits.needed) > 1:
+        named = dict(zip((spec.name for spec in traits.inputs), given, strict=False))
+    else:
+        return {}
+    return named if all(name in named for name in traits.needed) else {}
+
+
+def packed_rows(packing: Packing, given: Mapping[str, Any]) -> Array:
+    """Several inputs as one array, (samples, total), as `packing.pack` makes it, but with NaN and infinity where there are any."""
+    found = []
+    for name, shape in zip(packing.names, packing.shapes, strict=True):
+        array = np.asarray(on_host(given[name]))
+        check_shape(array, shape, name)
+        numbers = array.astype(array.dtype if array.dtype == np.float64 else np.float32)
+        packing.check_whole(name, numbers, array)
+        found.append(numbers.reshape(len(array), -1))
+    if len({len(rows) for rows in found}) > 1:
+        told = ", ".join(f"{name} {len(rows)}" for name, rows in zip(packing.names, found, strict=True))
+        raise InputError(f"the inputs have different numbers of samples ({told}); give as many of each.")
+    return np.concatenate(found, axis=1)
 
 
 def samples_of(batch: Any, expected: tuple[int | None, ...] | None, number: int = 0) -> Iterable[Array]:
@@ -95,13 +131,15 @@ def together(sample: Array) -> int:
 def explain_stream(explain: Callable[..., Explanation], asked: dict[str, Any]) -> Explanation:
     """`explain` with the keywords `asked`, whose `x` is a stream: in bounded batches, joined to one explanation."""
     model = adapt(asked.pop("model"), allow_unsafe=asked["allow_unsafe"])
-    stream, resume, progress = Stream(asked.pop("x"), model.traits.input_shape), asked.pop("resume"), asked.pop("progress")
+    stream, resume, progress = Stream(asked.pop("x"), model), asked.pop("resume"), asked.pop("progress")
     method, settings = asked.pop("method"), asked.pop("method_settings")
     rest, found, start, size = iter(stream), list[Explanation](), 0, 0
     with progress_after_patience(f"{method if isinstance(method, str) else type(method).__name__}, samples as they come", progress) as report:
         while rows := list(itertools.islice(rest, size or 1)):
-            size = size or together(rows[0])
-            check_shared(asked, rows[0])
+            if not size:
+                size = together(rows[0])
+                model = model if stream.packing is None else model.packed(stream.packing)
+                check_shared(asked, rows[0])
             rows += itertools.islice(rest, size - len(rows))
             place = slice(start, start + len(rows))
             given = _of_place(asked, place) | settings | {"resume": resume[place] if isinstance(resume, Explanation) else resume}

@@ -24,7 +24,7 @@ from pellucid.plans.explanations import Explanations
 from pellucid.plans.folder import MANIFEST, OUTPUTS, VERSION, Folder, Json
 from pellucid.plans.progress import shown
 from pellucid.plans.shards import Failure, Job, Shard, explain_shard, try_one
-from pellucid.plans.sources import Index, described, first_shard, open_source
+from pellucid.plans.sources import Index, Source, described, first_shard, open_source
 from pellucid.plans.written import plain
 
 Array = np.ndarray
@@ -55,13 +55,14 @@ def carry_out(plan: Planned, out: Path, model: Model, *, executor: Any = "serial
     """Explain what is missing in the folder `out`, by a model that is open already."""
     chosen = find_executor(executor)
     source, keywords = open_source(plan.data, plan.index, plan.keywords, model, plan.name)
+    model = model if source.packing is None else model.packed(source.packing)
     size = plan.shard_size or together(source.first)
     first, shards = first_shard(source.shards(size))
     sample = _first_sound(first)
     if sample is not None:
         model.meet(sample)
     shared = {name: value for name, value in keywords.items() if name not in first.own}
-    job = _job(plan, model, shared, chosen, source.name, source.first.shape)
+    job = _job(plan, model, shared, chosen, source)
     manifest = _manifest(plan, job, model, size, sample) | {"data": described(source, size), "versions": versions(model)}
     if not (out / MANIFEST).exists():
         try_one(job, first)
@@ -99,7 +100,7 @@ def _first_sound(shard: Shard) -> Array | None:
     return None if found is None else check_inputs(found[None], None)
 
 
-def _job(plan: Planned, model: Model, shared: Mapping[str, Any], executor: Executor, data: str, shape: tuple[int, ...]) -> Job:
+def _job(plan: Planned, model: Model, shared: Mapping[str, Any], executor: Executor, source: Source) -> Job:
     file = os.fspath(plan.model) if isinstance(plan.model, (str, os.PathLike)) else None
     if not executor.here and file is None:
         raise PlanError(
@@ -108,7 +109,7 @@ def _job(plan: Planned, model: Model, shared: Mapping[str, Any], executor: Execu
         )
     used: str | Model = file if not executor.here and file is not None else model
     unsafe = bool(shared.get("allow_unsafe", False))
-    return Job(used, model.traits.fingerprint, model.traits.framework, unsafe, plan.method, shared, data, tuple(shape))
+    return Job(used, model.traits.fingerprint, model.traits.framework, unsafe, plan.method, shared, source.name, source.first.shape, source.packing)
 
 
 def _manifest(plan: Planned, job: Job, model: Model, size: int, sample: Array | None) -> Json:

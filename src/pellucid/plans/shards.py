@@ -22,6 +22,7 @@ from pellucid.core.errors import InputError, PlanError
 from pellucid.core.inputs import check_inputs
 from pellucid.core.method import Method
 from pellucid.core.model import Model
+from pellucid.core.packing import Packing
 from pellucid.core.quiet import held_back
 from pellucid.core.records import Explanation, concat, located
 from pellucid.store.file import to_bytes
@@ -70,12 +71,13 @@ class Job:
     keywords: Mapping[str, Any]
     data: str
     sample_shape: tuple[int, ...]
+    packing: Packing | None = None
 
     def opened(self) -> Model:
         """The model, once a process; a file that holds another one than the plan was made for is an error."""
         if isinstance(self.model, Model):
             return self.model
-        found = _opened(self.model, _stamp(self.model), self.allow_unsafe)
+        found = _opened(self.model, _stamp(self.model), self.allow_unsafe, self.packing)
         if (found.traits.framework, found.traits.fingerprint) != (self.framework, self.fingerprint):
             raise PlanError(
                 f"a worker opened '{self.model}' as {found.traits.framework}, fingerprint {found.traits.fingerprint}; the plan was made with "
@@ -165,9 +167,9 @@ def _halved(job: Job, model: Model, shard: Shard, places: Sequence[int]) -> tupl
 
 
 def _together(job: Job, model: Model, shard: Shard, places: Sequence[int]) -> Explanation:
-    own = of_rows(shard.own, np.array(places), len(shard.rows))
+    own = own_rows(shard.own, places, len(shard.rows))
     inputs = np.stack([shard.rows[place] for place in places])
-    return explain(model, inputs, job.method, **{**job.keywords, **own, "progress": False})
+    return explain(model, inputs, job.method, **{**job.keywords, **shard.own, **own, "progress": False})
 
 
 def _failure(shard: Shard, place: int, error: Exception) -> Failure:
@@ -177,7 +179,14 @@ def _failure(shard: Shard, place: int, error: Exception) -> Failure:
 def own_rows(keywords: Mapping[str, Any], rows: Sequence[int], samples: int) -> dict[str, Any]:
     """Of `explain`'s keywords those that hold an entry for each of `samples` samples, for some of them."""
     taken = of_rows(keywords, np.array(rows), samples)
-    return {name: taken[name] for name in PER_SAMPLE if name in keywords and taken[name] is not keywords[name]}
+    return {name: taken[name] for name in PER_SAMPLE if name in keywords and not _same(taken[name], keywords[name])}
+
+
+def _same(taken: Any, given: Any) -> bool:
+    """Whether nothing was cut out: the value itself, or a mapping of the inputs' own values themselves."""
+    if isinstance(taken, Mapping) and isinstance(given, Mapping):
+        return all(taken[name] is given[name] for name in given)
+    return taken is given
 
 
 def digest_of(rows: Sequence[Array]) -> str:
@@ -199,7 +208,8 @@ def _stamp(path: str) -> tuple[int, int]:
 
 
 @functools.lru_cache(maxsize=1)
-def _opened(path: str, stamp: tuple[int, int], allow_unsafe: bool) -> Model:
+def _opened(path: str, stamp: tuple[int, int], allow_unsafe: bool, packing: Packing | None) -> Model:
     """A worker opens its file once; `stamp` makes a file that has been written anew another one."""
     with held_back():
-        return adapt(Path(path), allow_unsafe=allow_unsafe)
+        found = adapt(Path(path), allow_unsafe=allow_unsafe)
+    return found if packing is None else found.packed(packing)

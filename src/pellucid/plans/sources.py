@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,13 +12,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pellucid.api._stream import Stream, check_shared, is_stream
+from pellucid.api._stream import Stream, check_shared, is_stream, packed_rows
 from pellucid.core.errors import EmptyError, SettingError
 from pellucid.core.inputs import check_inputs, check_shape, on_host
 from pellucid.core.model import Model
+from pellucid.core.packing import Packing, takes_several
 from pellucid.data.fitting import laid_out
 from pellucid.data.load import load
 from pellucid.plans.shards import Shard, digest_of, own_rows
+from pellucid.plans.written import plain
 
 Array = np.ndarray
 Index = int | slice | Sequence[int] | None
@@ -29,6 +32,7 @@ class Source(Protocol):
     name: str
     samples: int | None
     first: Array
+    packing: Packing | None
 
     @property
     def fraction(self) -> float | None:
@@ -49,6 +53,7 @@ class Rows:
 
     def __init__(self, array: Any, index: Index, keywords: Mapping[str, Any], name: str) -> None:
         self.array, self.keywords, self.name = array, keywords, name
+        self.packing: Packing | None = array.packing if isinstance(array, _Packed) else None
         self.numbers = numbers_of(index, len(array))
         self.samples: int | None = len(self.numbers)
         self.first = self._rows(self.numbers[:1])[0]
@@ -69,8 +74,7 @@ class Rows:
         for shard in self.shards(size):
             found.update(shard.digest.encode())
             for name, value in shard.own.items():
-                array = np.asarray(value)
-                found.update(name.encode() + (digest_of([array]) if array.dtype.kind in "biuf" else repr(value)).encode())
+                found.update(name.encode() + json.dumps(plain(value, whole=False)).encode())
         return found.hexdigest()[:32]
 
     def chosen(self) -> str:
@@ -86,18 +90,36 @@ class Rows:
         return [np.asarray(on_host(self.array[number])) for number in numbers]
 
 
+class _Packed:
+    """Several inputs as one array, packed piece by piece."""
+
+    def __init__(self, data: Any, packing: Packing) -> None:
+        self.packing = packing
+        self._arrays = {name: value if hasattr(value, "chunks") else np.asarray(on_host(value)) for name, value in packing.listed(data, "data").items()}
+
+    def __len__(self) -> int:
+        return max(len(array) for array in self._arrays.values())
+
+    def __getitem__(self, index: int | slice) -> Array:
+        if isinstance(index, slice):
+            return packed_rows(self.packing, {name: array[index] for name, array in self._arrays.items()})
+        row: Array = self[index : index + 1][0]
+        return row
+
+
 class Streamed:
     """The samples of a stream, in the order in which they come."""
 
-    def __init__(self, stream: Any, keywords: Mapping[str, Any], expected: tuple[int | None, ...] | None, name: str) -> None:
+    def __init__(self, stream: Any, keywords: Mapping[str, Any], model: Model, name: str) -> None:
         self.name = name
         self.samples: int | None = None
-        self._stream = Stream(stream, expected)
+        self._stream = Stream(stream, model)
         self._rest = iter(self._stream)
         found = next(self._rest, None)
         if found is None:
             raise EmptyError("the data is a stream without a single sample; a generator can be read only once.")
         self.first = found
+        self.packing = self._stream.packing
         check_shared(keywords, self.first)
         for word in ("target", "labels"):
             if isinstance(on_host(keywords.get(word)), (list, np.ndarray)) and np.ndim(keywords[word]):
@@ -127,7 +149,7 @@ def numbers_of(index: Index, count: int) -> Sequence[int]:
     """The numbers of the chosen samples, out of `count`; a range where they are one.
 
     >>> numbers_of(slice(2, None), 5), numbers_of([0, -1], 5), numbers_of(None, 3)
-    (range(2, 5), (0, 4), range(0, 3))
+    (range(2, 5), range(0, 5, 4), range(0, 3))
     """
     if isinstance(index, (slice, type(None))):
         chosen: Sequence[int] = range(count)[index or slice(None)]
@@ -160,7 +182,9 @@ def open_source(data: Any, index: Index, keywords: Mapping[str, Any], model: Mod
     if is_stream(data):
         if index is not None:
             raise SettingError("index chooses samples of an array; a stream is explained from its first sample to its last. Cut it with itertools.islice.")
-        return Streamed(data, keywords, model.traits.input_shape, name or type(data).__name__), keywords
+        return Streamed(data, keywords, model, name or type(data).__name__), keywords
+    if takes_several(model.traits.inputs, data):
+        return Rows(_Packed(data, Packing.of(data, model.traits.inputs)), index, keywords, name or "arrays"), keywords
     array = data if isinstance(data, np.ndarray) or hasattr(data, "chunks") else _in_memory(data)
     if model.traits.input_shape is not None:
         check_shape(array, model.traits.input_shape, "data")
@@ -181,7 +205,8 @@ def described(source: Source, size: int) -> dict[str, Any]:
     """What the manifest says of the data."""
     first = source.first
     told = {"name": source.name, "index": source.chosen(), "samples": source.samples, "sample_shape": list(first.shape), "dtype": str(first.dtype)}
-    return told | {"fingerprint": source.fingerprint(size)}
+    several = {} if source.packing is None else {"inputs": dict(zip(source.packing.names, map(list, source.packing.shapes), strict=True))}
+    return told | several | {"fingerprint": source.fingerprint(size)}
 
 
 def first_shard(shards: Iterable[Shard]) -> tuple[Shard, Iterator[Shard]]:
