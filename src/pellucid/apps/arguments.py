@@ -79,6 +79,14 @@ def parse_value(text: str) -> Any:
         return text
 
 
+def number_or_text(text: str) -> float | str:
+    """
+    >>> number_or_text("-.5"), number_or_text("blur:2")
+    (-0.5, 'blur:2')
+    """
+    return float(text) if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) else text
+
+
 def parse_settings(pairs: Sequence[str], parts: Mapping[str, type]) -> dict[str, dict[str, Any]]:
     """Settings per method or view: `name=value` goes to each one that knows the name, `part.name=value` to that one alone."""
     found: dict[str, dict[str, Any]] = {name: {} for name in parts}

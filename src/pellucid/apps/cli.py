@@ -31,7 +31,7 @@ Model = Annotated[
     Path,
     typer.Argument(metavar="MODEL", help="A .keras, .h5, .hdf5 or .onnx file, a SavedModel's folder, or a .pt2 file of torch.export (with --allow-unsafe)."),
 ]
-Data = Annotated[str, typer.Argument(metavar="DATA", help="mnist:test, file.npz:key, file.npy, or an image file.")]
+Data = Annotated[str, typer.Argument(metavar="DATA", help="mnist:test, file.npz:key, file.npy, an image file; for several inputs file.npz.")]
 Index = Annotated[str, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6, 0,4,9, or : for all.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Report (.html), records (.safetensors) or one figure (.png).")]
 FileOrFolder = Annotated[
@@ -108,7 +108,9 @@ def explain(
     layer: Annotated[
         str | None, typer.Option("--layer", metavar="NAME", help="Attribute at a layer, or explain units of it: 'dense[7]', 'conv2d_1[:, :, 5]'.")
     ] = None,
-    features: Annotated[str | None, typer.Option("--features", metavar="NAME", help="patches:4, superpixels:slic:30, pixels, ...")] = None,
+    features: Annotated[
+        str | None, typer.Option("--features", metavar="NAME", help="patches:4, superpixels:slic:30, ...; by input image=patches:4,meta=columns.")
+    ] = None,
     fill: Annotated[str | None, typer.Option("--fill", metavar="NAME", help="What absent features hold: a number, mean, blur:2, ...")] = None,
     baseline: Annotated[str | None, typer.Option("--baseline", metavar="N|DATA", help="A number, or data such as mnist:train[0] (the samples' mean).")] = None,
     background: Annotated[str | None, typer.Option("--background", metavar="DATA", help="Such as mnist:train[0:50]; the first 100 samples by default.")] = None,

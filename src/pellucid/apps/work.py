@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,17 +13,17 @@ from pellucid.adapters import SAVED_MODEL, adapt
 from pellucid.api.explain import explain as explain_samples
 from pellucid.api.inspect import inspect as inspect_model
 from pellucid.api.visualize import visualize as visualize_samples
-from pellucid.apps import arguments, console
+from pellucid.apps import arguments, console, several
 from pellucid.apps.quiet import start_framework
 from pellucid.apps.writing import write
-from pellucid.core.errors import SettingError, UnknownNetworkError, unknown
+from pellucid.core.errors import InputError, SettingError, UnknownNetworkError, unknown
 from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation, located
 from pellucid.data import DATASETS, FEATURES, FILLS
 from pellucid.data.dataset import Dataset
 from pellucid.data.fitting import laid_out
-from pellucid.data.load import load
+from pellucid.data.load import holds_several, load
 from pellucid.methods import METHODS
 from pellucid.plans.folder import MANIFEST
 from pellucid.plans.plan import Plan
@@ -76,11 +75,8 @@ def explain(
     given_names = arguments.parse_class_names(class_names)
     arguments.check_folder_options(out, {"--workers": workers > 1, "--shard-size": shard_size is not None}, resume)
     earlier = {} if resume is None else _earlier(resume, names)
-    samples, chosen = _samples(data, index, checked=not folder)
-    options = dict(options) | _opened(options)
-    model = _model(path, allow_unsafe)
-    samples = _fitting(samples, model, data)
-    options |= {name: laid_out(options[name], model.traits) for name in ("baseline", "background") if isinstance(options[name], np.ndarray)}
+    model, samples, chosen, opened = _ready(path, data, index, options, allow_unsafe, checked=not folder)
+    options = dict(options) | opened
     known = given_names or _fitting_names(model, check_inputs(samples.inputs[chosen[:1]], None, data, finite=False), samples.class_names)
     options["target"] = arguments.parse_target(options["target"], known)
     strict = options.pop("strict")
@@ -88,7 +84,8 @@ def explain(
     if folder:
         told = {"class_names": known, "labels": samples.labels, "network": path.stem, "allow_unsafe": allow_unsafe}
         for name in names:
-            plan = Plan(path, samples.inputs, name, index=chosen, shard_size=shard_size, name=data, **told, **shared[name])
+            rows = samples.inputs if model.packing is None else model.packing.unpack(samples.inputs)
+            plan = Plan(path, rows, name, index=chosen, shard_size=shard_size, name=data, **told, **shared[name])
             _many(plan, out if len(names) == 1 else out / name, model, workers, strict)
         return
     samples, found = samples.take(chosen), []
@@ -128,9 +125,8 @@ def visualize(path: Path, data: str, view: str, layer: str | None, index: str, o
     arguments.check_file(out)
     (name,) = arguments.parse_names(view, VIEWS)[:1]
     settings = arguments.parse_settings(pairs, {name: VIEWS.load(name)})[name]
-    samples, chosen = _samples(data, index)
-    model = _model(path, allow_unsafe)
-    samples = _fitting(samples, model, data).take(chosen)
+    model, samples, chosen, _ = _ready(path, data, index, {}, allow_unsafe)
+    samples = samples.take(chosen)
     layers = None if layer is None else [part.strip() for part in layer.split(",")]
     labels = None if samples.labels is None else [int(label) for label in samples.labels]
     found = visualize_samples(model, samples.inputs, name, layers=layers, labels=labels, network=path.stem, **settings)
@@ -169,6 +165,24 @@ def demo(out: Path, *, seed: int) -> None:
         console.say(line)
 
 
+def _ready(
+    path: Path, data: str, index: str, options: Mapping[str, Any], allow_unsafe: bool, *, checked: bool = True
+) -> tuple[Model, Dataset, list[int], dict[str, Any]]:
+    """The model, the data as it takes them, the numbers of the chosen samples, and the options that stand for numbers or data, as such."""
+    model = _model(path, allow_unsafe) if holds_several(data) else None
+    if model is not None and len(model.traits.needed) > 1:
+        model, samples = several.gathered(model, data)
+        return model, samples, arguments.parse_index(index, len(samples)), several.opened(options, model.packing)
+    samples, chosen = _samples(data, index, checked=checked)
+    opened = _opened(options)
+    model = model or _model(path, allow_unsafe)
+    if len(model.traits.needed) > 1:
+        takes = ", ".join(model.traits.needed)
+        raise InputError(f"'{path.name}' takes {len(model.traits.needed)} inputs, {takes}; give an .npz file that holds an array for each, by its name.")
+    samples = _fitting(samples, model, data)
+    return model, samples, chosen, opened | {name: laid_out(value, model.traits) for name, value in opened.items() if isinstance(value, np.ndarray)}
+
+
 def _model(path: Path, allow_unsafe: bool) -> Model:
     """The model of a file; a framework is started only for a file that is there."""
     if (path.is_file() and path.suffix.lower() in KERAS_FILES) or (path / SAVED_MODEL).is_file():
@@ -197,19 +211,15 @@ def _rows(spec: str, first: int | None) -> np.ndarray:
     return data.inputs[:first] if index is None else data.take(arguments.parse_index(index, len(data))).inputs
 
 
-def _number(text: str) -> float | None:
-    return float(text) if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", text) else None
-
-
 def _opened(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options that stand for numbers or data, as such."""
     opened: dict[str, Any] = {}
-    if (fill := options["fill"]) is not None:
-        opened["fill"] = fill if (number := _number(fill)) is None else number
-    if (baseline := options["baseline"]) is not None:
-        number = _number(baseline)
-        opened["baseline"] = _rows(baseline, None).mean(axis=0, keepdims=True) if number is None else number
-    if (background := options["background"]) is not None:
+    if (fill := options.get("fill")) is not None:
+        opened["fill"] = arguments.number_or_text(fill)
+    if (baseline := options.get("baseline")) is not None:
+        number = arguments.number_or_text(baseline)
+        opened["baseline"] = _rows(baseline, None).mean(axis=0, keepdims=True) if isinstance(number, str) else number
+    if (background := options.get("background")) is not None:
         opened["background"] = _rows(background, arguments.FIRST_BACKGROUND_ROWS)
     return opened
 

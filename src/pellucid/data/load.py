@@ -44,6 +44,30 @@ def load(spec: str | os.PathLike[str], *, checked: bool = True) -> Dataset:
     return _array(path, checked) if suffix == ".npy" else _image(path)
 
 
+def holds_several(spec: str | os.PathLike[str]) -> bool:
+    """Whether this is an archive with several arrays and no word on which of them is meant: perhaps the inputs of one network."""
+    path, key = _split_key(os.fspath(spec))
+    if key or path.suffix.lower() != ".npz" or not path.is_file():
+        return False
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return len(arrays.files) > 1
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def load_arrays(spec: str | os.PathLike[str]) -> dict[str, Array]:
+    """Every array of an archive by its name, as it is."""
+    path, _ = _split_key(os.fspath(spec))
+    if path.suffix.lower() != ".npz" or not path.is_file():
+        raise DataNotFoundError(f"there is no archive {path}; the inputs of one network are the arrays of one .npz file, by their names.")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays}
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
 def _split_key(text: str) -> tuple[Path, str]:
     """File and key; the key follows the last colon, where what stands before it is an archive or another known file."""
     before, colon, key = text.rpartition(":")
@@ -79,7 +103,7 @@ def _archive(path: Path, key: str, checked: bool) -> Dataset:
     except Exception as error:
         raise _damaged(path, error) from error
     where = f"{path.name}:{key}"
-    return Dataset(where, "", check_inputs(inputs, None, where, finite=checked), _labels(labels, len(inputs), f"{path.name}:{label_key}"), names, str(path))
+    return Dataset(where, "", check_inputs(inputs, None, where, finite=checked), labels_of(labels, len(inputs), f"{path.name}:{label_key}"), names, str(path))
 
 
 def _key(path: Path, key: str, keys: list[str]) -> str:
@@ -96,7 +120,7 @@ def _key(path: Path, key: str, keys: list[str]) -> str:
     return samples[0]
 
 
-def _labels(labels: Array | None, samples: int, where: str) -> Array | None:
+def labels_of(labels: Array | None, samples: int, where: str) -> Array | None:
     """Class numbers of shape (samples,); None where the array holds no whole numbers."""
     if labels is None or labels.dtype.kind not in "iub":
         return None
