@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pellucid.api.visualize import visualize
     from pellucid.core.errors import PellucidError
     from pellucid.core.records import Explanation, Inspection, View, concat
+    from pellucid.core.target import Several
     from pellucid.plans import Explanations, Plan
     from pellucid.report import report
     from pellucid.store import load, save
@@ -31,6 +32,7 @@ _HOMES = {
     "JaxFunction": "pellucid.adapters.jax_function",
     "PellucidError": "pellucid.core.errors",
     "Plan": "pellucid.plans",
+    "Several": "pellucid.core.target",
     "View": "pellucid.core.records",
     "adapt": "pellucid.adapters",
     "concat": "pellucid.core.records",
@@ -50,6 +52,7 @@ __all__ = [
     "JaxFunction",
     "PellucidError",
     "Plan",
+    "Several",
     "View",
     "__version__",
     "adapt",

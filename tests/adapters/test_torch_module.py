@@ -290,9 +290,10 @@ HEADS: dict[str, tuple[Callable[[], Any], str | None]] = {
     "sigmoid": (lambda: logits_of(torch.sigmoid), "sigmoid"),
     "after another": (lambda: logits_of(lambda z: torch.softmax(z + 0 * torch.softmax(z, 1), 1)), "softmax"),
     "none": (lambda: logits_of(lambda z: z), None),
-    "logarithm": (lambda: logits_of(lambda z: nn.functional.log_softmax(z, dim=1)), None),
+    "logarithm": (lambda: logits_of(lambda z: nn.functional.log_softmax(z, dim=1)), "log_softmax"),
+    "LogSoftmax": (lambda: nn.Sequential(seeded(lambda: nn.Linear(5, 3)), nn.LogSoftmax(dim=-1)), "log_softmax"),
+    "method of a logarithm": (lambda: logits_of(lambda z: z.log_softmax(-1)), "log_softmax"),
     "over samples": (lambda: logits_of(lambda z: torch.softmax(z[:, None], 1)[:, 0]), None),
-    "over another axis": (lambda: logits_of(lambda z: torch.softmax(z[:, :, None] * torch.ones(2), 1)), None),
     "further on": (lambda: logits_of(lambda z: 2 * torch.softmax(z, 1)), None),
 }
 
@@ -312,6 +313,71 @@ def test_the_head_and_the_logits_before_it(ends: str) -> None:
             model.gradients(inputs, target_of(model, inputs, 1, "logit")).gradients[INPUT], slopes(seeded(lambda: nn.Linear(5, 3)), inputs, 1)
         )
     np.testing.assert_allclose(model.predict(inputs), module(torch.tensor(inputs)).detach().numpy(), rtol=FLOAT32)
+
+
+PIXELS: dict[str, tuple[Callable[[], Any], str | None, int]] = {
+    "softmax over channels": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.Softmax(dim=1)), "softmax", 0),
+    "Softmax2d": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.Softmax2d()), "softmax", 0),
+    "logarithms": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.LogSoftmax(dim=1)), "log_softmax", 0),
+    "no softmax": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.Upsample(scale_factor=2)), None, 0),
+    "sigmoids": (lambda: nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.Sigmoid()), "sigmoid", 0),
+    "moved last": (lambda: Moves(nn.Conv2d(2, 3, 3, padding=1), (0, 2, 3, 1)), None, -1),
+    "moved last, softmax": (lambda: nn.Sequential(Moves(nn.Conv2d(2, 3, 3, padding=1), (0, 2, 3, 1)), nn.Softmax(dim=-1)), "softmax", -1),
+}
+
+
+class Moves(nn.Module):
+    def __init__(self, inner: Any, order: tuple[int, ...]) -> None:
+        super().__init__()
+        self.inner, self.order = inner, order
+
+    def forward(self, x: Any) -> Any:
+        return self.inner(x).permute(*self.order)
+
+
+@pytest.mark.parametrize("ends", PIXELS)
+def test_which_axis_of_a_segmentation_counts_classes(ends: str) -> None:
+    build, head, axis = PIXELS[ends]
+    module, inputs = seeded(build), noise(2, 2, 4, 5)
+    model = adapt(module)
+    model.meet(inputs)
+    assert (model.traits.head, model.traits.class_axis) == (head, axis)
+    logits = model.predict(inputs, logits=True)
+    own = module(torch.tensor(inputs)).detach().numpy()
+    axis = 1 if axis == 0 else -1
+    if head == "softmax":
+        np.testing.assert_allclose(np.exp(logits) / np.exp(logits).sum(axis, keepdims=True), own, rtol=1e-4)
+    for target in ((1, 2, 0), (np.eye(*(logits.shape[2:] if axis == 1 else logits.shape[1:3])), 2)):
+        found = resolve_target(target, "logit" if head else "output", logits, head=head, class_axis=model.traits.class_axis)
+        steps = model.gradients(inputs, found)
+        np.testing.assert_allclose(steps.scores, found.of(logits), rtol=1e-5)
+    np.testing.assert_allclose(pellucid.explain(module, inputs, "saliency", target=(1, 2, 0)).score, np.moveaxis(logits, axis, -1)[:, 1, 2, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("score", ["logit", "centered_logit", "log_probability", "probability", "output"])
+@pytest.mark.parametrize("ends", ["softmax", "log_softmax", "sigmoid", "one sigmoid"])
+def test_every_scale_is_read_right_and_differentiated(ends: str, score: str) -> None:
+    """Against the scores of the host and torch's own derivative of them."""
+    classes = 1 if ends == "one sigmoid" else 3
+    last = {"softmax": nn.Softmax(dim=1), "log_softmax": nn.LogSoftmax(dim=1)}.get(ends, nn.Sigmoid())
+    module, inputs = seeded(lambda: nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, classes), last)), noise(4, 5)
+    model = adapt(module)
+    model.meet(inputs)
+    for target in (0, 1):
+        asked = resolve_target(target, score, model.predict(inputs, logits=True), head=model.traits.head)
+        found = model.gradients(inputs, asked)
+        logits = module[:3](x := torch.tensor(inputs, requires_grad=True))
+        values = {"softmax": logits.softmax(1), "log_softmax": logits.softmax(1), "sigmoid": logits.sigmoid()}.get(
+            ends, torch.cat([-logits, logits], 1).sigmoid()
+        )
+        both = torch.cat([-logits, logits], 1) if ends == "one sigmoid" else logits
+        centred = both / 2 if ends == "one sigmoid" else logits - logits.mean(1, keepdim=True)
+        plain = {"log_softmax": values.log(), "one sigmoid": torch.cat([-logits.sigmoid(), logits.sigmoid()], 1)}.get(ends, values)
+        own = {"logit": both, "centered_logit": centred, "log_probability": values.log(), "probability": values, "output": plain}[score][:, target]
+        own.sum().backward()
+        np.testing.assert_allclose(found.scores, own.detach().numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(model.scores(inputs, asked), own.detach().numpy(), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(found.gradients[INPUT], x.grad.numpy(), rtol=1e-4, atol=1e-6)
 
 
 def test_an_attention_within_leaves_the_head_alone() -> None:
@@ -544,6 +610,15 @@ class Two(nn.Module):
         return x, x
 
 
+class Returns(nn.Module):
+    def __init__(self, what: Any) -> None:
+        super().__init__()
+        self.linear, self.what = nn.Linear(3, 3), what
+
+    def forward(self, x: Any) -> Any:
+        return self.what
+
+
 class Swaps(nn.Module):
     def forward(self, x: Any) -> Any:
         return x.mean(0)
@@ -554,7 +629,8 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[int, ...], type[Exception], s
     "another size": (Net, (2, 3, 14, 14), errors.ShapeError, r"cannot take one input of shape \(3, 14, 14\), float32 \(RuntimeError: mat1"),
     "no batch axis": (Net, (3, 12, 12), errors.ShapeError, r"x\[None\]"),
     "several inputs": (Pair, (2, 3), errors.UnsupportedError, "Pair does not take one input.*'b'"),
-    "several outputs": (Two, (2, 3), errors.UnsupportedError, "returns a tuple, not one tensor"),
+    "several outputs": (Two, (2, 3), errors.SettingError, r"several outputs: '0' \(3,\), '1' \(3,\).*target=\{'0': 0\}"),
+    "no tensor": (lambda: Returns(None), (2, 3), errors.UnsupportedError, "returns a NoneType without a tensor"),
     "no axis of samples": (Swaps, (2, 3), errors.ModelError, r"returned \(3,\) for 2 inputs"),
     "lazy": (lambda: nn.LazyLinear(3), (2, 3), errors.ModelError, r"run it once, module\(x\)"),
     "time first": (lambda: Series(nn.LSTM(3, 4), 4), (2, 7, 3), errors.ModelError, "batch_first=False.*7 time steps"),

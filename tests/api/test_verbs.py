@@ -118,7 +118,7 @@ BAD: list[tuple[str, dict[str, Any], type[errors.PellucidError], str]] = [
     ("unknown class", {"target": "9"}, errors.UnknownClassError, "Known: 0, 1, 2, 3"),
     ("class out of range", {"target": 4}, errors.UnknownClassError, "has 4 classes"),
     ("too few targets", {"target": [1]}, errors.SettingError, "give one per sample"),
-    ("callable target", {"target": lambda outputs: 0}, errors.SettingError, "callable target"),
+    ("callable target", {"target": lambda outputs: 0}, errors.SettingError, "must return one number each"),
     ("contrast with itself", {"target": ("1", "1")}, errors.SettingError, "two different classes"),
     ("unknown score", {"score": "odds"}, errors.SettingError, "Known: centered_logit"),
     ("negative tolerance", {"tolerance": -1}, errors.SettingError, "at least 0"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import inspect
@@ -19,13 +20,23 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-from pellucid.core.errors import DamagedModelError, ModelError, PellucidError, ShapeError, UnsupportedError
+from pellucid.core.errors import DamagedModelError, ModelError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
 from pellucid.core.model import Layer
+from pellucid.core.target import TINY
 
 Shape = tuple[int, ...]
 aten = torch.ops.aten
 SOFTMAX = {functional.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax, aten.softmax.int, aten._softmax.default}
+LOG_SOFTMAX = {
+    functional.log_softmax,
+    torch.log_softmax,
+    torch.Tensor.log_softmax,
+    torch.special.log_softmax,
+    aten.log_softmax.int,
+    aten._log_softmax.default,
+}
 SIGMOID = {torch.sigmoid, torch.Tensor.sigmoid, functional.sigmoid, torch.special.expit, aten.sigmoid.default}
+HEADS = SOFTMAX | LOG_SOFTMAX | SIGMOID
 CHANNELS_FIRST = ("Conv", "BatchNorm", "SyncBatchNorm", "GroupNorm", "InstanceNorm")
 CHANNELS_LAST = ("Linear", "LayerNorm", "Embedding", "RNN", "LSTM", "GRU", "MultiheadAttention")
 """How the names of layers begin that read channels there; one with another name has them where the layer before had them."""
@@ -166,14 +177,14 @@ def _whole_numbers(_: Any, arguments: Any) -> Any:
 
 
 class WithoutHead(TorchFunctionMode):  # type: ignore[misc]
-    """Leaves out one call of softmax or sigmoid: the `place`-th of a forward pass. `logits` is what it was called with."""
+    """Leaves out one call of softmax, log_softmax or sigmoid: the `place`-th of a forward pass. `logits` is what it was called with."""
 
     def __init__(self, place: int) -> None:
         super().__init__()
         self.place, self.logits = place, None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in SOFTMAX or func in SIGMOID:
+        if func in HEADS:
             self.place -= 1
             if self.place < 0 and self.logits is None:
                 self.logits = args[0] if args else (kwargs or {})["input"]
@@ -182,11 +193,12 @@ class WithoutHead(TorchFunctionMode):  # type: ignore[misc]
 
 
 class _Watch(TorchFunctionMode):  # type: ignore[misc]
-    """Notes what a forward pass does: calls of softmax and sigmoid, the first convolution's input, the bytes that are made, and those of the largest tensor."""
+    """Notes what a forward pass does: calls of softmax and sigmoid, with the axis of a sample that a softmax is over, the first convolution's input, the bytes
+    that are made, and those of the largest tensor."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heads: list[tuple[str, Any]] = []
+        self.heads: list[tuple[str, int, Any]] = []
         self.convolved: Shape | None = None
         self.bytes = self.largest = 0.0
 
@@ -202,13 +214,14 @@ class _Watch(TorchFunctionMode):  # type: ignore[misc]
                 "a BatchNorm without running statistics makes each output depend on the other samples of a batch; give it track_running_stats=True."
             )
         result = func(*args, **kwargs)
-        if func in SOFTMAX:
+        if func in SOFTMAX or func in LOG_SOFTMAX:
             dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
             implicit = 0 if result.ndim in (0, 1, 3) else 1
-            last = (implicit if dim is None else dim) % max(result.ndim, 1) == result.ndim - 1
-            self.heads.append(("softmax" if last else "", weakref.ref(result)))
+            axis = (implicit if dim is None else dim) % max(result.ndim, 1) - 1
+            kind = "softmax" if func in SOFTMAX else "log_softmax"
+            self.heads.append((kind if axis >= 0 else "", axis, weakref.ref(result)))
         if func in SIGMOID:
-            self.heads.append(("sigmoid", weakref.ref(result)))
+            self.heads.append(("sigmoid", -1, weakref.ref(result)))
         made = _made(result, args)
         self.largest = max(self.largest, made)
         self.bytes += made * (GATES + 1 if name in ("lstm", "gru", "rnn_tanh", "rnn_relu") else 1)
@@ -229,7 +242,7 @@ class Meeting:
     """What a sample of a shape showed. `parts` holds every part that was called, `layers` those that compute something, in the order of their last call;
     `uses` how often each was called; `last` those whose output is the network's. `place` counts the calls of softmax and sigmoid before the head. `bytes` is
     what a sample makes in all, `largest` in one tensor. `format` is the order of images in memory: with channels last, convolutions on a processor are a
-    tenth to a third faster."""
+    tenth to a third faster. `class_axis` is the axis of the output that counts classes."""
 
     layers: tuple[Layer, ...]
     parts: Mapping[str, Layer] = field(default_factory=dict)
@@ -242,6 +255,7 @@ class Meeting:
     largest: float = 0.0
     channels: str = "last"
     format: Any = torch.contiguous_format
+    class_axis: int = -1
 
 
 def before_meeting(module: Any) -> Meeting:
@@ -264,19 +278,19 @@ def before_meeting(module: Any) -> Meeting:
     return Meeting(layers, channels="first" if convolves else "last")
 
 
-def meet(module: Any, x: Any) -> Meeting:
-    """What a module is, from its run on one or two samples (samples, *shape); the module is borrowed already.
+def meet(module: Any, x: Any, wanted: str = "") -> Meeting:
+    """What a module is, from its run on one or two samples (samples, *shape); the module is borrowed already. Of several outputs, the `wanted` one is meant.
 
     Images are tried with channels last in memory first; a module that calls `view` may not take them so, and then meets them as usual.
     """
     convolves = x.ndim == 4 and x.shape[1] > 1 and any(kind_of(part).startswith("Conv2d") for part in module.modules())
     if x.device.type == "cpu" and convolves:
         with contextlib.suppress(ShapeError):
-            return _meet(module, x, torch.channels_last)
-    return _meet(module, x, torch.contiguous_format)
+            return _meet(module, x, torch.channels_last, wanted)
+    return _meet(module, x, torch.contiguous_format, wanted)
 
 
-def _meet(module: Any, x: Any, memory_format: Any) -> Meeting:
+def _meet(module: Any, x: Any, memory_format: Any, wanted: str) -> Meeting:
     parts, watch = named(module), _Watch()
     uses: Counter[str] = Counter()
     seen: dict[str, tuple[Shape, Any]] = {}
@@ -291,14 +305,14 @@ def _meet(module: Any, x: Any, memory_format: Any) -> Meeting:
         for part in parts.values():
             if getattr(part, "batch_first", True) is False:
                 stack.callback(part.register_forward_pre_hook(functools.partial(_check_time_first, samples)).remove)
-        output = _called(module, x.clone(memory_format=memory_format), watch)
-    if not isinstance(output, torch.Tensor):
-        raise UnsupportedError(f"the module returns a {type(output).__name__}, not one tensor; wrap it so that it returns the one to explain.")
+        output = one_output(_called(module, x.clone(memory_format=memory_format), watch), wanted)
     check_samples(output, samples)
-    heads = [(place, kind) for place, (kind, result) in enumerate(watch.heads) if kind and result() is output]
-    place, head = heads[-1] if heads else (0, None)
+    heads = [(place, kind, axis) for place, (kind, axis, result) in enumerate(watch.heads) if kind and result() is output]
+    place, head, axis = heads[-1] if heads else (0, None, -1)
     channels = _channels(shape, watch.convolved)
     found = _layers(module, parts, {name: shape for name, (shape, _) in seen.items()}, channels, samples)
+    if axis < 0:
+        axis = _class_axis(found, tuple(output.shape[1:]))
     return Meeting(
         tuple(layer for name, layer in found.items() if _computes(parts[name])),
         found,
@@ -311,7 +325,61 @@ def _meet(module: Any, x: Any, memory_format: Any) -> Meeting:
         watch.largest / samples,
         channels,
         memory_format,
+        -1 if axis == output.ndim - 2 else axis,
     )
+
+
+def _class_axis(called: Mapping[str, Layer], output: Shape) -> int:
+    """Which axis of an output without a softmax counts classes: that of the channels of the layer that made it, unless they have been moved since."""
+    last = next((layer for layer in reversed(called.values()) if layer.shape is not None), None)
+    if last is None or last.shape is None or last.channel_axis != 0 or len(output) < 2 or len(last.shape) != len(output):
+        return -1
+    moved = output == (*last.shape[1:], last.shape[0])
+    return -1 if moved and output != last.shape else 0
+
+
+def one_output(returned: Any, wanted: str) -> Any:
+    """The tensor among what a module returns: the only one, or of several that of the name `wanted`."""
+    found = dict(_tensors("", returned))
+    shapes = {name: tuple(tensor.shape[1:]) for name, tensor in found.items()}
+    if wanted:
+        if wanted not in found:
+            raise SettingError(unknown("output", wanted, found) if "" not in found else f"the network has one output, so that there is no '{wanted}'.")
+        return found[wanted]
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if not found:
+        raise UnsupportedError(f"the module returns a {type(returned).__name__} without a tensor of numbers; wrap it so that it returns the one to explain.")
+    told = ", ".join(f"'{name}' {shape}" for name, shape in shapes.items())
+    name = next(iter(found))
+    raise SettingError(f"the network returns several outputs: {told}. Say which one the target is of, e.g. target={{'{name}': 0}}.")
+
+
+def _tensors(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Every tensor of numbers in what a module returns, by its key, field or place; nested ones with dots."""
+    if isinstance(value, torch.Tensor):
+        if value.is_floating_point() and value.ndim:
+            yield name, value
+        return
+    if isinstance(value, Mapping):
+        items = [(str(key), item) for key, item in value.items()]
+    elif isinstance(value, (tuple, list)):
+        items = list(zip(getattr(value, "_fields", map(str, range(len(value)))), value, strict=True))
+    elif dataclasses.is_dataclass(value):
+        items = [(one.name, getattr(value, one.name)) for one in dataclasses.fields(value)]
+    else:
+        return
+    for key, item in items:
+        yield from _tensors(f"{name}.{key}" if name else key, item)
+
+
+def on_scale(outputs: Any, weights: Any, scale: str) -> tuple[Any, Any]:
+    """Outputs and their weights, as `Target.scale` says."""
+    if scale in ("sigmoid", "log_sigmoid"):
+        return getattr(functional, scale.replace("_", ""))(outputs * weights.sign()), weights.abs()
+    if scale == "log":
+        return outputs.clamp(min=TINY).log(), weights
+    return (outputs.exp() if scale == "exp" else outputs), weights
 
 
 def check_samples(output: Any, samples: int) -> None:

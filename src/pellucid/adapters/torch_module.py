@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import sys
 import types
 from collections.abc import Iterator, Sequence
@@ -25,11 +26,11 @@ CACHED, MOST = 8e6, 4096
 
 
 class TorchModule(Model):
-    """A `torch.nn.Module` that takes one tensor, samples first, and returns one.
+    """A `torch.nn.Module` that takes one tensor, samples first, and returns one, or several of which the target names one.
 
     It computes on the device of its parameters and in their precision. Shapes, the order of layers and the head are known once it has met data. Layers are
     named by their dotted path (`layer4.1.conv2`); a part that holds layers (`layer4.1`) can be named too. The module is touched only while a verb runs, and
-    left as it was: mode, hooks, gradients, random state. Does not serve several inputs or outputs; two threads must not explain one module at once.
+    left as it was: mode, hooks, gradients, random state. Does not serve several inputs; two threads must not explain one module at once.
     """
 
     suffixes: tuple[str, ...] = (".pt2",)
@@ -40,7 +41,7 @@ class TorchModule(Model):
         self.module = getattr(module, "_orig_mod", module)  # what torch.compile wraps: hooks do not reach into compiled code
         self._help.check_module(self.module)
         self._met: tuple[int, ...] | None = None
-        self._meeting = self._help.before_meeting(self.module)
+        self._meeting, self._output = self._help.before_meeting(self.module), ""
         self._given_batch_size, self._own_batch_size = batch_size, 1
         kinds = {type(part).__name__ for part in self.module.modules()}
         self.traits = Traits(
@@ -73,17 +74,24 @@ class TorchModule(Model):
             found.meet(np.zeros((1, *shape), np.float32))
         return found
 
+    def reading(self, output: str) -> Model:
+        found = copy.copy(self)
+        found._output, found._met = output, None
+        found.traits = replace(self.traits, output=output)
+        return found
+
     def meet(self, inputs: Array) -> None:
         shape = tuple(inputs.shape[1:])
         if shape == self._met:
             return
         with self._borrowed(gradients=False):
             one = self._tensor(inputs[:1])
-            self._meeting = self._help.meet(self.module, one.repeat(min(self._given_batch_size or 2, 2), *(1,) * len(shape)))
+            self._meeting = self._help.meet(self.module, one.repeat(min(self._given_batch_size or 2, 2), *(1,) * len(shape)), self._output)
         self._met = shape
         row = max(self._meeting.bytes, self._meeting.largest * BATCH_BUDGET / LARGEST_TENSOR)
         self._own_batch_size = max(power_of_two_batch(row, BATCH_BUDGET), power_of_two_batch(row, CACHED, MOST))
-        self.traits = replace(self.traits, output_shape=self._meeting.output_shape, head=self._meeting.head, channels=self._meeting.channels)
+        learned = self._meeting
+        self.traits = replace(self.traits, output_shape=learned.output_shape, head=learned.head, channels=learned.channels, class_axis=learned.class_axis)
 
     @property
     def batch_size(self) -> int:
@@ -217,7 +225,7 @@ class TorchModule(Model):
         if x.ndim == 4:
             x = x.contiguous(memory_format=self._meeting.format)
         with without or contextlib.nullcontext():
-            outputs = self.module(x)
+            outputs = self._help.one_output(self.module(x), self._output)
         if without is not None and outputs is not without.logits:
             raise UnsupportedError("the network's last softmax or sigmoid is not the same in every pass, so there is no logit; use score='probability'.")
         self._help.check_samples(outputs, samples)
@@ -225,12 +233,11 @@ class TorchModule(Model):
 
     def _scores(self, x: Any, weights: Any, target: Target) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""
-        outputs = read = self._outputs(x, target.reads_logits)
+        read = self._outputs(x, target.reads_logits)
         if target.follows_prediction:
             weights = self.torch.nn.functional.one_hot(read.argmax(dim=-1), read.shape[-1]).to(read.dtype)
             weights = weights - 1 / read.shape[-1] if target.score == "centered_logit" else weights
-        if target.score == "log_probability":
-            outputs = outputs.clamp(min=1e-30).log()
+        outputs, weights = self._help.on_scale(read, weights, target.scale)
         return (outputs * weights).flatten(1).sum(dim=1), read
 
     def _score_and_gradients(self, x: Any, weights: Any, target: Target, wrt: Sequence[str], chosen: dict[str, Any]) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from pellucid.core.catalogue import Catalogue, build, settings_of
 from pellucid.core.errors import CombinationError, SettingError, ShapeError, UnknownMethodError, UnknownViewError, UnsupportedError, unknown
@@ -16,7 +16,7 @@ from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.layout import from_last, to_last
 from pellucid.core.method import OPTIONS, Method, ViewMethod
 from pellucid.core.model import Model
-from pellucid.core.target import Target, TargetLike, following_target, resolve_target
+from pellucid.core.target import Several, Target, TargetLike, class_axis_of, following_target, join_targets, of_two, reads_logits, resolve_target
 from pellucid.data.features.columns import Columns
 from pellucid.data.features.given import Given as GivenFeatures
 from pellucid.data.fills.background import Background
@@ -90,13 +90,47 @@ def check_serves(name: str, method: Method | ViewMethod, model: Model) -> None:
 
 
 def early_target(model: Model, method: Method, inputs: Array, target: TargetLike, score: str, names: Sequence[str] | None) -> Target | None:
-    """A target made before any pass, where the method makes its own and the output's shape is known."""
-    shape = model.traits.output_shape
-    if not method.single_pass or shape is None or None in shape:
+    """A target made before any pass, where the method makes its own, the output's shape is known and the target does not depend on what is predicted."""
+    shape, traits = model.traits.output_shape, model.traits
+    if not method.single_pass or shape is None or None in shape or isinstance(target, Several) or callable(target):
         return None
-    if isinstance(target, str) and target == "predicted":
-        return following_target(len(inputs), shape, score)
-    return resolve_target(target, score, np.zeros((len(inputs), *(size or 1 for size in shape))), names)
+    if isinstance(target, str) and target == "predicted" and not of_two(traits.head, shape, traits.class_axis):
+        return following_target(len(inputs), shape, score, traits.head)
+    if _follows(target):
+        return None
+    return find_target(model, target, score, np.zeros((len(inputs), *(size or 1 for size in shape))), names)
+
+
+def _follows(target: TargetLike) -> bool:
+    """Whether any part of a target is each sample's predicted class."""
+    if isinstance(target, (tuple, list)):
+        return any(_follows(part) for part in target)
+    return isinstance(target, str) and target == "predicted"
+
+
+def find_target(model: Model, target: TargetLike, score: str, outputs: Array, names: Sequence[str] | None) -> Target:
+    """The target for these outputs; of several, one after the other for each sample."""
+    traits = model.traits
+    asked = target.targets if isinstance(target, Several) else (target,)
+    found = [resolve_target(one, score, outputs, names, head=traits.head, class_axis=traits.class_axis) for one in asked]
+    return join_targets(found) if isinstance(target, Several) else found[0]
+
+
+def before_head(model: Model, inputs: Array, target: TargetLike, score: str) -> bool:
+    """Whether a target is read before the network's softmax or sigmoid."""
+    shape = model.traits.output_shape if model.traits.head != "sigmoid" or model.traits.output_shape else model.predict(inputs[:1]).shape[1:]
+    return reads_logits(score, model.traits.head, shape or (), model.traits.class_axis, by_function=callable(target))
+
+
+def split_output(model: Model, target: TargetLike) -> tuple[Model, TargetLike]:
+    """The network read at the output that the target names, and what is left of the target."""
+    if not isinstance(target, Mapping):
+        return model, target
+    if len(target) != 1:
+        example = f"target={{'{next(iter(target), 'name')}': 0}}"
+        raise SettingError(f"target names {len(target)} outputs; an explanation is of one, e.g. {example}. Call once for each.")
+    ((output, inner),) = target.items()
+    return (model if model.traits.output == str(output) else model.reading(str(output))), inner
 
 
 def check_labels(labels: Any, samples: int) -> list[int] | None:
@@ -113,7 +147,18 @@ def as_predictions(model: Model, outputs: Array, logits: bool) -> Array:
     """What the network returns, from outputs that may lie before its softmax or sigmoid."""
     if not logits:
         return outputs
-    return np.asarray(expit(outputs) if model.traits.head == "sigmoid" else softmax(outputs, axis=-1))
+    if model.traits.head == "sigmoid":
+        return np.asarray(expit(outputs))
+    axis = class_axis_of(model.traits.class_axis)
+    return np.asarray(log_softmax(outputs, axis=axis) if model.traits.head == "log_softmax" else softmax(outputs, axis=axis))
+
+
+def output_names(model: Model, outputs: Array, names: Sequence[str] | None) -> tuple[str, ...]:
+    """What the classes of the outputs are called; of one sigmoid, its own class."""
+    if names is not None:
+        alone = of_two(model.traits.head, outputs.shape[1:], model.traits.class_axis) and len(names) == 2
+        return (str(names[1]),) if alone else tuple(names)
+    return tuple(str(i) for i in range(outputs.shape[class_axis_of(model.traits.class_axis)]))
 
 
 def find_baseline(method: Method, baseline: Any, inputs: Array, channels: str) -> Array | None:

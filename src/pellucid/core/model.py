@@ -144,7 +144,8 @@ class Traits:
     """What a model can do and what it takes.
 
     `input_shape` and `output_shape` have no batch axis; None where a length is free; None as a whole where it is unknown. `head` is
-    "softmax", "sigmoid" or None.
+    "softmax", "log_softmax", "sigmoid" or None. `class_axis` says which axis of the output counts classes: the last, or, as in PyTorch's segmentations, 0.
+    `output` is the name of the one of several outputs that is read.
     `inputs` says what inputs the network is known to have, empty where it does not say; of several, `input_shape` is None until they are packed.
     `scales_input`: the network holds a layer that rescales its input itself. `tokens`: it reads integers. `channels`: where an image's channels lie,
     "last" or, in PyTorch, "first". `class_names` and `feature_names` are those the model itself brings, of its outputs and of a table's columns; empty where
@@ -155,6 +156,8 @@ class Traits:
     input_shape: tuple[int | None, ...] | None = None
     output_shape: tuple[int | None, ...] | None = None
     head: str | None = None
+    class_axis: int = -1
+    output: str = ""
     gradients: bool = False
     scales_input: bool = False
     tokens: bool = False
@@ -183,6 +186,12 @@ class Model(ABC):
         """The same network as a model of one array (samples, total), which holds its several inputs."""
         names = ", ".join(packing.names)
         raise UnsupportedError(f"{self.traits.framework} is served with one input, and {len(packing)} were given ({names}); give a callable that takes them.")
+
+    def reading(self, output: str) -> Model:
+        """The same network, read at one of its several outputs."""
+        raise UnsupportedError(
+            f"{self.traits.framework} is served with one output, so that there is no '{output}'; write target=… without a name of an output."
+        )
 
     def meet(self, inputs: Array) -> None:  # noqa: B027 - most frameworks have nothing to learn
         """Learn from a first sample what cannot be known before any data: shapes, the order of layers. Called by each verb; changes no answer."""

@@ -211,6 +211,15 @@ def written(target: TargetLike) -> str:
     return "all" if target is Ellipsis else str(target)
 
 
+def as_written(target: TargetLike) -> Any:
+    """A target as a record keeps it: text or a number, a list where there is one for each sample."""
+    if isinstance(target, Several):
+        return ", ".join(target.names)
+    if _is_list(target):
+        return [as_written(one) for one in target]
+    return int(target) if _is_number(target) else written(target)
+
+
 def of_samples(target: TargetLike, rows: Sequence[int] | Array | slice, samples: int) -> TargetLike:
     """The target of some of the samples, where it holds one for each."""
     if isinstance(target, Several):
