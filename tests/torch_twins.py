@@ -12,7 +12,7 @@ from pellucid.adapters.numpy_model import NumpyModel
 Array = np.ndarray
 
 
-def _filled(layer: Any, *weights: Array) -> Any:
+def filled(layer: Any, *weights: Array) -> Any:
     """A layer whose parameters, in their own order, are set to these arrays."""
     import torch
 
@@ -29,7 +29,7 @@ def mlp(oracle: NumpyModel, *, double: bool = False) -> Any:
     layers: dict[str, Any] = {}
     for i, dense in enumerate(oracle.stack):
         linear = nn.Linear(*dense.weights.shape)
-        layers[f"dense_{i}"] = _filled(linear.double() if double else linear, dense.weights.T, dense.bias)
+        layers[f"dense_{i}"] = filled(linear.double() if double else linear, dense.weights.T, dense.bias)
         if dense.activation == "relu":
             layers[f"relu_{i}"] = nn.ReLU()
     return nn.Sequential(OrderedDict(layers, softmax=nn.Softmax(dim=-1)))
@@ -44,13 +44,13 @@ def cnn(keras_model: Any, *, inplace: bool = False) -> Any:
     kernel, bias = weights["out"]
     flat = kernel.reshape(3, 3, 6, -1).transpose(3, 2, 0, 1).reshape(kernel.shape[1], -1)
     layers = {
-        "conv_a": _filled(nn.Conv2d(1, 4, 3), *first),
+        "conv_a": filled(nn.Conv2d(1, 4, 3), *first),
         "relu_a": nn.ReLU(inplace),
         "pool": nn.MaxPool2d(2),
-        "conv_b": _filled(nn.Conv2d(4, 6, 3), *second),
+        "conv_b": filled(nn.Conv2d(4, 6, 3), *second),
         "relu_b": nn.ReLU(inplace),
         "flat": nn.Flatten(),
-        "out": _filled(nn.Linear(54, 4), flat, bias),
+        "out": filled(nn.Linear(54, 4), flat, bias),
         "softmax": nn.Softmax(dim=1),
     }
     return nn.Sequential(OrderedDict(layers))
@@ -67,9 +67,9 @@ def rnn(keras_model: Any) -> Any:
         def __init__(self) -> None:
             super().__init__()
             kernel, recurrent, bias = keras_model.layers[0].get_weights()
-            self.lstm = _filled(nn.LSTM(5, 7, batch_first=True), kernel.T, recurrent.T, bias, np.zeros_like(bias))
+            self.lstm = filled(nn.LSTM(5, 7, batch_first=True), kernel.T, recurrent.T, bias, np.zeros_like(bias))
             weights, offset = keras_model.layers[1].get_weights()
-            self.out = _filled(nn.Linear(7, 3), weights.T, offset)
+            self.out = filled(nn.Linear(7, 3), weights.T, offset)
 
         def forward(self, x: Any) -> Any:
             steps, _ = self.lstm(x)

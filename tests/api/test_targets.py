@@ -14,6 +14,7 @@ from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.core import errors
 from pellucid.core.target import Several
 from pellucid.methods import METHODS
+from pellucid.report.page import render
 
 X = np.random.default_rng(3).normal(size=(4, 6))
 BACKGROUND = np.random.default_rng(4).normal(size=(6, 6))
@@ -226,3 +227,10 @@ def test_mistakes_in_several_and_functions(oracle: NumpyModel) -> None:
     assert pellucid.explain(big, X, "exact_shap", target=lambda o: o.sum(axis=1)).values.shape == (4, 6)
     with pytest.raises(errors.SettingError, match="4096 outputs"):
         pellucid.explain(big, X, "saliency", target=lambda o: o.sum(axis=1))
+
+
+def test_a_report_shows_each_of_several_targets(oracle: NumpyModel) -> None:
+    found = pellucid.explain(oracle, X[:1], "shap", target=Several("predicted", ("0", "1")), class_names=["0", "1", "2"])
+    page = render([found])
+    assert "“0 − 1”" in page
+    assert f"“{found.target.each[0][0]}”" in page

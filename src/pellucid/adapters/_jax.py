@@ -10,8 +10,8 @@ import numpy as np
 
 Array = np.ndarray
 Result = TypeVar("Result")
-STEP = 4
-"""Each batch size is a quarter of the next larger one: compiling a convolutional network takes as long as hundreds of its passes."""
+STEP = 8
+"""Each batch size is an eighth of the next larger one: to compile a backward pass takes as long as to run it hundreds of times."""
 FULL = 0.75
 """From this share on a batch is filled up with rows that count nothing; below it is cut into smaller ones."""
 
@@ -20,7 +20,7 @@ def pieces(rows: int, most: int) -> Iterator[tuple[slice, int]]:
     """Consecutive slices of rows, and the batch size at which each is sent; only the last may have fewer rows than that.
 
     >>> [(part.stop - part.start, size) for part, size in pieces(77, 32)]
-    [(32, 32), (32, 32), (8, 8), (5, 8)]
+    [(32, 32), (32, 32), (4, 4), (4, 4), (4, 4), (1, 4)]
     """
     start, sizes = 0, [most]
     while sizes[-1] >= STEP:

@@ -166,6 +166,18 @@ def channels_of(model: Any) -> str:
     return "first" if next(filter(None, said), "channels_last") == "channels_first" else "last"
 
 
+def variables(keras: Any, model: Any) -> list[Any]:
+    """Everything a network reads beside its input: weights, states of random layers, and those of stateful recurrent layers, which Keras does not count."""
+    stateful = [layer.states for _, layer in walk(model) if getattr(layer, "stateful", False) and getattr(layer, "states", None)]
+    return [*model.variables, *keras.tree.flatten(stateful)]
+
+
+def fixed_batch(model: Any) -> int | None:
+    """How many samples a network takes at a time, where it takes no other number."""
+    size: int | None = model.input_shape[0]
+    return size
+
+
 def activation_bytes(model: Any, table: tuple[Layer, ...]) -> float:
     """Bytes of all layers' float32 outputs for one input; a recurrent layer counts its gates at every step."""
     shapes = [layer.shape for layer in table if layer.shape] + [tuple(model.input_shape[1:])]

@@ -331,7 +331,7 @@ def _meet(module: Any, x: Any, memory_format: Any, wanted: str) -> Meeting:
 
 def _class_axis(called: Mapping[str, Layer], output: Shape) -> int:
     """Which axis of an output without a softmax counts classes: that of the channels of the layer that made it, unless they have been moved since."""
-    last = next((layer for layer in reversed(called.values()) if layer.shape is not None), None)
+    last = next((layer for layer in reversed(list(called.values())) if layer.shape is not None), None)
     if last is None or last.shape is None or last.channel_axis != 0 or len(output) < 2 or len(last.shape) != len(output):
         return -1
     moved = output == (*last.shape[1:], last.shape[0])

@@ -33,8 +33,9 @@ class KerasJax(_keras.KerasModel):
     def __init__(self, keras_model: Any) -> None:
         self.jax = _imported()
         self.introduce(keras_model, jax=self.jax.__version__)
-        self.batch_size = power_of_two_batch(_keras.activation_bytes(keras_model, self._table), BATCH_BUDGET)
-        self._variables = list(keras_model.variables)
+        own = power_of_two_batch(_keras.activation_bytes(keras_model, self._table), BATCH_BUDGET)
+        self.batch_size = _keras.fixed_batch(keras_model) or own
+        self._variables = _keras.variables(self.keras, keras_model)
         self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:

@@ -34,7 +34,9 @@ class KerasTensorflow(_keras.KerasModel):
     def __init__(self, keras_model: Any) -> None:
         self.tf = _tensorflow()
         self.introduce(keras_model, tensorflow=self.tf.__version__)
-        self.batch_size = power_of_two_batch(_keras.activation_bytes(keras_model, self._table), BATCH_BUDGET)
+        own = power_of_two_batch(_keras.activation_bytes(keras_model, self._table), BATCH_BUDGET)
+        self._fixed = _keras.fixed_batch(keras_model)
+        self.batch_size = self._fixed or own
         self._traced: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
@@ -114,7 +116,7 @@ class KerasTensorflow(_keras.KerasModel):
 
     def _outputs(self, x: Any, logits: bool) -> Any:
         with self.apart(logits):
-            return self.tf.cast(_keras.one_output(self.network(x, training=False)), "float32")
+            return self.tf.cast(_keras.one_output(self.network(self._counted(x), training=False)), "float32")
 
     def _scores(self, x: Any, weights: Any, score: str, follow: bool = False) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""
@@ -222,6 +224,10 @@ class KerasTensorflow(_keras.KerasModel):
     def _index(self, array: Array) -> Any:
         return self.tf.constant(np.asarray(array, dtype=np.int32))
 
+    def _counted(self, x: Any) -> Any:
+        """A batch whose number of rows is known where the network takes no other."""
+        return x if self._fixed is None else self.tf.ensure_shape(x, (self._fixed, *x.shape[1:]))
+
 
 class _Part(KerasTensorflow):
     """A piece of a network that a layer cuts in two; TensorFlow drops from a traced function what the piece does not need."""
@@ -242,7 +248,7 @@ class _Above(_Part):
         self.context = whole._tensor(context)
 
     def _outputs(self, x: Any, logits: bool) -> Any:
-        with _keras.wrapped_calls(self.cut, _keras.put_in(x)):
+        with _keras.wrapped_calls(self.cut, _keras.put_in(self._counted(x))):
             return super()._outputs(self.tf.repeat(self.context, self.tf.shape(x)[0], axis=0), logits)
 
 

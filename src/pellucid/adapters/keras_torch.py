@@ -37,7 +37,7 @@ class KerasTorch(_keras.KerasModel, TorchModule):
         self.introduce(keras_model, torch=self.torch.__version__)
         self.module = keras_model
         row = _keras.activation_bytes(keras_model, self._table)
-        self._given_batch_size = None
+        self._given_batch_size = _keras.fixed_batch(keras_model)
         self._own_batch_size = max(power_of_two_batch(row, BATCH_BUDGET), power_of_two_batch(row, CACHED, MOST))
         self._met = None
         last = frozenset(name for name, layer in _keras.walk(keras_model) if layer is self._final)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,9 +28,9 @@ class OnnxModel(Model):
 
     `graph` is a file, or a `ModelProto`. `output` names the output to explain where there are several, `held` gives fixed values to inputs that are not
     explained; their axis of samples, where they have one, is as long as the graph says. Each node that computes numbers from the input is a layer.
-    Sessions have onnxruntime's default options, all cores and all its optimisations, and run on the processor unless `providers` names others. A batch size
-    that the graph fixes is kept, short batches being filled up. Nothing but operators that onnxruntime brings is run. Does not give gradients: coalition
-    methods serve it.
+    Sessions have onnxruntime's default options, all its optimisations and all the cores that the process may use, and run on the processor unless `providers`
+    names others. A batch size that the graph fixes is kept, short batches being filled up. Nothing but operators that onnxruntime brings is run. Does not give
+    gradients: coalition methods serve it.
     """
 
     suffixes = (".onnx",)
@@ -193,6 +194,9 @@ class OnnxModel(Model):
     def _opened(self, tensors: tuple[str, ...]) -> Any:
         options = self.runtime.SessionOptions()
         options.log_severity_level = 4
+        allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        if allowed != os.cpu_count():  # onnxruntime counts cores that the process may not use, and its threads then wait for each other
+            options.intra_op_num_threads = allowed or 1
         if any(True for _ in self._help.outside(self.graph.proto)):
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", str((self.graph.folder or Path()).resolve()))
         for provider in self.providers:

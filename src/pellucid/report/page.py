@@ -46,7 +46,9 @@ def render_page(page: Page) -> str:
 
 
 def _listed(records: Record | Sequence[Record]) -> list[Record]:
-    return [records] if isinstance(records, (Explanation, View, Inspection)) else list(records)
+    """Every record by itself; an explanation of several targets as one of each."""
+    listed = [records] if isinstance(records, (Explanation, View, Inspection)) else list(records)
+    return [one for record in listed for one in (record.split() if isinstance(record, Explanation) else (record,))]
 
 
 def _write(page: Page, folder: str | os.PathLike[str]) -> list[Path]:
