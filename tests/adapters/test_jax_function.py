@@ -91,7 +91,7 @@ HEADS: dict[str, tuple[Any, str | None]] = {
     "with a rule of its own": (lambda w, x: own_rule(dense(w, x)), "softmax"),
     "sigmoid": (lambda w, x: jax.nn.sigmoid(dense(w, x)), "sigmoid"),
     "in half precision": (lambda w, x: jax.nn.softmax(dense(w, x).astype(jnp.bfloat16)).astype(jnp.float32), "softmax"),
-    "over the wrong axis": (lambda w, x: jax.nn.softmax(dense(w, x)[:, None] * jnp.ones((1, 2, 1)), axis=1)[:, 0], None),
+    "over the wrong axis": (lambda w, x: jax.nn.softmax(dense(w, x)[:, None] * jnp.array([[[1.0], [2.0]]]), axis=1), None),
     "another quotient": (lambda w, x: jnp.exp(dense(w, x)) / (1 + jnp.exp(dense(w, x)).sum(axis=1, keepdims=True)), None),
     "none": (dense, None),
 }
@@ -147,7 +147,8 @@ def test_few_batch_sizes_are_compiled(oracle: NumpyModel) -> None:
     for count in (1, 2, 3, 5, 17, 40, 63, 64, 65, 200):
         inputs = np.random.default_rng(count).normal(size=(count, 6)).astype(np.float32)
         close(model.predict(inputs), oracle.predict(inputs))
-    assert sizes <= {1, 2, 4, 16, 64}
+    assert len(sizes) <= 5
+    assert max(sizes) == 64
 
 
 def test_parameters_are_read_at_each_call(rows: np.ndarray) -> None:
@@ -162,7 +163,7 @@ def test_one_score_a_sample(rows: np.ndarray) -> None:
     model = pellucid.JaxFunction(lambda w, x: jax.nn.sigmoid(x @ w), np.arange(6.0, dtype=np.float32))
     assert model.predict(rows).shape == (9, 1)
     assert model.traits.head == "sigmoid"
-    close(pellucid.explain(model, rows, "gradient_x_input").values, rows * np.arange(6))
+    close(pellucid.explain(model, rows, "gradient_x_input", target=0).values, rows * np.arange(6))
 
 
 def test_whole_numbers_have_no_gradient() -> None:

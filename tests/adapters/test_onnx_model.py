@@ -306,9 +306,11 @@ def test_weights_outside_the_folder_are_not_read(tmp_path: Path) -> None:
 def test_operators_of_a_library_are_not_loaded(tmp_path: Path) -> None:
     nodes = [onnx_graphs.node("Work", "x", "y", "work", domain="com.example")]
     path = tmp_path / "library.onnx"
-    path.write_bytes(onnx_graphs.model(nodes, {"x": ("N", 6)}, {"y": ("N", 6)}, {}).SerializeToString())
-    with pytest.raises(errors.UnsafeModelError, match=r"library \(com.example\), which is code"):
-        adapt(path, allow_unsafe=True)
+    proto = onnx_graphs.model(nodes, {"x": ("N", 6)}, {"y": ("N", 6)}, {})
+    path.write_bytes(proto.SerializeToString())
+    for given in (path, proto):
+        with pytest.raises(errors.UnsafeModelError, match=r"library \(com.example\), which is code"):
+            adapt(given, allow_unsafe=True)
 
 
 def test_functions_of_the_file_are_run(rows: np.ndarray) -> None:
