@@ -163,7 +163,7 @@ def test_one_score_a_sample(rows: np.ndarray) -> None:
     model = pellucid.JaxFunction(lambda w, x: jax.nn.sigmoid(x @ w), np.arange(6.0, dtype=np.float32))
     assert model.predict(rows).shape == (9, 1)
     assert model.traits.head == "sigmoid"
-    close(pellucid.explain(model, rows, "gradient_x_input", target=0).values, rows * np.arange(6))
+    close(pellucid.explain(model, rows, "gradient_x_input", target=1).values, rows * np.arange(6))
 
 
 def test_whole_numbers_have_no_gradient() -> None:
