@@ -628,7 +628,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], tuple[int, ...], type[Exception], s
     "channels last": (Net, (2, 12, 12, 3), errors.ShapeError, r"input of shape \(12, 12, 3\).*x\.transpose\(0, 3, 1, 2\)"),
     "another size": (Net, (2, 3, 14, 14), errors.ShapeError, r"cannot take one input of shape \(3, 14, 14\), float32 \(RuntimeError: mat1"),
     "no batch axis": (Net, (3, 12, 12), errors.ShapeError, r"x\[None\]"),
-    "several inputs": (Pair, (2, 3), errors.UnsupportedError, "Pair does not take one input.*'b'"),
+    "several inputs": (Pair, (2, 3), errors.InputError, r"takes 2 inputs, a, b, and one array.*{'a': …, 'b': …}"),
     "several outputs": (Two, (2, 3), errors.SettingError, r"several outputs: '0' \(3,\), '1' \(3,\).*target=\{'0': 0\}"),
     "no tensor": (lambda: Returns(None), (2, 3), errors.UnsupportedError, "returns a NoneType without a tensor"),
     "no axis of samples": (Swaps, (2, 3), errors.ModelError, r"returned \(3,\) for 2 inputs"),

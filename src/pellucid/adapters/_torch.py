@@ -10,7 +10,7 @@ import inspect
 import warnings
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,11 @@ from torch.overrides import TorchFunctionMode
 
 from pellucid.core.errors import DamagedModelError, ModelError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
 from pellucid.core.model import Layer
+from pellucid.core.packing import InputSpec
 from pellucid.core.target import TINY
 
 Shape = tuple[int, ...]
+Call = Callable[..., Any]
 aten = torch.ops.aten
 SOFTMAX = {functional.softmax, torch.softmax, torch.Tensor.softmax, torch.special.softmax, aten.softmax.int, aten._softmax.default}
 LOG_SOFTMAX = {
@@ -46,8 +48,8 @@ GATES = 8.0
 """A recurrent layer keeps for its backward pass about this many times its output."""
 
 
-def open_exported(path: Path) -> tuple[Any, tuple[int | None, ...], int | None]:
-    """The module of a file of torch.export, its input's shape, and the number of samples it is fixed to, if any; may run code from the file."""
+def open_exported(path: Path) -> tuple[Any, tuple[InputSpec, ...], int | None]:
+    """The module of a file of torch.export, its inputs, and the number of samples it is fixed to, if any; may run code from the file."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch's own, about its older files
@@ -56,11 +58,12 @@ def open_exported(path: Path) -> tuple[Any, tuple[int | None, ...], int | None]:
     except Exception as error:
         raise DamagedModelError(f"'{path}' cannot be read as a file of torch.export ({_first_line(error)}); save it again.") from error
     inputs, outputs = program.graph_signature.user_inputs, program.graph_signature.user_outputs
-    if len(inputs) != 1 or len(outputs) != 1:
-        raise UnsupportedError(f"'{path}' holds a network with {len(inputs)} inputs and {len(outputs)} outputs; one of each is served. Wrap it before export.")
-    node = next(node for node in program.graph.nodes if node.name == inputs[0])
-    samples, *shape = (size if isinstance(size, int) else None for size in node.meta["val"].shape)
-    return module, tuple(shape), samples
+    if len(outputs) != 1:
+        raise UnsupportedError(f"'{path}' holds a network with {len(outputs)} outputs; one is served. Wrap it before export.")
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.name in inputs}
+    sizes = {name: [size if isinstance(size, int) else None for size in values[name].shape] for name in inputs}
+    specs = tuple(InputSpec(name, tuple(sizes[name][1:]), str(values[name].dtype).removeprefix("torch.")) for name in inputs)
+    return module, specs, sizes[inputs[0]][0]
 
 
 def _first_line(error: BaseException) -> str:
@@ -71,6 +74,10 @@ def check_module(module: Any) -> None:
     """Raise where a module cannot be served, as far as this shows before any data."""
     if any(nn.parameter.is_lazy(parameter) for parameter in module.parameters()):
         raise ModelError("the module has lazy layers that have not seen an input yet; run it once, module(x), before it is explained.")
+
+
+def check_one_input(module: Any) -> None:
+    """Raise where a module does not take one input, as far as its signature shows."""
     with contextlib.suppress(ValueError):  # some callables show no signature
         try:
             inspect.signature(module.forward).bind(None)
@@ -200,11 +207,14 @@ class _Watch(TorchFunctionMode):  # type: ignore[misc]
         super().__init__()
         self.heads: list[tuple[str, int, Any]] = []
         self.convolved: Shape | None = None
+        self.convolutions: list[Shape] = []
         self.bytes = self.largest = 0.0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = getattr(func, "__name__", "").partition(".")[0]
+        if name in ("conv1d", "conv2d", "conv3d"):
+            self.convolutions.append(tuple(args[0].shape))
         if self.convolved is None and name in ("conv1d", "conv2d", "conv3d"):
             self.convolved = tuple(args[0].shape)
             if args[0].ndim == int(name[4]) + 1:
@@ -256,6 +266,7 @@ class Meeting:
     channels: str = "last"
     format: Any = torch.contiguous_format
     class_axis: int = -1
+    convolutions: tuple[Shape, ...] = ()
 
 
 def before_meeting(module: Any) -> Meeting:
@@ -278,19 +289,20 @@ def before_meeting(module: Any) -> Meeting:
     return Meeting(layers, channels="first" if convolves else "last")
 
 
-def meet(module: Any, x: Any, wanted: str = "") -> Meeting:
-    """What a module is, from its run on one or two samples (samples, *shape); the module is borrowed already. Of several outputs, the `wanted` one is meant.
+def meet(module: Any, x: Any, wanted: str = "", call: Call | None = None) -> Meeting:
+    """What a module is, from its run on one or two samples (samples, *shape); the module is borrowed already. Of several outputs, the `wanted` one is meant;
+    `call(x, format)` runs a module that takes `x` apart.
 
     Images are tried with channels last in memory first; a module that calls `view` may not take them so, and then meets them as usual.
     """
-    convolves = x.ndim == 4 and x.shape[1] > 1 and any(kind_of(part).startswith("Conv2d") for part in module.modules())
-    if x.device.type == "cpu" and convolves:
+    images = call is not None or (x.ndim == 4 and x.shape[1] > 1)
+    if x.device.type == "cpu" and images and any(kind_of(part).startswith("Conv2d") for part in module.modules()):
         with contextlib.suppress(ShapeError):
-            return _meet(module, x, torch.channels_last, wanted)
-    return _meet(module, x, torch.contiguous_format, wanted)
+            return _meet(module, x, torch.channels_last, wanted, call)
+    return _meet(module, x, torch.contiguous_format, wanted, call)
 
 
-def _meet(module: Any, x: Any, memory_format: Any, wanted: str) -> Meeting:
+def _meet(module: Any, x: Any, memory_format: Any, wanted: str, call: Call | None) -> Meeting:
     parts, watch = named(module), _Watch()
     uses: Counter[str] = Counter()
     seen: dict[str, tuple[Shape, Any]] = {}
@@ -305,7 +317,8 @@ def _meet(module: Any, x: Any, memory_format: Any, wanted: str) -> Meeting:
         for part in parts.values():
             if getattr(part, "batch_first", True) is False:
                 stack.callback(part.register_forward_pre_hook(functools.partial(_check_time_first, samples)).remove)
-        output = one_output(_called(module, x.clone(memory_format=memory_format), watch), wanted)
+        run = module if call is None else functools.partial(call, memory_format=memory_format)
+        output = one_output(_called(run, x.clone(memory_format=memory_format if call is None else torch.preserve_format), watch), wanted)
     check_samples(output, samples)
     heads = [(place, kind, axis) for place, (kind, axis, result) in enumerate(watch.heads) if kind and result() is output]
     place, head, axis = heads[-1] if heads else (0, None, -1)
@@ -326,6 +339,7 @@ def _meet(module: Any, x: Any, memory_format: Any, wanted: str) -> Meeting:
         channels,
         memory_format,
         -1 if axis == output.ndim - 2 else axis,
+        tuple(watch.convolutions),
     )
 
 
@@ -423,6 +437,11 @@ def _channels(shape: Shape, convolved: Shape | None) -> str:
     if len(shape) < 3:
         return "last"
     return "last" if shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4) else "first"
+
+
+def channels_apart(shapes: Sequence[Shape], convolutions: Sequence[Shape]) -> tuple[str, ...]:
+    """Where the channels of each of several inputs lie: as the first convolution of as many numbers reads it."""
+    return tuple(_channels(shape, next((one for one in convolutions if sorted(one[1:]) == sorted(shape)), None)) for shape in shapes)
 
 
 def kind_of(part: Any) -> str:

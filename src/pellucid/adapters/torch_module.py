@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.adapters._arguments import Arguments, call_with, specs_of
 from pellucid.core.errors import MissingExtraError, UnknownLayerError, UnsafeModelError, UnsupportedError, unknown
 from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRows, Traits, batches, power_of_two_batch
+from pellucid.core.packing import Packing
 from pellucid.core.target import Target
 
 Array = np.ndarray
@@ -26,15 +28,17 @@ CACHED, MOST = 8e6, 4096
 
 
 class TorchModule(Model):
-    """A `torch.nn.Module` that takes one tensor, samples first, and returns one, or several of which the target names one.
+    """A `torch.nn.Module` that takes one tensor, samples first, or several, and returns one, or several of which the target names one.
 
     It computes on the device of its parameters and in their precision. Shapes, the order of layers and the head are known once it has met data. Layers are
     named by their dotted path (`layer4.1.conv2`); a part that holds layers (`layer4.1`) can be named too. The module is touched only while a verb runs, and
-    left as it was: mode, hooks, gradients, random state. Does not serve several inputs; two threads must not explain one module at once.
+    left as it was: mode, hooks, gradients, random state. Several inputs come as its `forward` takes them: one after the other, by keywords, or in one mapping;
+    those that are given as whole numbers as such. Two threads must not explain one module at once.
     """
 
     suffixes: tuple[str, ...] = (".pt2",)
     rank = 20
+    arguments: Arguments
 
     def __init__(self, module: Any, *, input_shape: tuple[int | None, ...] | None = None, batch_size: int | None = None) -> None:
         self.torch, self._help = _torch()
@@ -53,6 +57,7 @@ class TorchModule(Model):
             channels=self._meeting.channels,
             fingerprint=self._help.fingerprint(self.module),
             versions={"torch": self.torch.__version__},
+            inputs=specs_of(self.module.forward),
         )
 
     @classmethod
@@ -68,10 +73,20 @@ class TorchModule(Model):
             raise UnsafeModelError(
                 f"'{candidate}' is opened by torch.export, which may run code from it. If you trust its origin: allow_unsafe=True, or --allow-unsafe."
             )
-        module, shape, samples = _torch()[1].open_exported(candidate)
+        module, specs, samples = _torch()[1].open_exported(candidate)
+        shape = specs[0].shape if len(specs) == 1 else None
         found = cls(module, input_shape=shape, batch_size=samples)
-        if None not in shape:
-            found.meet(np.zeros((1, *shape), np.float32))
+        found.traits = replace(found.traits, inputs=specs)
+        if shape is not None and None not in shape:
+            found.meet(np.zeros((1, *(size or 1 for size in shape)), np.float32))
+        return found
+
+    def packed(self, packing: Packing) -> Model:
+        found = copy.copy(self)
+        exported = bool(self.traits.inputs) and bool(self.traits.inputs[0].dtype)
+        found.packing, found._met = packing, None
+        found.arguments = (lambda arrays: (list(arrays), {})) if exported else call_with(self.module.forward, packing)
+        found.traits = replace(self.traits, input_shape=(packing.total,), tokens=all(packing.whole), channels="last")
         return found
 
     def reading(self, output: str) -> Model:
@@ -84,9 +99,13 @@ class TorchModule(Model):
         shape = tuple(inputs.shape[1:])
         if shape == self._met:
             return
+        if self.packing is None:
+            self._help.check_one_input(self.module)
         with self._borrowed(gradients=False):
-            one = self._tensor(inputs[:1])
-            self._meeting = self._help.meet(self.module, one.repeat(min(self._given_batch_size or 2, 2), *(1,) * len(shape)), self._output)
+            two = self._tensor(inputs[:1]).repeat(min(self._given_batch_size or 2, 2), *(1,) * len(shape))
+            self._meeting = self._help.meet(self.module, two, self._output, None if self.packing is None else self._called)
+        if self.packing is not None:
+            self.packing = replace(self.packing, channels=self._help.channels_apart(self.packing.shapes, self._meeting.convolutions))
         self._met = shape
         row = max(self._meeting.bytes, self._meeting.largest * BATCH_BUDGET / LARGEST_TENSOR)
         self._own_batch_size = max(power_of_two_batch(row, BATCH_BUDGET), power_of_two_batch(row, CACHED, MOST))
@@ -222,14 +241,28 @@ class TorchModule(Model):
     def _run(self, x: Any, logits: bool, samples: int) -> Any:
         """What the module returns, or what its last softmax or sigmoid was given."""
         without = self._help.WithoutHead(self._meeting.place) if logits and self._meeting.head else None
-        if x.ndim == 4:
-            x = x.contiguous(memory_format=self._meeting.format)
         with without or contextlib.nullcontext():
-            outputs = self._help.one_output(self.module(x), self._output)
+            outputs = self._help.one_output(self._called(x, self._meeting.format), self._output)
         if without is not None and outputs is not without.logits:
             raise UnsupportedError("the network's last softmax or sigmoid is not the same in every pass, so there is no logit; use score='probability'.")
         self._help.check_samples(outputs, samples)
         return outputs if outputs.ndim > 1 else outputs.reshape(samples, 1)
+
+    def _called(self, x: Any, memory_format: Any) -> Any:
+        """What the module makes of a batch, images in this order in memory; of several inputs, of each of them as it takes it."""
+        if self.packing is None:
+            return self.module(x.contiguous(memory_format=memory_format) if x.ndim == 4 else x)
+
+        def shaped(part: Any, shape: tuple[int, ...]) -> Any:
+            part = part.reshape(shape)
+            return part.contiguous(memory_format=memory_format) if part.ndim == 4 else part
+
+        def whole(part: Any, kind: str) -> Any:
+            return part > 0.5 if kind == "bool" else part.round().long()
+
+        dtype = self._dtype
+        positional, keywords = self.arguments(self.packing.split(x, shaped, lambda part: part.to(dtype), whole))
+        return self.module(*positional, **keywords)
 
     def _scores(self, x: Any, weights: Any, target: Target) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""
@@ -315,9 +348,13 @@ class TorchModule(Model):
         yield from self.module.parameters()
         yield from self.module.buffers()
 
+    @property
+    def _dtype(self) -> Any:
+        return next((tensor.dtype for tensor in self._weights() if tensor.is_floating_point()), self.torch.get_default_dtype())
+
     def _tensor(self, array: Array) -> Any:
-        """A tensor of its own, in the module's precision."""
-        dtype = next((tensor.dtype for tensor in self._weights() if tensor.is_floating_point()), self.torch.get_default_dtype())
+        """A tensor of its own, in the module's precision; of several inputs, which may hold tokens, in one that is exact for whole numbers."""
+        dtype = self._dtype if self.packing is None or self._dtype.itemsize > 2 else self.torch.float32
         flat = self.torch.tensor(np.ascontiguousarray(array).reshape(-1), dtype=dtype)
         return flat.reshape(array.shape).to(
             self.device

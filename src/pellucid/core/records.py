@@ -332,7 +332,7 @@ class Explanation:
         return f"<b>Explanation</b> by {html.escape(self.method)}<table><tr>{head}</tr>{rows}</table>{more}"
 
     def __repr__(self) -> str:
-        values = self.values.shape if self.packing is None else dict(zip(self.packing.names, self.packing.shapes, strict=True))
+        values = self.values.shape if self.packing is None or self.layer else dict(zip(self.packing.names, self.packing.shapes, strict=True))
         return f"Explanation({self.method!r}, samples={len(self)}, values={values}, outcome={self.outcome.worst.code!r})"
 
 
