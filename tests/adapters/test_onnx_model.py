@@ -188,8 +188,8 @@ def test_integers_are_tokens() -> None:
 def test_several_inputs_and_outputs_are_named(rows: np.ndarray) -> None:
     nodes = [onnx_graphs.node("Mul", "x by", "y"), onnx_graphs.node("Add", "x by", "z")]
     proto = onnx_graphs.model(nodes, {"x": ("N", 6), "by": (1, 6)}, {"y": ("N", 6), "z": ("N", 6)}, {})
-    with pytest.raises(errors.UnsupportedError, match=r"inputs x, by; one is explained.*held="):
-        adapt(proto)
+    with pytest.raises(errors.InputError, match=r"the graph takes x, by; give all of them by name, or fix some: held="):
+        OnnxModel(proto, output="y").predict(rows)
     with pytest.raises(errors.UnsupportedError, match=r"2 outputs of scores \(y, z\).*output="):
         OnnxModel(proto, held={"by": np.ones((1, 6))})
     with pytest.raises(errors.SettingError, match="unknown input 'bye'; did you mean 'by'"):
@@ -199,6 +199,34 @@ def test_several_inputs_and_outputs_are_named(rows: np.ndarray) -> None:
     factor = np.arange(6.0)[None]
     close(OnnxModel(proto, held={"by": factor}, output="y").predict(rows), rows * factor.astype(np.float32))
     close(OnnxModel(proto, held={"by": factor}, output="z").predict(rows), rows + factor.astype(np.float32))
+
+
+def test_several_inputs_are_explained_together(pictures: np.ndarray) -> None:
+    """An image with channels first and whole numbers that choose rows of a table."""
+    draw = np.random.default_rng(2).normal
+    weights = {"k": draw(size=(2, 1, 3, 3)).astype(np.float32), "table": draw(size=(5, 2)).astype(np.float32)}
+    nodes = [
+        onnx_graphs.node("Conv", "image k", "c", "conv"),
+        onnx_graphs.node("GlobalMaxPool", "c", "g", "pool"),
+        onnx_graphs.node("Flatten", "g", "f", "flat"),
+        onnx_graphs.node("Gather", "table ids", "e", "embedding"),
+        onnx_graphs.node("ReduceSum", "e axis", "s", "sum", keepdims=0),
+        onnx_graphs.node("Mul", "f s", "y", "product"),
+    ]
+    shapes: dict[str, tuple[Any, ...]] = {"image": ("N", 1, 12, 12), "ids": ("N", 3)}
+    proto = onnx_graphs.model(nodes, shapes, {"y": ("N", 2)}, weights | {"axis": np.array([1])}, ids=onnx.TensorProto.INT64)
+    ids = np.array([[0, 1, 2], [3, 4, 4], [0, 0, 0], [1, 2, 3], [2, 2, 1]])
+    alone = [OnnxModel(proto, held={"ids": ids[i : i + 1]}, batch_size=1) for i in range(5)]
+    record = pellucid.explain(proto, {"image": pictures, "ids": ids}, "shap", target=0, features={"image": "patches:6", "ids": "columns"})
+    found = np.asarray(record.score)
+    np.testing.assert_allclose(found, [model.predict(pictures[i : i + 1])[0, 0] for i, model in enumerate(alone)], rtol=1e-5)
+    empty = np.zeros((1, 1, 12, 12), np.float32)
+    nothing = OnnxModel(proto, held={"ids": ids[:1] * 0}, batch_size=1).predict(empty)[0, 0]
+    np.testing.assert_allclose(record.values.sum(axis=1), found - nothing, atol=1e-4)
+    with pytest.raises(errors.InputError, match="image"):
+        pellucid.explain(proto, {"image": pictures, "idz": ids}, "shap")
+    with pytest.raises(errors.InputError, match="takes 2 inputs, image, ids"):
+        pellucid.explain(proto, pictures, "shap")
 
 
 def test_a_converted_classifier_shows_its_probabilities(rows: np.ndarray) -> None:
@@ -217,7 +245,10 @@ def test_a_converted_classifier_shows_its_probabilities(rows: np.ndarray) -> Non
     assert model.traits.class_names == ("a", "b", "c")
 
 
-@pytest.mark.parametrize(("kind", "settings", "head"), [("Sigmoid", {}, "sigmoid"), ("Softmax", {"axis": 1}, "softmax"), ("Softmax", {"axis": 0}, None)])
+@pytest.mark.parametrize(
+    ("kind", "settings", "head"),
+    [("Sigmoid", {}, "sigmoid"), ("LogSoftmax", {"axis": -1}, "log_softmax"), ("Softmax", {"axis": 1}, "softmax"), ("Softmax", {"axis": 0}, None)],
+)
 def test_heads(rows: np.ndarray, kind: str, settings: dict[str, int], head: str | None) -> None:
     nodes = [onnx_graphs.node("Neg", "x", "z", "negative"), onnx_graphs.node(kind, "z", "p", "head", **settings), onnx_graphs.node("Identity", "p", "y")]
     model = adapt(onnx_graphs.model(nodes, {"x": ("N", 6)}, {"y": ("N", 6)}, {}))

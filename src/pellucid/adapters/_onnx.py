@@ -15,6 +15,7 @@ from onnx import TensorProto, inliner, shape_inference
 
 from pellucid.core.errors import DamagedModelError, ModelError, SettingError, UnsafeModelError, UnsupportedError, unknown
 from pellucid.core.model import Layer
+from pellucid.core.packing import InputSpec
 
 Shape = tuple[int | None, ...]
 Names = tuple[str, ...]
@@ -38,21 +39,37 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Given:
+    """An input: the kind of its numbers, its shape without the axis of samples, and the batch size it is fixed to, None where that is free."""
+
+    name: str
+    elements: int
+    shape: Shape | None
+    samples: int | None
+
+    @property
+    def spec(self) -> InputSpec:
+        return InputSpec(self.name, self.shape, onnx.helper.tensor_dtype_to_np_dtype(self.elements).name)
+
+
+@dataclass(frozen=True)
 class Graph:
-    """A model that has been read. `samples` is the batch size it is fixed to, None where that is free. `logits` is the tensor before the head."""
+    """A model that has been read. `held` are the inputs that are given fixed values. `logits` is the tensor before the head."""
 
     proto: Any
     folder: Path | None
-    input: str
-    elements: int
-    input_shape: Shape | None
-    samples: int | None
-    others: Mapping[str, int]
+    inputs: tuple[Given, ...]
+    held: tuple[Given, ...]
     output: str
     head: str | None
     logits: str
     class_names: Names
     fingerprint: str
+
+    @property
+    def samples(self) -> int | None:
+        """The batch size that it is fixed to."""
+        return next((one.samples for one in self.inputs if one.samples is not None), None)
 
 
 def read(path: Path) -> Any:
@@ -75,7 +92,7 @@ def first_line(error: BaseException) -> str:
 
 
 def understood(proto: Any, folder: Path | None, output: str | None, held: Sequence[str]) -> Graph:
-    """What a model takes and gives; refused where it needs code, or several inputs that are not held."""
+    """What a model takes and gives; refused where it needs code, or weights that are not there."""
     if strange := _strange(proto):
         raise _needs_code(strange)
     if folder is None and (files := sorted(set(outside(proto)))):
@@ -83,33 +100,23 @@ def understood(proto: Any, folder: Path | None, output: str | None, held: Sequen
     proto = _plain(proto)
     graph = proto.graph
     weights = {tensor.name for tensor in graph.initializer} | {tensor.values.name for tensor in graph.sparse_initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
-    free = [value for value in inputs if value.name not in held]
+    inputs = {value.name: _given(value) for value in graph.input if value.name not in weights}
     for name in held:
-        if name not in {value.name for value in inputs}:
-            raise SettingError(unknown("input", name, [value.name for value in inputs]))
-    if len(free) != 1:
-        names = ", ".join(value.name for value in inputs) or "none"
-        raise UnsupportedError(f"the graph has the inputs {names}; one is explained. Give the others fixed values: OnnxModel(file, held={{'name': array}}).")
-    kind = free[0].type.tensor_type
-    sizes = _sizes(kind)
+        if name not in inputs:
+            raise SettingError(unknown("input", name, inputs))
+    free = tuple(one for one in inputs.values() if one.name not in held)
+    if not free:
+        raise UnsupportedError("the graph has no input that is not held, so that there is nothing to explain.")
     made = {name: node for node in graph.node for name in node.output}
     chosen, class_names = _output(graph, made, output)
     head, logits = _head(graph, made, chosen, proto)
-    return Graph(
-        proto,
-        folder,
-        free[0].name,
-        kind.elem_type,
-        None if sizes is None else sizes[1:],
-        sizes[0] if sizes else None,
-        {value.name: value.type.tensor_type.elem_type for value in inputs if value.name in held},
-        chosen,
-        head,
-        logits,
-        class_names,
-        _fingerprint(proto, folder),
-    )
+    return Graph(proto, folder, free, tuple(inputs[name] for name in held), chosen, head, logits, class_names, _fingerprint(proto, folder))
+
+
+def _given(value: Any) -> Given:
+    kind = value.type.tensor_type
+    sizes = _sizes(kind)
+    return Given(value.name, kind.elem_type, None if sizes is None else sizes[1:], sizes[0] if sizes else None)
 
 
 def _plain(proto: Any) -> Any:
@@ -185,19 +192,19 @@ def _maps(value: Any, made: Mapping[str, Any]) -> bool:
 
 
 def _head(graph: Any, made: Mapping[str, Any], output: str, proto: Any) -> tuple[str | None, str]:
-    """ "softmax" or "sigmoid" over the last axis where the output is made by one, and the tensor that it reads."""
+    """ "softmax", "log_softmax" or "sigmoid" over the last axis where the output is made by one, and the tensor that it reads."""
     node = made.get(output)
     while node is not None and node.op_type in PASSES_ON:
         node = made.get(node.input[0])
     if node is not None and node.op_type == "Sigmoid":
         return "sigmoid", node.input[0]
-    if node is None or node.op_type != "Softmax":
+    if node is None or node.op_type not in ("Softmax", "LogSoftmax"):
         return None, output
     version = next((one.version for one in proto.opset_import if one.domain in ("", "ai.onnx")), 13)
     axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), -1 if version >= 13 else 1)
     rank = next((len(sizes) for value in graph.output if value.name == output and (sizes := _sizes(value.type.tensor_type)) is not None), None)
     last = axis == -1 or (rank is not None and axis == rank - 1)
-    return ("softmax", node.input[0]) if last else (None, output)
+    return (("softmax" if node.op_type == "Softmax" else "log_softmax"), node.input[0]) if last else (None, output)
 
 
 def _fingerprint(proto: Any, folder: Path | None) -> str:
@@ -236,14 +243,16 @@ def with_outputs(graph: Graph, tensors: Sequence[str], put_in: str | None = None
     return whole
 
 
-def inferred(graph: Graph, shape: Shape | None) -> dict[str, tuple[int, Shape | None]]:
-    """Kind of number and sizes of every tensor, as far as shape inference tells, for inputs of this shape."""
+def inferred(graph: Graph, shapes: Mapping[str, Shape | None]) -> dict[str, tuple[int, Shape | None]]:
+    """Kind of number and sizes of every tensor, as far as shape inference tells, for inputs of these shapes."""
     copy = onnx.ModelProto()
     copy.CopyFrom(graph.proto)
+    known = {one.name: one for one in graph.inputs}
     for value in copy.graph.input:
-        if value.name == graph.input and shape is not None:
-            first = graph.samples or "samples"
-            value.CopyFrom(onnx.helper.make_tensor_value_info(graph.input, graph.elements, [first, *shape]))
+        shape = shapes.get(value.name)
+        if value.name in known and shape is not None:
+            one = known[value.name]
+            value.CopyFrom(onnx.helper.make_tensor_value_info(one.name, one.elements, [one.samples or "samples", *shape]))
     try:
         copy = shape_inference.infer_shapes(copy, data_prop=True)
     except (shape_inference.InferenceError, RuntimeError, ValueError):  # sizes written in the file contradict these
@@ -252,10 +261,10 @@ def inferred(graph: Graph, shape: Shape | None) -> dict[str, tuple[int, Shape | 
     return {value.name: (value.type.tensor_type.elem_type, _sizes(value.type.tensor_type)) for value in values}
 
 
-def layers_of(graph: Graph, known: Mapping[str, tuple[int, Shape | None]], channels: str) -> tuple[tuple[Layer, ...], dict[str, Place]]:
-    """The nodes that compute numbers from the input, as the contract shows them, and where each is read."""
+def layers_of(graph: Graph, known: Mapping[str, tuple[int, Shape | None]], channels: Mapping[str, str]) -> tuple[tuple[Layer, ...], dict[str, Place]]:
+    """The nodes that compute numbers from the inputs, whose channels lie there, as the contract shows them, and where each is read."""
     weights = {tensor.name: tensor for tensor in graph.proto.graph.initializer}
-    axes = {graph.input: 0 if channels == "first" else -1}
+    axes = {name: 0 if where == "first" else -1 for name, where in channels.items()}
     layers: list[Layer] = []
     places: dict[str, Place] = {}
     for number, node in enumerate(graph.proto.graph.node):
@@ -325,10 +334,10 @@ def samples_first(values: Any, axes: str) -> Any:
     return turned.reshape(*turned.shape[:2], -1)
 
 
-def channels_of(graph: Graph, shape: Shape) -> str:
+def channels_of(graph: Graph, name: str, shape: Shape) -> str:
     """Where the channels of an input lie: as the first convolution reads it, else as ONNX's images do; series and tables have them last."""
     weights = {tensor.name: tensor for tensor in graph.proto.graph.initializer}
-    node = next((node for node in graph.proto.graph.node if node.op_type.startswith(("Conv", "QLinearConv")) and len(node.input) > 1), None)
+    node = _first_convolution(graph, name)
     if node is not None and node.input[1] in weights:
         sizes = weights[node.input[1]].dims
         group = next((attribute.i for attribute in node.attribute if attribute.name == "group"), 1)
@@ -337,3 +346,14 @@ def channels_of(graph: Graph, shape: Shape) -> str:
     if len(shape) < 3:
         return "last"
     return "last" if shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4) else "first"
+
+
+def _first_convolution(graph: Graph, name: str) -> Any:
+    """The first one that an input reaches."""
+    reached = {name}
+    for node in graph.proto.graph.node:
+        if reached & _reads(node):
+            if node.op_type.startswith(("Conv", "QLinearConv")) and len(node.input) > 1:
+                return node
+            reached |= set(node.output)
+    return None

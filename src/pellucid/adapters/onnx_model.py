@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import types
@@ -12,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.core.errors import DamagedModelError, MissingExtraError, PellucidError, SettingError, ShapeError, UnsupportedError
+from pellucid.core.errors import DamagedModelError, InputError, MissingExtraError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits, batches, power_of_two_batch
+from pellucid.core.packing import Packing
 
 Array = np.ndarray
 BATCH_BUDGET = 64e6
@@ -24,10 +26,10 @@ PROCESSOR = ("CPUExecutionProvider",)
 
 
 class OnnxModel(Model):
-    """An ONNX graph with one input, samples first, and one output of scores, run by onnxruntime.
+    """An ONNX graph, samples first, with one output of scores, run by onnxruntime.
 
     `graph` is a file, or a `ModelProto`. `output` names the output to explain where there are several, `held` gives fixed values to inputs that are not
-    explained; their axis of samples, where they have one, is as long as the graph says. Each node that computes numbers from the input is a layer.
+    explained; their axis of samples, where they have one, is as long as the graph says. Each node that computes numbers from the inputs is a layer.
     Sessions have onnxruntime's default options, all its optimisations and all the cores that the process may use, and run on the processor unless `providers`
     names others. A batch size that the graph fixes is kept, short batches being filled up. Nothing but operators that onnxruntime brings is run. Does not give
     gradients: coalition methods serve it.
@@ -49,22 +51,24 @@ class OnnxModel(Model):
         path = Path(graph) if isinstance(graph, (str, Path)) else None
         proto = graph if path is None else self._help.read(path)
         self.graph = self._help.understood(proto, path.parent if path is not None else None, output, tuple(held or ()))
-        self.held = {name: self._numbers(np.asarray(array), self.graph.others[name]) for name, array in (held or {}).items()}
+        self.held = {one.name: self._numbers(np.asarray((held or {})[one.name]), one.elements) for one in self.graph.held}
         self.providers = tuple(providers)
         self._sessions: dict[tuple[Any, ...], Any] = {}
         self.cut: str | None = None
         self._given_batch_size, self._own_batch_size, self._one_by_one = batch_size, 1, False
         self._met: tuple[int | None, ...] | None = None
+        inputs = self.graph.inputs
         self.traits = Traits(
             "ONNX",
-            self.graph.input_shape,
+            inputs[0].shape if len(inputs) == 1 else None,
             head=self.graph.head,
-            tokens=self.graph.elements not in self._help.FLOATS,
+            tokens=all(one.elements not in self._help.FLOATS for one in inputs),
             class_names=self.graph.class_names,
             fingerprint=self.graph.fingerprint,
             versions={"onnx": self._help.onnx.__version__, "onnxruntime": self.runtime.__version__},
+            inputs=tuple(one.spec for one in inputs),
         )
-        self._look(self.graph.input_shape)
+        self._look({one.name: one.shape for one in inputs})
         self._session((self.graph.output, self.graph.logits))
 
     @classmethod
@@ -85,11 +89,21 @@ class OnnxModel(Model):
     def batch_size(self, rows: int) -> None:
         self._given_batch_size = rows
 
+    def packed(self, packing: Packing) -> Model:
+        for name in packing.names:
+            if name not in {one.name for one in self.graph.inputs}:
+                raise InputError(unknown("input", name, [one.name for one in self.graph.inputs]))
+        found = copy.copy(self)
+        found.packing, found._met = packing, None
+        found.traits = replace(self.traits, input_shape=(packing.total,))
+        return found
+
     def meet(self, inputs: Array) -> None:
         shape = tuple(inputs.shape[1:])
         if shape == self._met:
             return
-        self._look(shape)
+        shapes = {self.graph.inputs[0].name: shape} if self.packing is None else dict(zip(self.packing.names, self.packing.shapes, strict=True))
+        self._look(shapes)
         self._met = shape
         pair = np.repeat(inputs[:1], 2, axis=0)
         if self.graph.samples is None:
@@ -134,15 +148,18 @@ class OnnxModel(Model):
 
     # ---- inside onnxruntime -----------------------------------------------------------------------------------------
 
-    def _look(self, shape: tuple[int | None, ...] | None) -> None:
-        """Learn the layers, the output's shape and the batch size for inputs of this shape."""
-        known = self._help.inferred(self.graph, shape)
-        channels = self._help.channels_of(self.graph, shape) if shape else "last"
+    def _look(self, shapes: Mapping[str, tuple[int | None, ...] | None]) -> None:
+        """Learn the layers, the output's shape, where channels lie and the batch size for inputs of these shapes."""
+        known = self._help.inferred(self.graph, shapes)
+        channels = {name: self._help.channels_of(self.graph, name, shape) if shape else "last" for name, shape in shapes.items()}
         self._table, self._places = self._help.layers_of(self.graph, known, channels)
-        row = 4.0 * sum(float(np.prod([size or 1 for size in one])) for one in (shape, *(layer.shape for layer in self._table)) if one)
+        row = 4.0 * sum(float(np.prod([size or 1 for size in one])) for one in (*shapes.values(), *(layer.shape for layer in self._table)) if one)
         self._own_batch_size = power_of_two_batch(row, BATCH_BUDGET)
         sizes = known.get(self.graph.output, (0, None))[1]
-        self.traits = replace(self.traits, channels=channels, output_shape=(sizes[1:] or (1,)) if sizes else None)
+        if self.packing is not None:
+            self.packing = replace(self.packing, channels=tuple(channels[name] for name in self.packing.names))
+        where = channels[self.graph.inputs[0].name] if self.packing is None and len(channels) == 1 else "last"
+        self.traits = replace(self.traits, channels=where, output_shape=(sizes[1:] or (1,)) if sizes else None)
 
     def _batched(self, inputs: Array, tensors: tuple[str, ...], wanted: tuple[str, ...], axes: Mapping[str, str] | None = None) -> list[Array]:
         """The wanted tensors for all inputs, samples first."""
@@ -159,6 +176,8 @@ class OnnxModel(Model):
         quiet.log_severity_level = 4
         try:
             found = self._session(tensors or (self.graph.output, self.graph.logits)).run(list(wanted), self._feed(rows), quiet)
+        except PellucidError:
+            raise
         except Exception as error:
             raise self._cannot_take(rows, error) from error
         values = [self._help.samples_first(value, (axes or {}).get(name, "")) for name, value in zip(wanted, found, strict=True)]
@@ -168,7 +187,12 @@ class OnnxModel(Model):
         return [(value if value.dtype == np.float64 else value.astype(np.float32, copy=False))[:count] for value in values]
 
     def _feed(self, rows: Array) -> dict[str, Array]:
-        return {self.graph.input: self._numbers(rows, self.graph.elements), **self.held}
+        if self.packing is None and len(self.graph.inputs) > 1:
+            raise InputError(
+                f"the graph takes {', '.join(one.name for one in self.graph.inputs)}; give all of them by name, or fix some: held={{'name': array}}."
+            )
+        parts = {self.graph.inputs[0].name: rows} if self.packing is None else self.packing.unpack(rows)
+        return {one.name: self._numbers(parts[one.name], one.elements) for one in self.graph.inputs} | self.held
 
     def _cannot_take(self, rows: Array, error: Exception) -> PellucidError:
         shape = tuple(rows.shape[1:])
