@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.adapters._arguments import Arguments, call_with, specs_of
-from pellucid.core.errors import MissingExtraError, UnknownLayerError, UnsafeModelError, UnsupportedError, unknown
+from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, ShapeError, UnknownLayerError, UnsafeModelError, UnsupportedError, unknown
 from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRows, Traits, batches, power_of_two_batch
 from pellucid.core.packing import Packing
 from pellucid.core.target import Target
@@ -25,6 +25,8 @@ BATCH_BUDGET, LARGEST_TENSOR = 140e6, 16e6
 slower, the system having to give fresh pages for each."""
 CACHED, MOST = 8e6, 4096
 """Where as much as this many rows make fits a processor's cache, larger batches than 512 are taken, so that calls do not outweigh a tiny network."""
+FORWARD, ENOUGH = 2, 512
+"""Times as many rows, up to so many, where no gradient keeps what a pass makes."""
 
 
 class TorchModule(Model):
@@ -102,8 +104,7 @@ class TorchModule(Model):
         if self.packing is None:
             self._help.check_one_input(self.module)
         with self._borrowed(gradients=False):
-            two = self._tensor(inputs[:1]).repeat(min(self._given_batch_size or 2, 2), *(1,) * len(shape))
-            self._meeting = self._help.meet(self.module, two, self._output, None if self.packing is None else self._called)
+            self._meeting = self._first_meeting(self._tensor(inputs[:1]))
         if self.packing is not None:
             self.packing = replace(self.packing, channels=self._help.channels_apart(self.packing.shapes, self._meeting.convolutions))
         self._met = shape
@@ -111,6 +112,20 @@ class TorchModule(Model):
         self._own_batch_size = max(power_of_two_batch(row, BATCH_BUDGET), power_of_two_batch(row, CACHED, MOST))
         learned = self._meeting
         self.traits = replace(self.traits, output_shape=learned.output_shape, head=learned.head, channels=learned.channels, class_axis=learned.class_axis)
+
+    def _first_meeting(self, one: Any) -> Any:
+        """What the module shows of itself on two samples, or on one where it takes no more at a time."""
+        call = None if self.packing is None else self._called
+        two = one.repeat(min(self._given_batch_size or 2, 2), *(1,) * (one.ndim - 1))
+        try:
+            return self._help.meet(self.module, two, self._output, call)
+        except (ShapeError, ModelError):
+            if self._given_batch_size is None:
+                with contextlib.suppress(PellucidError):
+                    found = self._help.meet(self.module, one, self._output, call)
+                    self._given_batch_size = 1
+                    return found
+            raise
 
     @property
     def batch_size(self) -> int:
@@ -121,9 +136,15 @@ class TorchModule(Model):
     def batch_size(self, rows: int) -> None:
         self._given_batch_size = rows
 
+    @property
+    def forward_batch_size(self) -> int:
+        """Rows of a batch that keeps nothing for a gradient of the input."""
+        own = self._own_batch_size
+        return self._given_batch_size or max(own, min(FORWARD * own, ENOUGH))
+
     def rows_at_once(self, inputs: Array) -> int:
         self.meet(inputs)
-        return self.batch_size
+        return self.forward_batch_size
 
     def layers(self) -> tuple[Layer, ...]:
         found: tuple[Layer, ...] = self._meeting.layers
@@ -139,7 +160,7 @@ class TorchModule(Model):
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         self.meet(inputs)
         with self._borrowed(gradients=False):
-            found = [self._numpy(self._outputs(self._tensor(inputs[part]), logits)) for part in batches(len(inputs), self.batch_size)]
+            found = [self._numpy(self._outputs(self._tensor(inputs[part]), logits)) for part in batches(len(inputs), self.forward_batch_size)]
         return np.concatenate(found)
 
     def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
@@ -159,7 +180,7 @@ class TorchModule(Model):
         weights = target.effective_weights
         found = []
         with self._borrowed(gradients=True):
-            for part in batches(len(inputs), self.batch_size):
+            for part in batches(len(inputs), self.batch_size if INPUT in wrt else self.forward_batch_size):
                 x, w = self._tensor(inputs[part]), self._tensor(weights[part])
                 scores, outputs, gradients, values = self._score_and_gradients(x, w, target, wrt, chosen)
                 found.append((self._numpy(scores), self._numpy(outputs), [self._numpy(one) for one in gradients], [self._numpy(one) for one in values]))
@@ -206,7 +227,7 @@ class TorchModule(Model):
         labels = self._index(np.where(rows.labels < 0, rows.masks.shape[1], rows.labels).reshape(len(rows.labels), -1))
         scores = np.empty(len(rows))  # filled in place: a small tensor kept of each batch would pin torch's freed blocks, and the process would grow
         with self._borrowed(gradients=False):
-            for part in batches(len(rows), self.batch_size):
+            for part in batches(len(rows), self.forward_batch_size):
                 sample = self._index(rows.sample[part])
                 masks = self._tensor(rows.masks[part])
                 masks = torch.cat([masks, torch.ones_like(masks[:, :1])], dim=1)
@@ -281,6 +302,8 @@ class TorchModule(Model):
         def probe(name: str, value: Any) -> Any:
             if name in probes:
                 raise UnsupportedError(f"layer '{name}' is used more than once; its gradient is not served yet.")
+            if len(value) != len(x):
+                raise UnsupportedError(f"layer '{name}' gave {tuple(value.shape)} for {len(x)} samples; only one whose first axis counts them has a gradient of each.")
             values[name], probes[name] = value.detach(), self.torch.zeros_like(value, requires_grad=True)
             return value + probes[name]
 
@@ -318,7 +341,7 @@ class TorchModule(Model):
 
         found: dict[str, list[Array]] = {name: [] for name in layers}
         with self._borrowed(gradients=False), self._help.hooked(chosen, note):
-            for part in batches(len(inputs), self.batch_size):
+            for part in batches(len(inputs), self.forward_batch_size):
                 seen.clear()
                 left |= {name: self._meeting.uses.get(name, 0) for name in layers}
                 with contextlib.suppress(self._help.Reached):
