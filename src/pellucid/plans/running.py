@@ -55,7 +55,7 @@ def carry_out(plan: Planned, out: Path, model: Model, *, executor: Any = "serial
     """Explain what is missing in the folder `out`, by a model that is open already."""
     chosen = find_executor(executor)
     source, keywords = open_source(plan.data, plan.index, plan.keywords, model, plan.name)
-    model = model if source.packing is None else model.packed(source.packing)
+    model = model if source.packing in (None, model.packing) else model.packed(source.packing)
     size = plan.shard_size or together(source.first)
     first, shards = first_shard(source.shards(size))
     sample = _first_sound(first)
@@ -109,7 +109,7 @@ def _job(plan: Planned, model: Model, shared: Mapping[str, Any], executor: Execu
         )
     used: str | Model = file if not executor.here and file is not None else model
     unsafe = bool(shared.get("allow_unsafe", False))
-    return Job(used, model.traits.fingerprint, model.traits.framework, unsafe, plan.method, shared, source.name, source.first.shape, source.packing)
+    return Job(used, model.traits.fingerprint, model.traits.framework, unsafe, plan.method, shared, source.name, source.first.shape, model.packing)
 
 
 def _manifest(plan: Planned, job: Job, model: Model, size: int, sample: Array | None) -> Json:

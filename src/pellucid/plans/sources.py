@@ -183,8 +183,8 @@ def open_source(data: Any, index: Index, keywords: Mapping[str, Any], model: Mod
         if index is not None:
             raise SettingError("index chooses samples of an array; a stream is explained from its first sample to its last. Cut it with itertools.islice.")
         return Streamed(data, keywords, model, name or type(data).__name__), keywords
-    if takes_several(model.traits.inputs, data):
-        return Rows(_Packed(data, Packing.of(data, model.traits.inputs)), index, keywords, name or "arrays"), keywords
+    if (model.packing is not None and not isinstance(data, np.ndarray)) or takes_several(model.traits.inputs, data):
+        return Rows(_Packed(data, model.packing or Packing.of(data, model.traits.inputs)), index, keywords, name or "arrays"), keywords
     array = data if isinstance(data, np.ndarray) or hasattr(data, "chunks") else _in_memory(data)
     if model.traits.input_shape is not None:
         check_shape(array, model.traits.input_shape, "data")
