@@ -86,6 +86,10 @@ def test_columns_bear_their_names(table: np.ndarray, kinds: np.ndarray) -> None:
     assert record.features.names == tuple(names)
     assert not np.any(record.values[:, 2:])
     assert np.any(record.values[:, :2])
+    turned = pandas.DataFrame(table[:2], columns=names)[names[::-1]]
+    np.testing.assert_array_equal(pellucid.explain(model, turned, "exact_shap").values, record.values)
+    with pytest.raises(errors.InputError, match=r"the model was fitted on measure 0, measure 1"):
+        pellucid.explain(model, turned.rename(columns={"measure 0": "other"}), "exact_shap")
 
 
 def test_which_method_gives_the_scores(table: np.ndarray, kinds: np.ndarray) -> None:

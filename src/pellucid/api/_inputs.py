@@ -27,6 +27,7 @@ def gather(model: Model, x: Any) -> tuple[Model, Array]:
     """The model and its checked inputs; of several inputs, both packed."""
     if model.packing is not None:
         return model, model.packing.pack(x)
+    x = _in_order(x, model.traits.feature_names)
     needed = model.traits.needed
     if not takes_several(model.traits.inputs, x):
         if len(needed) > 1:
@@ -38,6 +39,16 @@ def gather(model: Model, x: Any) -> tuple[Model, Array]:
         if name not in packing.names:
             raise InputError(f"input '{name}' is missing: the network takes {', '.join(needed)}, and {', '.join(packing.names)} were given.")
     return model.packed(packing), packing.pack(x)
+
+
+def _in_order(x: Any, names: Sequence[str]) -> Any:
+    """A table with its columns in the order in which the model knows them."""
+    columns = [str(column) for column in getattr(x, "columns", ())]
+    if not names or not columns or columns == list(names):
+        return x
+    if sorted(columns) != sorted(names):
+        raise InputError(f"x has the columns {', '.join(columns)}; the model was fitted on {', '.join(names)}. Give those: x[names].")
+    return x[list(names)]
 
 
 def named(options: Mapping[str, Any], packing: Packing | None) -> dict[str, Any]:
