@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
 from pellucid.adapters import ADAPTERS, _keras_start
-from pellucid.core.errors import ModelError, UnsupportedError
+from pellucid.core.errors import InputError, ModelError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits
+from pellucid.core.packing import InputSpec, Packing
 
 Array = np.ndarray
 Call = Callable[..., Any]
@@ -36,13 +39,13 @@ class KerasModel(Model):
         """Learn what a Keras model says of itself."""
         self.keras = _keras_start.start()
         self.network = network
-        shape = input_shape(network)
+        specs = input_specs(network)
         self._table = layer_table(self.keras, network)
         self._final = final_operation(network)
         kinds = [layer.kind for layer in self._table]
         self.traits = Traits(
             framework=self.title,
-            input_shape=shape,
+            input_shape=specs[0].shape if len(specs) == 1 else None,
             output_shape=tuple(network.output_shape[1:]),
             head=head_of(self._final),
             gradients=True,
@@ -51,6 +54,7 @@ class KerasModel(Model):
             channels=channels_of(network),
             fingerprint=fingerprint(network),
             versions={"keras": self.keras.__version__, **versions},
+            inputs=specs,
         )
 
     @classmethod
@@ -66,6 +70,30 @@ class KerasModel(Model):
         network = _keras_start.open_file(candidate, allow_unsafe)
         served: Model = ADAPTERS.load(f"keras_{_keras_start.start().config.backend()}")(network)
         return served
+
+    def packed(self, packing: Packing) -> Model:
+        known = [spec.name for spec in self.traits.inputs]
+        for name in packing.names:
+            if name not in known:
+                raise InputError(unknown("input", name, known))
+        channels = channels_of(self.network)
+        found = copy.copy(self)
+        found.packing = replace(packing, channels=tuple(channels if len(shape) > 1 else "last" for shape in packing.shapes))
+        found.traits = replace(self.traits, input_shape=(packing.total,), tokens=all(packing.whole), channels="last")
+        found.__dict__ |= {name: {} for name in ("_traced", "_compiled") if name in self.__dict__}  # what was made for another kind of input
+        return found
+
+    def given(self, x: Any) -> Any:
+        """A batch as the network takes it: of several inputs each by itself, in the network's own list or mapping."""
+        if self.packing is None:
+            return x
+        ops = self.keras.ops
+
+        def whole(part: Any, kind: str) -> Any:
+            return part > 0.5 if kind == "bool" else ops.cast(ops.round(part), "int32")
+
+        arrays = self.packing.split(x, ops.reshape, lambda part: part, whole)
+        return self.keras.tree.pack_sequence_as(self.network._inputs_struct, arrays)
 
     def layers(self) -> tuple[Layer, ...]:
         return self._table
@@ -103,8 +131,8 @@ def one_output(outputs: Any) -> Any:
     return outputs
 
 
-def input_shape(model: Any) -> tuple[int | None, ...]:
-    """The input's shape without the batch axis."""
+def input_specs(model: Any) -> tuple[InputSpec, ...]:
+    """What a network takes, in its order: names, shapes without the batch axis, types; a number that goes into an embedding is a whole one."""
     try:
         shape = model.input_shape
     except (AttributeError, ValueError) as error:
@@ -112,9 +140,16 @@ def input_shape(model: Any) -> tuple[int | None, ...]:
             "the Keras model shows no input shape (it is not built, or a subclass of keras.Model); "
             "give it one: inputs = keras.Input(shape); model = keras.Model(inputs, model(inputs))."
         ) from error
-    if isinstance(shape, (list, dict)) or (shape and isinstance(shape[0], (tuple, list))):
-        raise UnsupportedError("networks with several inputs are not served yet; wrap the model so that it takes one array.")
-    return tuple(shape[1:])
+    tensors = list(getattr(model, "inputs", None) or ())
+    if len(tensors) < 2:
+        return (InputSpec(tensors[0].name if tensors else "input", tuple(shape[1:]), str(getattr(tensors[0], "dtype", "")) if tensors else ""),)
+    struct = model._inputs_struct
+    names = sorted(struct) if isinstance(struct, dict) else [tensor.name for tensor in tensors]
+    embeddings = [layer for _, layer in walk(model) if type(layer).__name__ == "Embedding"]
+    reached = {id(tensor): layer for layer in embeddings for node in layer._inbound_nodes for tensor in node.input_tensors}
+    hidden = any(all(reached.get(id(tensor)) is not layer for tensor in tensors) for layer in embeddings)
+    kinds = ["int32" if id(tensor) in reached else "" if hidden and "float" in str(tensor.dtype) else str(tensor.dtype) for tensor in tensors]
+    return tuple(InputSpec(name, tuple(tensor.shape[1:]), kind) for name, tensor, kind in zip(names, tensors, kinds, strict=True))
 
 
 def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -174,13 +209,13 @@ def variables(keras: Any, model: Any) -> list[Any]:
 
 def fixed_batch(model: Any) -> int | None:
     """How many samples a network takes at a time, where it takes no other number."""
-    size: int | None = model.input_shape[0]
-    return size
+    sizes = {tensor.shape[0] for tensor in model.inputs or ()} - {None}
+    return min(sizes) if sizes else None
 
 
 def activation_bytes(model: Any, table: tuple[Layer, ...]) -> float:
     """Bytes of all layers' float32 outputs for one input; a recurrent layer counts its gates at every step."""
-    shapes = [layer.shape for layer in table if layer.shape] + [tuple(model.input_shape[1:])]
+    shapes = [layer.shape for layer in table if layer.shape] + [tuple(tensor.shape[1:]) for tensor in model.inputs or ()]
     total = float(sum(np.prod([size or 1 for size in shape]) for shape in shapes))
     for _, layer in walk(model):
         if hasattr(layer, "cell") and hasattr(layer, "units"):

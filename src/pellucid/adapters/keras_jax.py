@@ -24,7 +24,7 @@ class KerasJax(_keras.KerasModel):
     """A Keras 3 model while Keras runs on JAX.
 
     Functions of the weights and a batch are compiled once for each of a few batch sizes; a last batch that is smaller is filled up. The model is touched only
-    while one is traced, and put back at once. Reads weights as they are at the time of a call. Does not serve several inputs, nor layers that JAX cannot trace.
+    while one is traced, and put back at once. Reads weights as they are at the time of a call. Does not serve layers that JAX cannot trace.
     """
 
     backend = "jax"
@@ -131,7 +131,7 @@ class KerasJax(_keras.KerasModel):
 
     def _outputs(self, params: Sequence[Any], x: Any, logits: bool) -> Any:
         with self.apart(logits, list(zip(self._variables, params, strict=True))):
-            return self.jax.numpy.asarray(_keras.one_output(self.network(x, training=False)), np.float32)
+            return self.jax.numpy.asarray(_keras.one_output(self.network(self.given(x), training=False)), np.float32)
 
     def _scores(self, params: Sequence[Any], x: Any, weights: Any, score: str, follow: bool = False) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""

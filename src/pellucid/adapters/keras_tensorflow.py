@@ -25,7 +25,7 @@ class KerasTensorflow(_keras.KerasModel):
     """A Keras 3 model while Keras runs on TensorFlow.
 
     Functions are traced once each and kept; the model is touched only while one is traced, and put back at once. Reads weights as they
-    are at the time of a call. Does not serve several inputs, nor Keras on another backend.
+    are at the time of a call. Does not serve Keras on another backend.
     """
 
     backend = "tensorflow"
@@ -116,7 +116,7 @@ class KerasTensorflow(_keras.KerasModel):
 
     def _outputs(self, x: Any, logits: bool) -> Any:
         with self.apart(logits):
-            return self.tf.cast(_keras.one_output(self.network(self._counted(x), training=False)), "float32")
+            return self.tf.cast(_keras.one_output(self.network(self.given(self._counted(x)), training=False)), "float32")
 
     def _scores(self, x: Any, weights: Any, score: str, follow: bool = False) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""

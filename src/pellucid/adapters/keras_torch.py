@@ -26,7 +26,7 @@ class KerasTorch(_keras.KerasModel, TorchModule):
     """A Keras 3 model while Keras runs on torch.
 
     It computes on the device of its weights; images keep Keras's layout. The model is touched only while a verb runs, and left as it was: mode, hooks,
-    gradients, the states of its random layers, torch's random state. Does not serve several inputs; two threads must not explain one model at once.
+    gradients, the states of its random layers, torch's random state. Two threads must not explain one model at once.
     """
 
     backend = "torch"
@@ -77,7 +77,7 @@ class KerasTorch(_keras.KerasModel, TorchModule):
     def _run(self, x: Any, logits: bool, samples: int) -> Any:
         """What the network returns, or what its last softmax or sigmoid would be given."""
         with self.apart(logits):
-            outputs = _keras.one_output(self.network(x, training=False))
+            outputs = _keras.one_output(self.network(self.given(x), training=False))
         self._help.check_samples(outputs, samples)
         return outputs if outputs.dtype == self.torch.float64 else outputs.float()
 
