@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pellucid.core.errors import NonFiniteError
 from pellucid.core.features import FeatureMap
 from pellucid.core.method import Task
 from pellucid.core.model import INPUT, MaskRows, batches
@@ -191,6 +192,11 @@ class Game:
             fill=np.concatenate([part.fill for part in parts]).astype(int, copy=False),
         )
         scores = self.task.model.masked_scores(rows, self.task.target.take(np.array(samples)))
+        if not np.isfinite(scores).all():
+            raise NonFiniteError(
+                "the network gives NaN or infinity where features are absent; let them hold what it knows, fill=… or background=… (a mask of zeros hides "
+                "every token: fill={'mask': 1})."
+            )
         start = 0
         for part, count in zip(parts, counts, strict=True):
             part.into[part.numbers] = scores[start : start + count]

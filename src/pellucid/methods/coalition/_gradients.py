@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pellucid.core.errors import UnsupportedError
+from pellucid.core.method import Task
 from pellucid.core.model import INPUT, batches
 from pellucid.maths.strata import Estimate, Strata, mean_of_all, mean_of_some, regression
 from pellucid.methods import _stopping
@@ -46,7 +47,7 @@ def sample(game: Game, players: Sequence[Player], control: str) -> dict[int, Sol
     task, asked = game.task, control == "gradients"
     if asked and not task.model.traits.gradients:
         raise UnsupportedError(f"control='gradients' needs gradients, which {task.model.traits.framework} does not give; use control='auto' or 'none'.")
-    if not asked and (control == "none" or not task.model.traits.gradients or game.rows <= FEW_ROWS):
+    if not asked and (control == "none" or game.rows <= FEW_ROWS or not _gives_gradients(task)):
         return _permutations.sample(game, players)
     runs = {player.sample: GradientRun(game, player, asked=asked) for player in players}
     begun = [run for run in runs.values() if run.resumed or (not run.strange and (asked or SPARE * run.least <= task.max_evaluations))]
@@ -56,6 +57,17 @@ def sample(game: Game, players: Sequence[Player], control: str) -> dict[int, Sol
     solved = go_through(game, begun, max((6 * game.rows * run.live + 2 * run.live**2 for run in begun), default=0))
     rest = [player for player in players if player.sample not in solved]
     return solved | _permutations.sample(game, rest, {run.player.sample: run for run in begun if run.given_up})
+
+
+def _gives_gradients(task: Task) -> bool:
+    """Whether the network does, and of what it is given: a network that embeds whole numbers itself has none of them."""
+    if not task.model.traits.gradients or not task.model.traits.tokens:
+        return task.model.traits.gradients
+    try:
+        task.model.gradients(task.inputs[:1], task.target.take(np.zeros(1, int)))
+    except UnsupportedError:
+        return False
+    return True
 
 
 class GradientRun(Run):
