@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import sys
 import types
@@ -12,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.adapters._arguments import Arguments, call_with, specs_of
 from pellucid.adapters.black_box import name_of
 from pellucid.adapters.keras_jax import BATCH_BUDGET, KerasJax
 from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, ShapeError, UnsupportedError
 from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, Traits, power_of_two_batch
+from pellucid.core.packing import Packing
 from pellucid.core.target import Target
 
 Array = np.ndarray
@@ -39,6 +42,7 @@ class JaxFunction(KerasJax):
 
     suffixes = ()
     rank = 15
+    arguments: Arguments
 
     def __init__(self, function: Callable[..., Any], parameters: Any = CLOSED, *, batch_size: int | None = None) -> None:
         self.jax, self._help = _jax()
@@ -46,7 +50,9 @@ class JaxFunction(KerasJax):
         self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._met: tuple[int, ...] | None = None
         self._given_batch_size, self.batch_size = batch_size, batch_size or 1
-        self.traits = Traits("JAX", gradients=True, fingerprint=self._fingerprint(), versions={"jax": self.jax.__version__})
+        self.traits = Traits(
+            "JAX", gradients=True, fingerprint=self._fingerprint(), versions={"jax": self.jax.__version__}, inputs=specs_of(function, self._before)
+        )
 
     @classmethod
     def recognises(cls, candidate: Any) -> bool:
@@ -58,6 +64,18 @@ class JaxFunction(KerasJax):
         if isinstance(candidate, Path):
             raise ModelError("a JAX function is an object, not a file.")
         return cls(candidate)
+
+    @property
+    def _before(self) -> int:
+        """Arguments before the inputs."""
+        return 0 if self.parameters is CLOSED else 1
+
+    def packed(self, packing: Packing) -> Model:
+        found = copy.copy(self)
+        found.packing, found.arguments = packing, call_with(self.function, packing, self._before)
+        found.traits = replace(self.traits, input_shape=(packing.total,))
+        found._met, found._compiled = None, {}
+        return found
 
     def layers(self) -> tuple[Any, ...]:
         return ()
@@ -72,7 +90,7 @@ class JaxFunction(KerasJax):
         self.batch_size = self._given_batch_size or power_of_two_batch(self._help.made_bytes(closed.jaxpr) / 2, BATCH_BUDGET)
         output = closed.jaxpr.outvars[0].aval.shape[1:]
         cut = self._help.before_head(closed)
-        self.traits = replace(self.traits, output_shape=output or (1,), head=cut[0] if cut else None, tokens=tokens, gradients=not tokens)
+        self.traits = replace(self.traits, output_shape=output or (1,), head=cut[0] if cut else None, tokens=tokens, gradients=not tokens or self.packing is not None)
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         self.meet(inputs)
@@ -119,7 +137,7 @@ class JaxFunction(KerasJax):
 
     def _outputs(self, params: Any, x: Any, logits: bool) -> Any:
         jax = self.jax
-        x = jax.numpy.round(x).astype(np.int32) if self.traits.tokens else x
+        x = jax.numpy.round(x).astype(np.int32) if self.traits.tokens and self.packing is None else x
         if logits and self.traits.head:
             closed = jax.make_jaxpr(self._call)(params, x)
             found = self._help.before_head(closed)[1](*jax.tree.leaves((params, x)))
@@ -128,7 +146,15 @@ class JaxFunction(KerasJax):
         return self._plain(found if found.ndim > 1 else found[:, None])
 
     def _call(self, params: Any, x: Any) -> Any:
-        return self.function(x) if self.parameters is CLOSED else self.function(params, x)
+        before = [params][: self._before]
+        if self.packing is None:
+            return self.function(*before, x)
+
+        def whole(part: Any, kind: str) -> Any:
+            return part > 0.5 if kind == "bool" else self.jax.numpy.round(part).astype(np.int32)
+
+        positional, keywords = self.arguments(self.packing.split(x, self.jax.numpy.reshape, lambda part: part, whole))
+        return self.function(*before, *positional, **keywords)
 
     def _function(self, key: tuple[Any, ...], step: Callable[..., Any]) -> Callable[..., Any]:
         """A step compiled, given the parameters as they are now."""
@@ -142,7 +168,7 @@ class JaxFunction(KerasJax):
     def _traced(self, shape: tuple[int, ...]) -> tuple[Any, bool]:
         """What JAX makes of the function for two samples of this shape, and whether it takes nothing but whole numbers."""
         first: Exception | None = None
-        for kind in (np.float32, np.int32):
+        for kind in (np.float32, np.int32) if self.packing is None else (np.float32,):
             try:
                 closed, made = self.jax.make_jaxpr(self._call, return_shape=True)(self._params(), self.jax.ShapeDtypeStruct((2, *shape), kind))
             except PellucidError:
@@ -151,7 +177,7 @@ class JaxFunction(KerasJax):
                 first = first or error
                 continue
             self._check(made)
-            return closed, kind is np.int32
+            return closed, kind is np.int32 if self.packing is None else all(self.packing.whole)
         raise self._cannot_take(shape, first) from first
 
     def _check(self, made: Any) -> None:
