@@ -64,13 +64,17 @@ def named(options: Mapping[str, Any], packing: Packing | None) -> dict[str, Any]
     return found
 
 
-def check_tokens(name: str, method: Method, packing: Packing | None) -> None:
-    """Raise where gradients are wanted with respect to whole numbers."""
-    if packing is None or not packing.tokens or "gradients" not in method.needs:
+def check_tokens(name: str, method: Method, inputs: Array, baseline: Array | None, packing: Packing) -> None:
+    """Raise where gradients are wanted with respect to whole numbers; those that are their own baseline do not move, and so get 0 with every right."""
+    if "gradients" not in method.needs:
+        return
+    moved = [one for one in packing.tokens if baseline is None or not (baseline[:, packing.slices[one]] == inputs[:, packing.slices[one]]).all()]
+    if not moved:
         return
     free = [other for other in METHODS if METHODS.load(other).several_inputs and "gradients" not in METHODS.load(other).needs]
+    still = f" leave them as they are (baseline={{'{moved[0]}': x['{moved[0]}']}}, which gives them 0)," if "baseline" in method.accepts else ""
     raise UnsupportedError(
-        f"'{name}' needs gradients, which the whole numbers of {' and '.join(packing.tokens)} do not have. Attribute to the layer that embeds them (layer=…), "
+        f"'{name}' needs gradients, which the whole numbers of {' and '.join(moved)} do not have. Attribute to the layer that embeds them (layer=…),{still} "
         f"take a method without gradients ({', '.join(free)}), or, where they are no tokens but numbers, give them as float32."
     )
 

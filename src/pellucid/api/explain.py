@@ -109,7 +109,6 @@ def explain(
     given = {"target": target, "seed": seed, "score": score, "class_names": names, "labels": labels, "network": network} | options
     call = _Call(name, chosen, adapted, inputs, given, options, limit, budget, resume, progress, began)
     subject = find_subject(adapted, chosen, layer, inputs, target)
-    _inputs.check_tokens(name, chosen, None if subject.layer else adapted.packing)
     record = _each_alone(call, tolerance, max_evaluations) if goes_round(adapted, subject, inputs) else _explained(call, subject)
     return _strict(record) if strict else record
 
@@ -192,6 +191,8 @@ def _parts_of(call: _Call, subject: Subject) -> tuple[dict[str, Any], dict[str, 
         features = _inputs.find_features(method, options["features"], inputs, packing)
         baseline = _inputs.find_baseline(method, options["baseline"], inputs, packing)
         fills = _inputs.find_fills(method, options["fill"], options["background"], inputs, packing, features)
+        if not subject.layer:
+            _inputs.check_tokens(call.name, method, inputs, baseline, packing)
     found = {"baseline": carried(subject, baseline), "features": features, "fills": carried_rows(subject, fills)}
     return options, found | {"packing": None if subject.layer else packing}
 

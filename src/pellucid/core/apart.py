@@ -18,8 +18,8 @@ Array = np.ndarray
 
 
 def apart(explanation: Explanation) -> dict[str, Explanation]:
-    """Name → what the explanation says of that input, in the input's own shape; of pairs of features, those within it. A feature that covers elements of
-    several inputs stands with each of them. `UnsupportedError` for values at a layer, which belong to no input."""
+    """Name → what the explanation says of that input, in the input's own shape, a single number as a table of one column; of pairs of features, those within
+    it. A feature that covers elements of several inputs stands with each of them. `UnsupportedError` for values at a layer, which belong to no input."""
     packing = explanation.packing
     if packing is None:
         raise UnsupportedError("this explanation is of a network with one input; it has nothing to be taken apart.")
@@ -35,7 +35,13 @@ def seen_from(explanation: Explanation, name: str) -> Explanation:
         return explanation
     takes = dict(explanation.provenance.get("takes", {})) | _takes(packing, name)
     provenance = dict(explanation.provenance) | {"input": name, "takes": takes}
-    return replace(explanation, inputs=packing.unpack(explanation.inputs)[name], baseline=None, features=None, packing=None, provenance=provenance)
+    return replace(explanation, inputs=_own(packing, name, explanation.inputs), baseline=None, features=None, packing=None, provenance=provenance)
+
+
+def _own(packing: Packing, name: str, array: Array) -> Array:
+    """One input's part of an array (..., total)."""
+    part = packing.unpack(array)[name]
+    return part if packing.shapes[packing.names.index(name)] else part[..., None]
 
 
 def _takes(packing: Packing, name: str) -> dict[str, Any]:
@@ -45,14 +51,14 @@ def _takes(packing: Packing, name: str) -> dict[str, Any]:
 
 def _one(explanation: Explanation, packing: Packing, name: str) -> Explanation:
     alone = seen_from(explanation, name)
-    baseline = None if explanation.baseline is None else packing.unpack(explanation.baseline)[name]
+    baseline = None if explanation.baseline is None else _own(packing, name, explanation.baseline)
     common: dict[str, Any] = {"baseline": baseline, "statistics": {}, "state": {}, "continuation": None}
     lead = 1 + bool(explanation.targets)
     if explanation.features is None:
-        values, error = packing.unpack(explanation.values)[name], packing.unpack(explanation.error)[name]
+        values, error = (_own(packing, name, array) for array in (explanation.values, explanation.error))
         axes = (*explanation.axes[:lead], *(f"input_{i}" for i in range(values.ndim - lead)))
         return replace(alone, values=values, error=error, axes=axes, **common)
-    labels = packing.unpack(np.broadcast_to(explanation.features.labels, (len(explanation.features.labels), packing.total)))[name]
+    labels = _own(packing, name, explanation.features.labels)
     present = np.unique(labels[labels >= 0])
     place = np.full(explanation.values.shape[lead] + 1, -1)
     place[present] = np.arange(len(present))
