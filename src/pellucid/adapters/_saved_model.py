@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,10 +127,11 @@ def frozen(function: Any) -> Any:
     return convert_variables_to_constants_v2(function, lower_control_flow=False)
 
 
-def from_input(tensor: Any) -> list[Any]:
-    """The operations that depend on a tensor, in an order in which they can be run."""
-    reached, order = {tensor.op}, [tensor.op]
-    for operation in _in_order(tensor.graph):
+def from_inputs(tensors: Sequence[Any]) -> list[Any]:
+    """The operations that depend on one of these tensors, in an order in which they can be run."""
+    order = [tensor.op for tensor in tensors]
+    reached = set(order)
+    for operation in _in_order(tensors[0].graph):
         if operation not in reached and any(source.op in reached for source in operation.inputs):
             reached.add(operation)
             order.append(operation)
@@ -163,10 +164,10 @@ def head_of(tensor: Any) -> tuple[str | None, Any]:
     return kind, operation.inputs[0] if kind else tensor
 
 
-def layers_of(tensor: Any) -> tuple[tuple[Layer, ...], dict[str, Any]]:
-    """The operations that compute numbers from the input, as the contract shows them, and the tensor of each."""
-    operations = from_input(tensor)
-    reached, samples = set(operations), tensor.shape[0] if tensor.shape.rank else None
+def layers_of(inputs: Sequence[Any]) -> tuple[tuple[Layer, ...], dict[str, Any]]:
+    """The operations that compute numbers from the inputs, as the contract shows them, and the tensor of each."""
+    operations = from_inputs(inputs)
+    reached, samples = set(operations), inputs[0].shape[0] if inputs[0].shape.rank else None
     layers: list[Layer] = []
     tensors: dict[str, Any] = {}
     for operation in operations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
@@ -14,12 +15,13 @@ import numpy as np
 from pellucid.adapters.keras_tensorflow import BATCH_BUDGET, KerasTensorflow
 from pellucid.core.errors import MissingExtraError, SettingError, UnsupportedError, unknown
 from pellucid.core.model import INPUT, Model, Traits, power_of_two_batch
+from pellucid.core.packing import InputSpec, Packing
 
 Array = np.ndarray
 
 
 class SavedModel(KerasTensorflow):
-    """A TensorFlow SavedModel with one input, samples first: a folder, or what `tf.saved_model.load` gives.
+    """A TensorFlow SavedModel, samples first: a folder, or what `tf.saved_model.load` gives.
 
     `signature` and `output` name which, where there are several. The signature is frozen: weights are those of the file, kept a second time as constants.
     Each operation that computes numbers from the input is a layer; gradients go through the graph where TensorFlow has them. A batch size that the signature
@@ -35,28 +37,29 @@ class SavedModel(KerasTensorflow):
         self.loaded = self._load(Path(loaded), allow_unsafe) if isinstance(loaded, (str, Path)) else loaded
         function = self._help.signature_of(self.loaded, signature)
         self._frozen = self._help.frozen(function)
-        self._input = self._one_input()
+        self._inputs = self._numeric_inputs()
         self._output = self._one_output(function, output)
         head, self._logits = self._help.head_of(self._output)
-        rank = self._input.shape.rank
-        self._samples = self._input.shape[0] if rank else None
-        self._table, self._tensors = self._help.layers_of(self._input)
-        first = next((operation for operation in self._help.from_input(self._input) if operation.type.startswith(("Conv", "Depthwise"))), None)
+        specs = tuple(self._spec_of(tensor) for tensor in self._inputs)
+        self._samples = next((tensor.shape[0] for tensor in self._inputs if tensor.shape.rank), None)
+        self._table, self._tensors = self._help.layers_of(self._inputs)
+        first = next((operation for operation in self._help.from_inputs(self._inputs) if operation.type.startswith(("Conv", "Depthwise"))), None)
         self.traits = Traits(
             framework="a TensorFlow SavedModel",
-            input_shape=None if rank is None else tuple(self._input.shape[1:]),
+            input_shape=specs[0].shape if len(specs) == 1 else None,
             output_shape=None if self._output.shape.rank is None else tuple(self._output.shape[1:]) or (1,),
             head=head,
-            gradients=self._input.dtype.is_floating,
-            tokens=self._input.dtype.is_integer,
+            gradients=any(tensor.dtype.is_floating for tensor in self._inputs),
+            tokens=not any(tensor.dtype.is_floating for tensor in self._inputs),
             channels="first" if first is not None and self._help.channels_first(first) else "last",
             fingerprint=self._help.fingerprint(self._frozen.graph),
             versions={"tensorflow": self.tf.__version__},
+            inputs=specs,
         )
         self._traced: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._pieces: dict[tuple[str, ...], Any] = {}
         self._given: Mapping[str, Any] = {}
-        shapes = [layer.shape for layer in self._table] + [self.traits.input_shape]
+        shapes = [layer.shape for layer in self._table] + [spec.shape for spec in specs]
         row = 4.0 * sum(float(np.prod([size or 1 for size in shape])) for shape in shapes if shape)
         self.batch_size = power_of_two_batch(row, BATCH_BUDGET)
         self._try_gradient()
@@ -68,6 +71,15 @@ class SavedModel(KerasTensorflow):
     @classmethod
     def open(cls, candidate: Any, *, allow_unsafe: bool) -> SavedModel:
         return cls(candidate.parent if isinstance(candidate, Path) else candidate, allow_unsafe=allow_unsafe)
+
+    def packed(self, packing: Packing) -> Model:
+        found = copy.copy(self)
+        channels = self.traits.channels
+        found.packing = replace(packing, channels=tuple(channels if len(shape) > 1 else "last" for shape in packing.shapes))
+        found.traits = replace(self.traits, input_shape=(packing.total,), tokens=all(packing.whole), channels="last")
+        found._traced = {}
+        found._try_gradient()
+        return found
 
     def meet(self, inputs: Array) -> None:
         """Learn the shapes that the signature leaves free altogether."""
@@ -95,7 +107,7 @@ class SavedModel(KerasTensorflow):
 
     def _read(self, x: Any, tensor: Any) -> Any:
         """A tensor of the graph for a batch, those in `_given` not being computed; where the signature fixes a batch size, in pieces of it."""
-        taken = [self.tf.cast(self.tf.round(x) if self.traits.tokens else x, self._input.dtype), *self._given.values()]
+        taken = [*self._fed(x), *self._given.values()]
         piece = self._piece(tensor)
         if self._samples is None:
             return self._one(piece(*taken))
@@ -103,6 +115,13 @@ class SavedModel(KerasTensorflow):
         blocks = [self._blocks(value, rows, size) for value in taken]
         whole = self.tf.map_fn(lambda block: self._one(piece(*block)), blocks, fn_output_signature=self.tf.TensorSpec(tensor.shape, tensor.dtype))
         return self.tf.reshape(whole, self.tf.concat([[-1], self.tf.shape(whole)[2:]], axis=0))[:rows]
+
+    def _fed(self, x: Any) -> list[Any]:
+        """A batch as the graph's inputs take it."""
+        if self.packing is None:
+            return [self.tf.cast(self.tf.round(x) if self.traits.tokens else x, self._inputs[0].dtype)]
+        parts = self.packing.split(x, self.tf.reshape, lambda part: part, lambda part, kind: self.tf.round(part))
+        return [self.tf.cast(part, tensor.dtype) for part, tensor in zip(parts, self._inputs, strict=True)]
 
     def _one(self, found: Any) -> Any:
         return found[0] if isinstance(found, (list, tuple)) else found
@@ -116,7 +135,7 @@ class SavedModel(KerasTensorflow):
         """The part of the graph that a tensor needs, as a function."""
         key = (tensor.name, *self._given)
         if key not in self._pieces:
-            feeds = [self._input, *(self._frozen.graph.get_tensor_by_name(name) for name in self._given)]
+            feeds = [*self._inputs, *(self._frozen.graph.get_tensor_by_name(name) for name in self._given)]
             self._pieces[key] = self._frozen.prune(feeds, [tensor])
         return self._pieces[key]
 
@@ -176,14 +195,15 @@ class SavedModel(KerasTensorflow):
         except Exception as error:
             raise self._help.damaged(file, error) from error
 
-    def _one_input(self) -> Any:
-        inputs = self._frozen.inputs
-        if len(inputs) != 1:
-            names = ", ".join(tensor.name.partition(":")[0] for tensor in inputs)
-            raise UnsupportedError(f"the signature takes {len(inputs)} inputs ({names}); one is served. Give a callable: lambda x: signature(a=x, b=…).")
-        if not (inputs[0].dtype.is_floating or inputs[0].dtype.is_integer):
-            raise UnsupportedError(f"the signature takes {inputs[0].dtype.name}, not numbers; save one that takes what comes after decoding.")
-        return inputs[0]
+    def _numeric_inputs(self) -> tuple[Any, ...]:
+        for tensor in self._frozen.inputs:
+            if not (tensor.dtype.is_floating or tensor.dtype.is_integer or tensor.dtype.is_bool):
+                raise UnsupportedError(f"the signature takes {tensor.dtype.name}, not numbers; save one that takes what comes after decoding.")
+        return tuple(self._frozen.inputs)
+
+    def _spec_of(self, tensor: Any) -> InputSpec:
+        shape = None if tensor.shape.rank is None else tuple(tensor.shape[1:])
+        return InputSpec(tensor.name.partition(":")[0], shape, tensor.dtype.name)
 
     def _one_output(self, function: Any, output: str | None) -> Any:
         names = sorted(function.structured_outputs)
