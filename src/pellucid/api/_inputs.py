@@ -38,7 +38,20 @@ def gather(model: Model, x: Any) -> tuple[Model, Array]:
     for name in needed if len(needed) > 1 else ():  # a callable of one argument takes them all in it
         if name not in packing.names:
             raise InputError(f"input '{name}' is missing: the network takes {', '.join(needed)}, and {', '.join(packing.names)} were given.")
-    return model.packed(packing), packing.pack(x)
+    return _packed(model, packing), packing.pack(x)
+
+
+def _packed(model: Model, packing: Packing) -> Model:
+    """The packed model, made once for each packing, so that what is traced or compiled for it serves the next call too."""
+    owner, known = vars(model).get("_packings", (None, {}))
+    if owner is not model:  # none yet, or those of a model that this one is a copy of
+        known = {}
+        vars(model)["_packings"] = (model, known)
+    key = (packing, packing.keyed)
+    if key not in known:
+        known[key] = model.packed(packing)
+    found: Model = known[key]
+    return found
 
 
 def _in_order(x: Any, names: Sequence[str]) -> Any:
