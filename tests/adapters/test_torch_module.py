@@ -588,10 +588,12 @@ def test_tokens_are_whole_numbers_again_and_have_no_gradient() -> None:
     own = module(torch.tensor(tokens))[:, 0].detach().numpy()
     np.testing.assert_allclose(found.score, own, rtol=1e-5)
     assert adapt(module).traits.tokens
-    with pytest.raises(errors.UnsupportedError, match="tokens, which have no gradient"):
-        pellucid.explain(module, tokens, "saliency", target=0)
     model = adapt(module)
     inputs = tokens.astype(np.float32)
+    with pytest.raises(errors.UnsupportedError, match="tokens, which have no gradient"):
+        model.gradients(inputs, target_of(model, inputs))
+    per_token = np.abs(module.out.weight[0].detach().numpy()).sum() / 5
+    np.testing.assert_allclose(pellucid.explain(module, tokens, "saliency", target=0).values, np.full((3, 5), per_token), rtol=1e-5)
     at_embedding = model.gradients(inputs, target_of(model, inputs), ("embedding",)).gradients["embedding"]
     np.testing.assert_allclose(at_embedding, np.broadcast_to(module.out.weight[0].detach().numpy() / 5, (3, 5, 4)), rtol=1e-5)
     assert not module.embedding._forward_pre_hooks

@@ -303,7 +303,7 @@ class TorchModule(Model):
             if name in probes:
                 raise UnsupportedError(f"layer '{name}' is used more than once; its gradient is not served yet.")
             if len(value) != len(x):
-                raise UnsupportedError(f"layer '{name}' gave {tuple(value.shape)} for {len(x)} samples; only one whose first axis counts them has a gradient of each.")
+                raise UnsupportedError(f"layer '{name}' gave {tuple(value.shape)} for {len(x)} samples; its first axis must count them for a gradient of each.")
             values[name], probes[name] = value.detach(), self.torch.zeros_like(value, requires_grad=True)
             return value + probes[name]
 

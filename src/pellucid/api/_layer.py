@@ -23,13 +23,14 @@ SAME_OUTPUT = 1e-4
 @dataclass(frozen=True)
 class Subject:
     """What a method is given in place of the network and its inputs. `carry` brings inputs of the network, (rows, *shape), to what `model` takes; `unit` is
-    the target where units are explained."""
+    the target where units are explained. `embedding` is the layer at which tokens are attributed to, `layer` one that was asked for."""
 
     model: Model
     inputs: Array
     carry: Callable[[Array], Array] = lambda rows: rows
     layer: str = ""
     unit: Target | None = None
+    embedding: str = ""
 
 
 def split_unit(text: str) -> tuple[str, tuple[int | slice, ...] | None]:
@@ -72,7 +73,7 @@ def subject(model: Model, method: Method, layer: str | None, inputs: Array, targ
 
 def goes_round(model: Model, found: Subject, inputs: Array) -> bool:
     """Whether part of the network goes round the layer, so that each sample needs its own context."""
-    if not found.layer or len(inputs) == 1:
+    if not (found.layer or found.embedding) or len(inputs) == 1:
         return False
     own, put_in = model.predict(inputs), found.model.predict(found.inputs)
     return bool(np.abs(own - put_in).max() > SAME_OUTPUT * max(float(np.abs(own).max()), 1e-6))
@@ -85,7 +86,7 @@ def carried(found: Subject, rows: Array | None) -> Array | None:
 
 def carried_rows(found: Subject, fills: Array | None) -> Array | None:
     """Fill rows (1 or samples, rows, *shape) as the subject's model takes them."""
-    if fills is None or not found.layer:
+    if fills is None or not (found.layer or found.embedding):
         return fills
     rows = found.carry(fills.reshape(-1, *fills.shape[2:]))
     return rows.reshape(*fills.shape[:2], *rows.shape[1:])

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.adapters import adapt
-from pellucid.api import _inputs, _parts
+from pellucid.api import _inputs, _parts, _tokens
 from pellucid.api._layer import Subject, carried, carried_rows, goes_round
 from pellucid.api._layer import subject as find_subject
 from pellucid.api._progress import progress_after_patience
@@ -108,7 +108,7 @@ def explain(
     names = class_names if class_names is not None else adapted.traits.class_names or None
     given = {"target": target, "seed": seed, "score": score, "class_names": names, "labels": labels, "network": network} | options
     call = _Call(name, chosen, adapted, inputs, given, options, limit, budget, resume, progress, began)
-    subject = find_subject(adapted, chosen, layer, inputs, target)
+    subject = _tokens.embedded(adapted, chosen, layer, inputs) or find_subject(adapted, chosen, layer, inputs, target)
     record = _each_alone(call, tolerance, max_evaluations) if goes_round(adapted, subject, inputs) else _explained(call, subject)
     return _strict(record) if strict else record
 
@@ -158,12 +158,13 @@ def _explained(call: _Call, subject: Subject) -> Explanation:
             **parts,
         )
         task = prepared(task, count, resume)
-        found = method.explain(task)
+        found = _tokens.attribute(call.name, method, task) if subject.embedding else method.explain(task)
     if outputs is None:
         outputs = _given_outputs(call.name, found)
         resolved = _parts.find_target(subject.model, target, scale, outputs, names) if subject.unit is None else subject.unit
         task = replace(task, target=resolved, scores=resolved.of(outputs))
-    provenance["resolved"] = dict(found.resolved) | ({"at": subject.layer, "channels": subject.model.traits.channels} if subject.layer else {})
+    where = {"at": subject.layer, "channels": subject.model.traits.channels} if subject.layer else {}
+    provenance["resolved"] = dict(found.resolved) | where | ({"embedding": subject.embedding} if subject.embedding else {})
     seconds = time.perf_counter() - call.began + (0.0 if resume is None else resume.cost.seconds)
     shown = _shown(subject, task, outputs, names)
     shown_for = (np.repeat(shown[0], count or 1, axis=0), shown[1])
@@ -175,12 +176,16 @@ def _explained(call: _Call, subject: Subject) -> Explanation:
 def _at_input(task: Task, subject: Subject, call: _Call, count: int) -> Task:
     """The task as a record shows it: with the network's own inputs, and no baseline where that was a layer's."""
     inputs = np.repeat(call.inputs, count or 1, axis=0)
-    return replace(task, inputs=inputs, packing=call.model.packing, baseline=None, fills=None) if subject.layer else task
+    return replace(task, inputs=inputs, packing=call.model.packing, baseline=None, fills=None) if subject.layer or subject.embedding else task
 
 
 def _parts_of(call: _Call, subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options with their defaults, and baseline, features and fills as the method is given them."""
     method, inputs, traits, packing = call.method, call.inputs, call.model.traits, call.model.packing
+    if subject.embedding:
+        rows = _parts.find_fills(method, None, call.options["background"], inputs, traits.channels)
+        baseline = _tokens.baseline_of(subject, call.options["baseline"], inputs) if "baseline" in method.accepts else None
+        return dict(call.options), {"baseline": baseline, "fills": carried_rows(subject, rows)}
     if packing is None:
         options = _parts.with_defaults(method, call.options, inputs, traits.channels)
         features = _parts.find_features(method, options["features"], inputs, traits.channels, subject.model.traits.feature_names)

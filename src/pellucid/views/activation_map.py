@@ -56,4 +56,4 @@ def _channels_last(values: Array, layer: Layer) -> Array:
 
 def _default(model: Model) -> list[Layer]:
     telling = [layer for layer in model.layers() if "Conv" in layer.kind or layer.sequential]
-    return telling or list(model.layers())
+    return telling or [layer for layer in model.layers() if layer.shape is not None] or list(model.layers())
