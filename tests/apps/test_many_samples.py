@@ -84,6 +84,24 @@ def test_images_without_the_axis_of_their_channel_and_whole_numbers(pellucid_com
     assert pellucid.Explanations(tmp_path / "out").load().inputs.shape == (7, 8, 8, 1)
 
 
+def test_networks_with_several_inputs(pellucid_command: Command, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras")
+    image, table = keras.Input((8, 8, 1), name="image"), keras.Input((3,), name="table")
+    joined = keras.layers.Concatenate()([keras.layers.Flatten()(image), table])
+    keras.Model([image, table], keras.layers.Dense(2, activation="softmax")(joined)).save(tmp_path / "both.keras")
+    draw = np.random.default_rng(0)
+    np.savez(tmp_path / "both.npz", image=draw.random((7, 8, 8, 1), np.float32), table=draw.random((7, 3), np.float32))
+    line = f"explain {tmp_path / 'both.keras'} {tmp_path / 'both.npz'} --method integrated_gradients --index 1: --shard-size 4 --out {tmp_path / 'out'}"
+    ran = pellucid_command(line)
+    assert ran.code == 0, ran.err
+    found = pellucid.Explanations(tmp_path / "out")
+    assert found.numbers == [1, 2, 3, 4, 5, 6]
+    assert {name: part.values.shape for name, part in found.load().by_input.items()} == {"image": (6, 8, 8, 1), "table": (6, 3)}
+    plan = pellucid.Plan(tmp_path / "both.keras", dict(np.load(tmp_path / "both.npz")), "integrated_gradients", index=slice(1, None), shard_size=4)
+    again = plan.run(tmp_path / "again")
+    np.testing.assert_array_equal(again.load().values, found.load().values)
+
+
 @pytest.mark.slow
 def test_as_a_program_with_workers(place: Path, tmp_path: Path) -> None:
     """A good end leaves stderr empty, whoever worked; the bytes are the same."""
