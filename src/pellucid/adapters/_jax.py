@@ -63,6 +63,15 @@ def late(results: Iterable[Result]) -> Iterator[Result]:
     yield from waiting
 
 
+def tracing_error(error: BaseException | None) -> str | None:
+    """What JAX says where it was asked for the numbers of what it traces; Keras words errors anew and keeps the first one behind them."""
+    from jax.errors import JAXTypeError
+
+    while error is not None and not isinstance(error, JAXTypeError):
+        error = error.__cause__ or error.__context__
+    return None if error is None else str(error).strip().splitlines()[0]
+
+
 @functools.cache
 def on_paths() -> Callable[..., Any]:
     """Points on paths and what lies between the ends of each."""

@@ -27,7 +27,7 @@ def start() -> Any:
         with _environment(chosen):
             import keras
     except ImportError as error:
-        raise missing(chosen or "tensorflow", error) from error
+        raise missing(chosen or os.environ.get(CHOICE) or "tensorflow", error) from error
     if keras.config.backend() not in INSTALL:
         raise UnsupportedError(f"Keras runs on {keras.config.backend()} here; it is served on {', '.join(INSTALL)}. Set {CHOICE} before Keras is imported.")
     return keras

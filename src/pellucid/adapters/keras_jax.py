@@ -39,8 +39,11 @@ class KerasJax(_keras.KerasModel):
         self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
-        function = self._function(("predict", logits), lambda params, x: (self._outputs(params, x, logits),))
-        return np.concatenate([outputs for (outputs,) in self._batched(function, inputs)])
+        def outputs(params: Sequence[Any], x: Any) -> tuple[Any]:
+            return (self._outputs(params, x, logits),)
+
+        function = self._function(("predict", logits), outputs)
+        return np.concatenate([rows for (rows,) in self._batched(function, inputs)])
 
     def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
         return self._recorded("activations", inputs, self.named(layers), _keras.record)
@@ -108,7 +111,11 @@ class KerasJax(_keras.KerasModel):
 
     def _masked_batches(self, rows: MaskRows, target: Target) -> Iterator[tuple[slice, Any]]:
         score, weights = target.score, target.effective_weights
-        function = self._function(("scores", score), lambda params, x, w: self._scores(params, x, w, score)[0])
+
+        def scores(params: Sequence[Any], x: Any, rows_weights: Any) -> Any:
+            return self._scores(params, x, rows_weights, score)[0]
+
+        function = self._function(("scores", score), scores)
         fills = rows.fills.reshape(-1, *rows.fills.shape[2:])
         absent = self.jax.numpy.asarray(_jax.filled(fills, 1 << (len(fills) - 1).bit_length()))
         of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
@@ -197,9 +204,10 @@ class KerasJax(_keras.KerasModel):
             try:
                 return compiled(params, *arrays)
             except Exception as error:
-                if "Tracer" not in str(error):
+                reason = _jax.tracing_error(error)
+                if reason is None:
                     raise
-                raise ModelError(f"JAX cannot trace the Keras model ({str(error).strip().splitlines()[0]}); build it of keras.ops.") from error
+                raise ModelError(f"JAX cannot trace the Keras model ({reason}); build it of keras.ops.") from error
 
         return called
 
