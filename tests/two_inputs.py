@@ -106,6 +106,27 @@ def in_jax() -> Any:
     return pellucid.JaxFunction(network, {name: array.astype(np.float32) for name, array in weights().items()})
 
 
+def in_onnx() -> Any:
+    """With a softmax; it reads channels first."""
+    import onnx_graphs
+
+    w, flat = {name: array.astype(np.float32) for name, array in weights().items()}, (4, 4, 4, 6)
+    w["kernel"] = w["kernel"].transpose(3, 2, 0, 1)
+    w["hidden"] = np.concatenate([w["hidden"][:64].reshape(flat).transpose(2, 0, 1, 3).reshape(64, 6), w["hidden"][64:]])
+    nodes = [
+        onnx_graphs.node("Conv", "image kernel kernel_bias", "maps"),
+        onnx_graphs.node("Tanh", "maps", "bent"),
+        onnx_graphs.node("Flatten", "bent", "flat"),
+        onnx_graphs.node("Concat", "flat meta", "both", axis=1),
+        onnx_graphs.node("Gemm", "both hidden hidden_bias", "sums"),
+        onnx_graphs.node("Tanh", "sums", "units"),
+        onnx_graphs.node("Gemm", "units out out_bias", "logits"),
+        onnx_graphs.node("Softmax", "logits", "scores", axis=-1),
+    ]
+    inputs = {"image": ("N", CHANNELS, SIDE, SIDE), "meta": ("N", COLUMNS)}
+    return onnx_graphs.model(nodes, inputs, {"scores": ("N", CLASSES)}, w)
+
+
 # ---- words and their mask -------------------------------------------------------------------------------------------
 
 
@@ -181,3 +202,27 @@ def words_in_jax() -> Any:
         return jax.nn.softmax(jnp.tanh(mean) @ w["out"] + w["bias"])
 
     return pellucid.JaxFunction(network, {name: array.astype(np.float32) for name, array in word_weights().items()})
+
+
+def words_in_onnx() -> Any:
+    from onnx import TensorProto
+
+    import onnx_graphs
+
+    w = {name: array.astype(np.float32) for name, array in word_weights().items()}
+    w |= {"last": np.array([2]), "words": np.array([1]), "one": np.ones(1, np.float32)}
+    nodes = [
+        onnx_graphs.node("Gather", "vectors ids", "found", axis=0),
+        onnx_graphs.node("Cast", "mask", "counts", to=TensorProto.FLOAT),
+        onnx_graphs.node("Unsqueeze", "counts last", "column"),
+        onnx_graphs.node("Mul", "found column", "kept"),
+        onnx_graphs.node("ReduceSum", "kept words", "total", keepdims=0),
+        onnx_graphs.node("ReduceSum", "counts words", "number", keepdims=1),
+        onnx_graphs.node("Max", "number one", "least"),
+        onnx_graphs.node("Div", "total least", "mean"),
+        onnx_graphs.node("Tanh", "mean", "bent"),
+        onnx_graphs.node("Gemm", "bent out bias", "logits"),
+        onnx_graphs.node("Softmax", "logits", "scores", axis=-1),
+    ]
+    kinds = {"ids": TensorProto.INT64, "mask": TensorProto.INT64}
+    return onnx_graphs.model(nodes, {"ids": ("N", LENGTH), "mask": ("N", LENGTH)}, {"scores": ("N", 2)}, w, **kinds)
