@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,13 +25,24 @@ def check_agreement(earlier: Explanation, inputs: Array, labels: tuple[str, ...]
         raise SettingError(f"resume takes an Explanation, got {type(earlier).__name__}; load records with pellucid.load(path) and choose one.")
     if earlier.inputs.shape != inputs.shape or not np.array_equal(earlier.inputs, inputs):
         raise SettingError(f"resume holds other samples, of shape {earlier.inputs.shape}; x has shape {inputs.shape}. Give the same samples.")
-    differing = [name for name in AGREEING if earlier.provenance.get(name) != now.get(name)]
+    differing = [name for name in AGREEING if _shared(earlier.provenance.get(name)) != _shared(now.get(name))]
     before = tuple(label for labels_of_one in earlier.target.each for label in labels_of_one) or earlier.target.labels
     if labels is not None and before != labels:
         differing.append("target")
     if differing:
         told = ", ".join(f"{name}: {earlier.provenance.get(name)!r} there, {now.get(name)!r} here" for name in differing if name != "target")
         raise SettingError(f"resume was made in another way ({told or 'another target'}); call explain as it was called then, or leave resume out.")
+
+
+def _shared(said: Any) -> Any:
+    """What is said of a setting, but not of how many samples: some of them may be gone on with alone.
+
+    >>> _shared({"baseline": "array of shape (5, 28, 28)"})
+    {'baseline': 'array of shape (…, 28, 28)'}
+    """
+    if isinstance(said, Mapping):
+        return {name: _shared(item) for name, item in said.items()}
+    return re.sub(r"^array of shape \(\d+,", "array of shape (…,", said) if isinstance(said, str) else said
 
 
 def of_rows(given: Mapping[str, Any], rows: Array, samples: int) -> dict[str, Any]:
