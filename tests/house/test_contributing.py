@@ -38,6 +38,15 @@ artists = found.load("value_histogram")(pellucid.explain(model, x, "saliency"))
 assert sum(a.get_height() for a in artists) == 2
 assert png_bytes(artists[0].figure).startswith(b"\\x89PNG")
 """,
+    "add-a-framework": """
+import json, pathlib, tempfile
+from pellucid.adapters import ADAPTERS as found
+path = pathlib.Path(tempfile.mkdtemp()) / "device.linear"
+path.write_text(json.dumps({"weights": [[2.0], [3.0]], "bias": [0.5]}))
+x = np.ones((1, 2))
+for method in ("integrated_gradients", "shap"):
+    np.testing.assert_allclose(pellucid.explain(str(path), x, method, target=0).values, [[2.0, 3.0]], rtol=1e-6)
+""",
     "add-a-data-set": """
 from pellucid.data import DATASETS as found
 from pellucid.data.load import load
