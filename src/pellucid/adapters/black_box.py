@@ -83,7 +83,13 @@ class BlackBox(Model):
 
     def _apart(self, rows: Array, packing: Packing) -> Any:
         """What the callable returns for several inputs."""
-        arrays = packing.split(rows, np.reshape, lambda part: part, lambda part, kind: part > 0.5 if kind == "bool" else np.rint(part).astype(kind))
+        arrays = packing.split(
+            rows,
+            lambda x, places: np.split(x, places, axis=1),
+            np.reshape,
+            lambda part: part,
+            lambda part, kind: part > 0.5 if kind == "bool" else np.rint(part).astype(kind),
+        )
         positional, keywords = self.arguments([np.ascontiguousarray(array) for array in arrays])
         return self.function(*positional, **keywords)
 

@@ -90,7 +90,9 @@ class JaxFunction(KerasJax):
         self.batch_size = self._given_batch_size or power_of_two_batch(self._help.made_bytes(closed.jaxpr) / 2, BATCH_BUDGET)
         output = closed.jaxpr.outvars[0].aval.shape[1:]
         cut = self._help.before_head(closed)
-        self.traits = replace(self.traits, output_shape=output or (1,), head=cut[0] if cut else None, tokens=tokens, gradients=not tokens or self.packing is not None)
+        self.traits = replace(
+            self.traits, output_shape=output or (1,), head=cut[0] if cut else None, tokens=tokens, gradients=not tokens or self.packing is not None
+        )
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         self.meet(inputs)
@@ -153,7 +155,9 @@ class JaxFunction(KerasJax):
         def whole(part: Any, kind: str) -> Any:
             return part > 0.5 if kind == "bool" else self.jax.numpy.round(part).astype(np.int32)
 
-        positional, keywords = self.arguments(self.packing.split(x, self.jax.numpy.reshape, lambda part: part, whole))
+        positional, keywords = self.arguments(
+            self.packing.split(x, lambda x, places: self.jax.numpy.split(x, places, axis=1), self.jax.numpy.reshape, lambda part: part, whole)
+        )
         return self.function(*before, *positional, **keywords)
 
     def _function(self, key: tuple[Any, ...], step: Callable[..., Any]) -> Callable[..., Any]:

@@ -120,8 +120,11 @@ class SavedModel(KerasTensorflow):
         """A batch as the graph's inputs take it."""
         if self.packing is None:
             return [self.tf.cast(self.tf.round(x) if self.traits.tokens else x, self._inputs[0].dtype)]
-        parts = self.packing.split(x, self.tf.reshape, lambda part: part, lambda part, kind: self.tf.round(part))
+        parts = self.packing.split(x, self._columns, self.tf.reshape, lambda part: part, lambda part, kind: self.tf.round(part))
         return [self.tf.cast(part, tensor.dtype) for part, tensor in zip(parts, self._inputs, strict=True)]
+
+    def _columns(self, x: Any, places: list[int]) -> Any:
+        return self.tf.split(x, np.diff([0, *places, int(x.shape[1])]).tolist(), axis=1)
 
     def _one(self, found: Any) -> Any:
         return found[0] if isinstance(found, (list, tuple)) else found

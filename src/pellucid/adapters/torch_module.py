@@ -282,7 +282,9 @@ class TorchModule(Model):
             return part > 0.5 if kind == "bool" else part.round().long()
 
         dtype = self._dtype
-        positional, keywords = self.arguments(self.packing.split(x, shaped, lambda part: part.to(dtype), whole))
+        positional, keywords = self.arguments(
+            self.packing.split(x, lambda x, places: x.tensor_split(places, dim=1), shaped, lambda part: part.to(dtype), whole)
+        )
         return self.module(*positional, **keywords)
 
     def _scores(self, x: Any, weights: Any, target: Target) -> tuple[Any, Any]:

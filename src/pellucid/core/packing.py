@@ -131,9 +131,18 @@ class Packing:
         lead = packed.shape[:-1]
         return {name: packed[..., part].reshape(*lead, *shape) for (name, part), shape in zip(self.slices.items(), self.shapes, strict=True)}
 
-    def split(self, x: Any, reshape: Callable[[Any, tuple[int, ...]], Any], number: Callable[[Any], Any], whole: Callable[[Any, str], Any]) -> list[Any]:
-        """The inputs of a batch (rows, total) of any framework, as the network takes them: `number` makes its numbers, `whole` its whole ones of a type."""
-        parts = [reshape(x[:, part], (-1, *shape)) for part, shape in zip(self.slices.values(), self.shapes, strict=True)]
+    def split(
+        self,
+        x: Any,
+        cut: Callable[[Any, list[int]], Sequence[Any]],
+        reshape: Callable[[Any, tuple[int, ...]], Any],
+        number: Callable[[Any], Any],
+        whole: Callable[[Any, str], Any],
+    ) -> list[Any]:
+        """The inputs of a batch (rows, total) of any framework, as the network takes them: `cut` cuts its columns at some places, `number` makes an input's
+        numbers, `whole` its whole ones of a type."""
+        pieces = cut(x, [part.stop for part in self.slices.values()][:-1])
+        parts = [reshape(piece, (-1, *shape)) for piece, shape in zip(pieces, self.shapes, strict=True)]
         return [whole(part, kind) if kind else number(part) for part, kind in zip(parts, self.whole, strict=True)]
 
     @cached_property
