@@ -43,7 +43,7 @@ def feature_bars(explanation: Explanation, *, sample: int = 0, ax: Axes | None =
     ax.set_yticks(places, [_lines(explanation.feature_name(int(i))) for i in chosen], **words(6 if explanation.of_pairs else 7))
     ax.tick_params(axis="x", labelsize=7, length=2)
     ax.tick_params(axis="y", length=0)
-    ax.locator_params(axis="x", nbins=4)
+    ax.locator_params(axis="x", nbins=3, steps=(1, 2, 5, 10))
     ax.invert_yaxis()
     ax.axvline(0, color=INK, linewidth=0.6)
     for side in ("top", "right", "left"):
