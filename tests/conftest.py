@@ -134,7 +134,7 @@ def images() -> np.ndarray:
 @pytest.fixture(scope="session")
 def trained_cnn(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     """The reference CNN trained on the 5,000 digits: its file, and the held-out digits."""
-    pytest.importorskip("keras")
+    pytest.importorskip("tensorflow")
     from pellucid.recipes.save import save
     from pellucid.recipes.train import train
 

@@ -34,7 +34,7 @@ def _save(path: Path, layers: list) -> Path:
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a network, one with a Lambda layer, one that is damaged, and data."""
-    import keras
+    keras = pytest.importorskip("keras")
 
     folder = tmp_path_factory.mktemp("place")
     layers = keras.layers

@@ -97,6 +97,7 @@ def test_a_server_that_never_answers_is_given_up(nowhere: Path, monkeypatch: pyt
 
 def test_a_download_that_breaks_off_is_not_there(nowhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Silent sockets are limited while it runs and only then; what Keras prints goes to the error stream."""
+    pytest.importorskip("keras")
     limits: list[float | None] = []
 
     class Loader:

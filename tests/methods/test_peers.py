@@ -51,8 +51,7 @@ def masks() -> np.ndarray:
 
 
 def test_the_regression_gives_limes_weights_for_limes_masks(lime_base, masks: np.ndarray) -> None:
-    from sklearn.metrics import pairwise_distances
-
+    pairwise_distances = pytest.importorskip("sklearn.metrics").pairwise_distances
     scores = np.random.default_rng(1).normal(size=len(masks)) + masks @ np.linspace(-2, 2, 9)
     distances = pairwise_distances(masks, masks[:1], metric="cosine").ravel()
     base = lime_base.LimeBase(lambda d: np.sqrt(np.exp(-(d**2) / 0.25**2)), random_state=0)

@@ -44,6 +44,7 @@ def test_importing_the_recipes_loads_no_framework() -> None:
 
 
 def test_cnn_is_the_one_described() -> None:
+    pytest.importorskip("keras")
     model = NETWORKS.load("cnn")((28, 28, 1), 10)
     names = ["conv2d", "max_pooling2d", "conv2d_1", "max_pooling2d_1", "conv2d_2", "flatten", "dense", "dense_1"]
     assert [layer.name for layer in model.layers] == names
@@ -55,6 +56,7 @@ def test_cnn_is_the_one_described() -> None:
 
 
 def test_rnn_reads_rows_as_time_steps() -> None:
+    pytest.importorskip("keras")
     model = NETWORKS.load("rnn")((28, 20, 3), 5)
     assert [(layer.name, layer.output.shape) for layer in model.layers] == [("rows", (None, 28, 60)), ("lstm", (None, 64)), ("dense", (None, 5))]
     assert [layer.name for layer in NETWORKS.load("rnn")((28, 28), 5).layers] == ["lstm", "dense"]
@@ -73,6 +75,7 @@ def global_states() -> tuple[object, ...]:
 
 @pytest.mark.parametrize(("network", "epochs"), [("cnn", 2), ("rnn", 8)])
 def test_training_learns_and_leaves_global_state_alone(network: str, epochs: int) -> None:
+    pytest.importorskip("tensorflow")
     before = global_states()
     seen: list[dict[str, float]] = []
     trained = train(network, stripes(), epochs=epochs, progress=lambda values: seen.append(dict(values)))
@@ -89,6 +92,7 @@ def test_training_learns_and_leaves_global_state_alone(network: str, epochs: int
 
 
 def test_the_seed_decides() -> None:
+    pytest.importorskip("tensorflow")
     random.seed(1)
     first = train("cnn", stripes(), epochs=1, seed=3)
     random.seed(2)
@@ -152,8 +156,7 @@ def test_the_bar_shows_the_accuracy(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_saved_networks_open_again(tmp_path: Path) -> None:
-    import keras
-
+    keras = pytest.importorskip("keras")
     model = NETWORKS.load("rnn")((28, 28, 1), 10, seed=2)
     images = stripes(4).inputs
     path = save(model, tmp_path / "rnn.keras")
