@@ -209,6 +209,7 @@ def test_visualize_says_what_is_wrong(small_cnn: Any, images: np.ndarray) -> Non
 
 def test_inspect_says_why_not(small_rnn: Any) -> None:
     found = pellucid.inspect(small_rnn)
+    assert found.outputs == {"": (3,)}
     assert "convolution" in found.methods["grad_cam"]
     assert found.methods["shap"] == ""
     assert found.parameters == small_rnn.count_params()

@@ -38,7 +38,7 @@ def test_list_methods_shows_what_decides(pellucid_command: Command) -> None:
 def test_inspect(pellucid_command: Command) -> None:
     ran = pellucid_command("inspect tiny.keras")
     assert ran.code == 0
-    for word in ("maps", "Conv2D", "6 × 6 × 3", "357", "activation_map", "grad_cam yes"):
+    for word in ("maps", "Conv2D", "6 × 6 × 3", "input 8 × 8 × 1, output 3", "357", "activation_map", "grad_cam yes"):
         assert word in ran.out, word
 
 

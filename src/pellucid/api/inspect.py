@@ -31,4 +31,5 @@ def inspect(model: Any, *, allow_unsafe: bool = False, input_shape: Sequence[int
         views={name: VIEWS.load(name).refuses(adapted) for name in VIEWS},
         fingerprint=traits.fingerprint,
         inputs=tuple(spec for spec in traits.inputs if not spec.optional),
+        outputs=traits.outputs or {traits.output: traits.output_shape},
     )

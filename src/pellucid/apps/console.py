@@ -83,11 +83,16 @@ def shape_words(shape: tuple[int | None, ...] | None) -> str:
 
 
 def show_inspection(found: Inspection, name: str) -> None:
-    """Layers, then what serves the network and why the rest does not."""
+    """Inputs, outputs and layers, then what serves the network and why the rest does not."""
     takes = f"input {shape_words(found.input_shape)}" if len(found.inputs) < 2 else f"{len(found.inputs)} inputs"
-    say(f"{name}: {found.framework}, {takes}, ends in {found.head or 'no softmax or sigmoid'}, {found.parameters:,} parameters")
+    gives = f"output {shape_words(next(iter(found.outputs.values()), None))}" if len(found.outputs) < 2 else f"{len(found.outputs)} outputs"
+    ends = f"ends in {found.head}, " if found.head else "ends in no softmax or sigmoid, " if len(found.outputs) < 2 else ""
+    say(f"{name}: {found.framework}, {takes}, {gives}, {ends}{found.parameters:,} parameters")
     if len(found.inputs) > 1:
         show("", ("input", "shape", "holds"), [(one.name, shape_words(one.shape), one.dtype or "numbers") for one in found.inputs])
+        say("")
+    if len(found.outputs) > 1:
+        show("", ("output", "shape"), [(name, shape_words(shape)) for name, shape in found.outputs.items()])
         say("")
     rows = [(layer.name, layer.kind, shape_words(layer.shape), layer.activation or "–", f"{layer.parameters:,}") for layer in found.layers]
     show("", ("layer", "kind", "output", "activation", "parameters"), rows, right=("parameters",))

@@ -147,6 +147,7 @@ class Traits:
     "softmax", "log_softmax", "sigmoid" or None. `class_axis` says which axis of the output counts classes: the last, or, as in PyTorch's segmentations, 0.
     `output` is the name of the one of several outputs that is read.
     `inputs` says what inputs the network is known to have, empty where it does not say; of several, `input_shape` is None until they are packed.
+    `outputs` holds the shapes of several outputs by their names, empty where there is one.
     `scales_input`: the network holds a layer that rescales its input itself. `tokens`: it reads integers. `channels`: where an image's channels lie,
     "last" or, in PyTorch, "first". `class_names` and `feature_names` are those the model itself brings, of its outputs and of a table's columns; empty where
     it brings none.
@@ -167,6 +168,7 @@ class Traits:
     fingerprint: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[InputSpec, ...] = ()
+    outputs: Mapping[str, tuple[int | None, ...] | None] = field(default_factory=dict)
 
     @property
     def needed(self) -> tuple[str, ...]:

@@ -369,7 +369,8 @@ class View:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a network is and what serves it: `methods` and `views` hold for each name an empty text, or the reason why it does not serve."""
+    """What a network is and what serves it: `methods` and `views` hold for each name an empty text, or the reason why it does not serve. `outputs` holds
+    shapes by name; a single output, which needs no name, is called "". Shapes have no axis of samples."""
 
     framework: str
     input_shape: tuple[int | None, ...] | None
@@ -379,6 +380,7 @@ class Inspection:
     views: Mapping[str, str]
     fingerprint: str = ""
     inputs: tuple[InputSpec, ...] = ()
+    outputs: Mapping[str, tuple[int | None, ...] | None] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:

@@ -32,7 +32,7 @@ Json = Any
 RECORDS: Mapping[str, tuple[type, int]] = {
     "explanation": (Explanation, 3),
     "view": (View, 1),
-    "inspection": (Inspection, 2),
+    "inspection": (Inspection, 3),
 }
 """What a file may hold, and the newest version of each that this release reads."""
 ELEMENTS: Mapping[str, tuple[type, int]] = {
