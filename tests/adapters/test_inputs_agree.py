@@ -149,6 +149,18 @@ def test_words_and_their_mask_agree(framework: str) -> None:
         pellucid.explain(model, x, "integrated_gradients")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("framework", ["keras", "torch"])
+def test_many_rows_of_words_as_a_background(framework: str) -> None:
+    """SHAP would use gradients there, which words do not have."""
+    pytest.importorskip(framework)
+    x, usual = two_inputs.texts(1), two_inputs.texts(40, seed=9)
+    found = pellucid.explain(WORDS[framework](), x, "shap", background=usual, target=1, score="logit", tolerance=0.3)
+    exact = pellucid.explain(two_inputs.words_in_numpy, x, "exact_shap", background=usual, target=1)
+    assert "permutations" in found.provenance["resolved"]["estimator"]
+    assert np.linalg.norm(found.values - exact.values) < 0.3 * np.linalg.norm(exact.values)
+
+
 @pytest.mark.parametrize("framework", ["keras", "torch"])
 def test_at_the_embedding_words_have_gradients(framework: str) -> None:
     pytest.importorskip(framework)

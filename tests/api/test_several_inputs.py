@@ -297,12 +297,14 @@ def test_mistakes_name_the_input(mistake: str) -> None:
         pellucid.explain(linear, **({"x": X, "method": "exact_shap", "features": {"image": "patches:2"}} | options))
 
 
-def test_nothing_is_hidden_where_absent_features_give_nan() -> None:
+@pytest.mark.parametrize("method", ["exact_shap", "lime", "sobol"])
+def test_nothing_is_hidden_where_absent_features_give_nan(method: str) -> None:
     def divided(numbers: Array, mask: Array) -> Array:
         with np.errstate(invalid="ignore"):
             return np.asarray((numbers * mask).sum(axis=1) / mask.sum(axis=1))
 
     x = {"numbers": X["meta"], "mask": np.ones((5, 3), int)}
+    together = {"features": np.tile(np.arange(3), 2)}
     with pytest.raises(errors.NonFiniteError):
-        pellucid.explain(divided, x, "exact_shap")
-    assert np.isfinite(pellucid.explain(divided, x, "exact_shap", fill={"mask": 1}).values).all()
+        pellucid.explain(divided, x, method, **together)
+    assert np.isfinite(pellucid.explain(divided, x, method, **together, fill={"mask": 1}).values).all()

@@ -21,6 +21,8 @@ from pellucid.data.parts import default_features
 from pellucid.methods import METHODS
 
 Array = np.ndarray
+MOST_PACKINGS = 8
+"""Packed models that a model keeps, the latest ones."""
 
 
 def gather(model: Model, x: Any) -> tuple[Model, Array]:
@@ -49,6 +51,8 @@ def _packed(model: Model, packing: Packing) -> Model:
         vars(model)["_packings"] = (model, known)
     key = (packing, packing.keyed)
     if key not in known:
+        if len(known) == MOST_PACKINGS:
+            del known[next(iter(known))]
         known[key] = model.packed(packing)
     found: Model = known[key]
     return found

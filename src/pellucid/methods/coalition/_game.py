@@ -192,11 +192,7 @@ class Game:
             fill=np.concatenate([part.fill for part in parts]).astype(int, copy=False),
         )
         scores = self.task.model.masked_scores(rows, self.task.target.take(np.array(samples)))
-        if not np.isfinite(scores).all():
-            raise NonFiniteError(
-                "the network gives NaN or infinity where features are absent; let them hold what it knows, fill=… or background=… (a mask of zeros hides "
-                "every token: fill={'mask': 1})."
-            )
+        check_finite(scores)
         start = 0
         for part, count in zip(parts, counts, strict=True):
             part.into[part.numbers] = scores[start : start + count]
@@ -258,6 +254,15 @@ class Game:
             return np.asarray(flat[:, order[starts]])
         pieces = np.stack([starts, stops], axis=1).ravel()
         return np.asarray(np.add.reduceat(np.pad(flat[:, order], ((0, 0), (0, 1))), pieces, axis=1)[:, ::2])
+
+
+def check_finite(scores: Array) -> None:
+    """Raise where a network gives no number for a masked input."""
+    if not np.isfinite(scores).all():
+        raise NonFiniteError(
+            "the network gives NaN or infinity where features are absent; let them hold what it knows, fill=… or background=… (a mask of zeros hides every "
+            "token: fill={'mask': 1})."
+        )
 
 
 def padded(features: FeatureMap) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pellucid.core.method import Task
 from pellucid.core.model import MaskRows
+from pellucid.methods.coalition._game import check_finite
 
 Array = np.ndarray
 
@@ -69,6 +70,7 @@ def _sent(task: Task, labels: Array, held: list[Request]) -> list[Array]:
         fill=np.concatenate([one.fill for one in held]).astype(int),
     )
     found = task.model.masked_scores(rows, task.target.take(np.array(samples)))
+    check_finite(found)
     return np.split(found, np.cumsum([len(one) for one in held])[:-1])
 
 
