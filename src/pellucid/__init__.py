@@ -9,6 +9,8 @@ Names are loaded when they are first used: importing the package loads no framew
 
 from __future__ import annotations
 
+import random
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -68,8 +70,17 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+        return getattr(sys.modules.get(_HOMES[name]) or _imported(_HOMES[name]), name)
     raise AttributeError(f"module 'pellucid' has no attribute '{name}'")
+
+
+def _imported(module: str) -> Any:
+    """The module; the user's random numbers go on as if nothing had been imported (rich draws from Python's generator while it is)."""
+    state = random.getstate()
+    try:
+        return import_module(module)
+    finally:
+        random.setstate(state)
 
 
 def __dir__() -> list[str]:

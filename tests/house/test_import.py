@@ -62,3 +62,9 @@ def test_unknown_attribute_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError):
         pellucid.no_such_verb  # noqa: B018
+
+
+def test_importing_leaves_the_random_state_alone() -> None:
+    """Rich draws from Python's own generator while it is imported."""
+    code = "import random\nrandom.seed(3)\nbefore = random.getstate()\nimport pellucid\nfor name in pellucid.__all__: getattr(pellucid, name)\n"
+    assert run(code + "import rich.style\nprint(random.getstate() == before)").strip() == "True"
