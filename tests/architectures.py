@@ -15,8 +15,8 @@ Array = np.ndarray
 class Case:
     """One architecture. `shape` and `torch` are what the network takes, channels last and, where that differs, as PyTorch has them; `tokens` the size of a
     vocabulary. `target` names one output, again with `torch_target` where axes lie otherwise; `output` is the one of several that is explained. `refused`
-    maps what is not served ("layer NAME", "read NAME", "gradients") to the words of the one error that says so. `loose` says that the network computes in
-    few digits, `jumps` that it is not continuous at an input of zeros."""
+    maps what is not served ("layer NAME", "read NAME", "gradients", "torch: layer NAME") to the words of the one error that says so. `loose` says that the
+    network computes in few digits, `jumps` that it is not continuous at an input of zeros."""
 
     shape: tuple[int, ...]
     target: Any = 1
@@ -63,7 +63,7 @@ CASES: dict[str, Case] = {
     "stacked": Case(**SERIES),
     "last state": Case(**SERIES, refused={"layer lstm": "last state, "}),
     "cells": Case(**SERIES, refused={"layer cell": "used more than once"}),
-    "padded": Case(**SERIES, jumps=True, refused={"layer lstm": "last state, |packed sequence"}),
+    "padded": Case(**SERIES, jumps=True, refused={"torch: layer lstm": "last state, |packed sequence"}),
     "conv1d": Case((9, 2), torch=(2, 9)),
     "conv2d": Case(**IMAGE),
     "conv3d": Case((6, 6, 6, 2), torch=(2, 6, 6, 6)),
@@ -76,7 +76,7 @@ CASES: dict[str, Case] = {
     "attention": Case((5, 6)),
     "encoder": Case((5, 6)),
     "encoder, normalised first": Case((5, 6)),
-    "token encoder": Case((7,), tokens=20, refused={"read places": "gave .1, 7, 6. for 5 samples", "layer places": "gave"}),
+    "token encoder": Case((7,), tokens=20, refused={"torch: read places": "gave .1, 7, 6. for 5 samples", "torch: layer places": "gave"}),
     "vision transformer": Case(**IMAGE),
     "regression": Case((6,), target=0),
     "several numbers": Case((6,), target=3),

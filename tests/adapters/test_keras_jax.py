@@ -65,7 +65,7 @@ def test_a_layer_gradient_runs_no_convolution_backward(small_cnn: Any, images: n
     target = resolve_target("predicted", "probability", model.predict(images))
     for wrt, convolutions in (("conv_b", 2), ("conv_a", 3), ("input", 4)):
         model.gradients(images, target, (wrt,))
-        compiled = model._compiled["gradients", "probability", (wrt,), False]  # type: ignore[attr-defined]
+        compiled = model._compiled["gradients", target.reading, (wrt,), False]  # type: ignore[attr-defined]
         params = [variable.value for variable in small_cnn.variables]
         assert compiled.lower(params, images, target.weights).as_text().count("stablehlo.convolution(") == convolutions
 

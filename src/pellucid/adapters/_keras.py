@@ -14,10 +14,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pellucid.adapters import ADAPTERS, _keras_start
+from pellucid.adapters import ADAPTERS, _keras_outputs, _keras_start
 from pellucid.core.errors import InputError, ModelError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits
 from pellucid.core.packing import InputSpec, Packing
+from pellucid.core.target import HEADS
 
 Array = np.ndarray
 Call = Callable[..., Any]
@@ -40,14 +41,12 @@ class KerasModel(Model):
         self.keras = _keras_start.start()
         self.network = network
         specs = input_specs(network)
-        self._table = layer_table(self.keras, network)
-        self._final = final_operation(network)
+        self._output, self._shown = "", self._run_on_zeros()
+        self._table = layer_table(self.keras, network, self._shown.shapes)
         kinds = [layer.kind for layer in self._table]
         self.traits = Traits(
             framework=self.title,
             input_shape=specs[0].shape if len(specs) == 1 else None,
-            output_shape=tuple(network.output_shape[1:]),
-            head=head_of(self._final),
             gradients=True,
             scales_input=any(kind in ("Rescaling", "Normalization") for kind in kinds),
             tokens="Embedding" in kinds,
@@ -56,6 +55,38 @@ class KerasModel(Model):
             versions={"keras": self.keras.__version__, **versions},
             inputs=specs,
         )
+        self._find_output()
+
+    def _run_on_zeros(self) -> _keras_outputs.Shown:
+        """What only a run shows of a model, or of its last part, that is a class without a graph."""
+        shape, final = _keras_outputs.built_shape(self.network), final_operation(self.network)
+        if getattr(self.network, "outputs", None) and not hasattr(final, "layers"):
+            return _keras_outputs.Shown({}, {}, {})
+        shape = tuple(self.network.input_shape) if shape is None else shape
+        return _keras_outputs.run_on_zeros(self.keras, self.network, shape, list(walk(self.network)), wrapped_calls)
+
+    def _find_output(self) -> None:
+        """The shape of the output that is read, what makes it, and the head: none of these where there are several and none is chosen yet."""
+        outputs = _keras_outputs.graph_outputs(self.keras, self.network)
+        known = {name: tuple(tensor.shape[1:]) for name, tensor in outputs.items()} or self._shown.outputs
+        place = self._output or ("" if "" in known else None)
+        symbolic = outputs.get(place) if place is not None else None
+        final = None if symbolic is None else operation_of(symbolic)
+        self._final = self._shown.makers.get(str(place)) if final is None or hasattr(final, "layers") else final
+        several = {} if "" in known else known
+        head = None if place is None else head_of(self._final)
+        self.traits = replace(self.traits, output=self._output, output_shape=known.get(str(place)), outputs=several, head=head)
+
+    def reading(self, output: str) -> Model:
+        found = copy.copy(self)
+        found._output = output
+        found.__dict__ |= {name: {} for name in ("_traced", "_compiled") if name in self.__dict__}
+        found._find_output()
+        return found
+
+    def one_output(self, returned: Any) -> Any:
+        """The tensor that is read, of what the network returns."""
+        return _keras_outputs.chosen(_keras_outputs.named(self.keras, self.network, returned), self._output)
 
     @classmethod
     def recognises(cls, candidate: Any) -> bool:
@@ -92,7 +123,7 @@ class KerasModel(Model):
         def whole(part: Any, kind: str) -> Any:
             return part > 0.5 if kind == "bool" else ops.cast(ops.round(part), "int32")
 
-        arrays = self.packing.split(x, lambda x, places: ops.split(x, places, axis=1), ops.reshape, lambda part: part, whole)
+        arrays = self.packing.split(x, ops.reshape, lambda part: part, whole)
         return self.keras.tree.pack_sequence_as(self.network._inputs_struct, arrays)
 
     def layers(self) -> tuple[Layer, ...]:
@@ -124,22 +155,17 @@ class KerasModel(Model):
             raise UnsupportedError("the network reads tokens, which have no gradient; name the embedding as the layer, or use a coalition method.")
 
 
-def one_output(outputs: Any) -> Any:
-    """What a network returns, if it is one tensor."""
-    if isinstance(outputs, (list, tuple, dict)):
-        raise UnsupportedError("networks with several outputs are not served yet; wrap the model so that it returns one array.")
-    return outputs
-
-
 def input_specs(model: Any) -> tuple[InputSpec, ...]:
     """What a network takes, in its order: names, shapes without the batch axis, types; a number that goes into an embedding is a whole one."""
     try:
         shape = model.input_shape
     except (AttributeError, ValueError) as error:
-        raise ModelError(
-            "the Keras model shows no input shape (it is not built, or a subclass of keras.Model); "
-            "give it one: inputs = keras.Input(shape); model = keras.Model(inputs, model(inputs))."
-        ) from error
+        shape = _keras_outputs.built_shape(model)
+        if shape is None:
+            raise ModelError(
+                "the Keras model shows no input shape (it is not built, or a class with several inputs); run it once, model(x[:1]), or "
+                "give it one: inputs = keras.Input(shape); model = keras.Model(inputs, model(inputs))."
+            ) from error
     tensors = list(getattr(model, "inputs", None) or ())
     if len(tensors) < 2:
         return (InputSpec(tensors[0].name if tensors else "input", tuple(shape[1:]), str(getattr(tensors[0], "dtype", "")) if tensors else ""),)
@@ -171,11 +197,14 @@ def _output_shape(layer: Any) -> tuple[int | None, ...] | None:
     return tuple(tensors[0].shape[1:]) if tensors else None
 
 
-def layer_table(keras: Any, model: Any) -> tuple[Layer, ...]:
-    """The layers as the contract shows them; one that says nothing of its channels has them where the one before had them."""
-    table, axis = [], -1
-    for name, layer in walk(model):
-        shape = _output_shape(layer)
+def layer_table(keras: Any, model: Any, shapes: Mapping[str, Any]) -> tuple[Layer, ...]:
+    """The layers as the contract shows them; one that says nothing of its channels has them where the one before had them. `shapes` are those a run showed,
+    in its order."""
+    table, axis, parts = [], -1, dict(walk(model))
+    order = shapes if len(shapes) == len(parts) else parts
+    for name in order:
+        layer = parts[name]
+        shape = _output_shape(layer) or shapes.get(name)
         axis = {"channels_first": 0, "channels_last": -1}.get(str(getattr(layer, "data_format", None)), axis)
         if shape is None or len(shape) < 3:
             axis = -1
@@ -209,13 +238,13 @@ def variables(keras: Any, model: Any) -> list[Any]:
 
 def fixed_batch(model: Any) -> int | None:
     """How many samples a network takes at a time, where it takes no other number."""
-    sizes = {tensor.shape[0] for tensor in model.inputs or ()} - {None}
+    sizes = {tensor.shape[0] for tensor in getattr(model, "inputs", None) or ()} - {None}
     return min(sizes) if sizes else None
 
 
 def activation_bytes(model: Any, table: tuple[Layer, ...]) -> float:
     """Bytes of all layers' float32 outputs for one input; a recurrent layer counts its gates at every step."""
-    shapes = [layer.shape for layer in table if layer.shape] + [tuple(tensor.shape[1:]) for tensor in model.inputs or ()]
+    shapes = [layer.shape for layer in table if layer.shape] + [spec.shape for spec in input_specs(model) if spec.shape]
     total = float(sum(np.prod([size or 1 for size in shape]) for shape in shapes))
     for _, layer in walk(model):
         if hasattr(layer, "cell") and hasattr(layer, "units"):
@@ -237,18 +266,23 @@ def fingerprint(model: Any) -> str:
 def final_operation(model: Any) -> Any:
     """The layer or operation that makes the output; None for a subclassed model, which has no graph."""
     outputs = getattr(model, "outputs", None)
-    if not outputs:
-        return None
-    history = getattr(outputs[0], "_keras_history", None)
+    return operation_of(outputs[0]) if outputs else None
+
+
+def operation_of(tensor: Any) -> Any:
+    """The layer or operation that makes a symbolic tensor, looked for inside nested models."""
+    history = getattr(tensor, "_keras_history", None)
     operation = history.operation if history is not None else None
-    return final_operation(operation) if getattr(operation, "outputs", None) and hasattr(operation, "layers") else operation
+    nested = getattr(operation, "outputs", None) if hasattr(operation, "layers") else None
+    return operation_of(nested[history.tensor_index]) if nested and history is not None else operation
 
 
 def head_of(operation: Any) -> str | None:
-    """ "softmax" or "sigmoid" over the last axis where the last operation ends in it; an activation that a recurrent layer uses inside does not count."""
+    """ "softmax", "log_softmax" or "sigmoid" over the last axis where the last operation ends in it; an activation that a recurrent layer uses inside does not
+    count."""
     activation = vars(operation).get("activation") if operation is not None else None
-    name = getattr(activation, "__name__", None) or type(operation).__name__.lower()
-    return name if name in ("softmax", "sigmoid") and getattr(operation, "axis", -1) == -1 else None
+    name = str(getattr(activation, "__name__", None) or type(operation).__name__.lower()).replace("logsoftmax", "log_softmax")
+    return name if name in HEADS and getattr(operation, "axis", -1) == -1 else None
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from pellucid.adapters import _jax, _keras
 from pellucid.adapters._keras_start import missing
 from pellucid.core.errors import ModelError
 from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, power_of_two_batch
-from pellucid.core.target import Target
+from pellucid.core.target import TINY, Reading, Target
 
 Array = np.ndarray
 BATCH_BUDGET = 5e6
@@ -110,12 +110,12 @@ class KerasJax(_keras.KerasModel):
             yield low, high, sums, squares
 
     def _masked_batches(self, rows: MaskRows, target: Target) -> Iterator[tuple[slice, Any]]:
-        score, weights = target.score, target.effective_weights
+        how, weights = target.reading, target.effective_weights
 
         def scores(params: Sequence[Any], x: Any, rows_weights: Any) -> Any:
-            return self._scores(params, x, rows_weights, score)[0]
+            return self._scores(params, x, rows_weights, how)[0]
 
-        function = self._function(("scores", score), scores)
+        function = self._function(("scores", how), scores)
         fills = rows.fills.reshape(-1, *rows.fills.shape[2:])
         absent = self.jax.numpy.asarray(_jax.filled(fills, 1 << (len(fills) - 1).bit_length()))
         of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
@@ -138,22 +138,26 @@ class KerasJax(_keras.KerasModel):
 
     def _outputs(self, params: Sequence[Any], x: Any, logits: bool) -> Any:
         with self.apart(logits, list(zip(self._variables, params, strict=True))):
-            return self.jax.numpy.asarray(_keras.one_output(self.network(self.given(x), training=False)), np.float32)
+            return self.jax.numpy.asarray(self.one_output(self.network(self.given(x), training=False)), np.float32)
 
-    def _scores(self, params: Sequence[Any], x: Any, weights: Any, score: str, follow: bool = False) -> tuple[Any, Any]:
+    def _scores(self, params: Sequence[Any], x: Any, weights: Any, how: Reading, follow: bool = False) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""
-        outputs = read = self._outputs(params, x, score in ("logit", "centered_logit"))
+        jax = self.jax
+        outputs = read = self._outputs(params, x, how.logits)
         if follow:
-            weights = self.jax.nn.one_hot(read.argmax(axis=-1), read.shape[-1])
-            weights = weights - 1 / read.shape[-1] if score == "centered_logit" else weights
-        if score == "log_probability":
-            outputs = self.jax.numpy.log(self.jax.numpy.maximum(outputs, 1e-30))
+            weights = jax.nn.one_hot(read.argmax(axis=-1), read.shape[-1])
+            weights = weights - 1 / read.shape[-1] if how.centred else weights
+        if how.scale in ("sigmoid", "log_sigmoid"):
+            function = jax.nn.sigmoid if how.scale == "sigmoid" else jax.nn.log_sigmoid
+            outputs, weights = function(read * jax.numpy.sign(weights)), jax.numpy.abs(weights)
+        elif how.scale:
+            outputs = jax.numpy.exp(read) if how.scale == "exp" else jax.numpy.log(jax.numpy.maximum(read, TINY))
         return (outputs * weights).reshape(len(x), -1).sum(axis=1), read
 
     def _gradient(self, target: Target, wrt: Sequence[str]) -> Callable[..., Any]:
         """A function to scores, outputs, then gradients and then values in the order of `wrt`."""
         chosen = self.named([name for name in wrt if name != INPUT])
-        score, follow, names = target.score, target.follows_prediction, tuple(wrt)
+        how, follow, names = target.reading, target.follows_prediction, tuple(wrt)
 
         def step(params: Sequence[Any], x: Any, weights: Any) -> Any:
             def total(leaves: Mapping[str, Any]) -> Any:
@@ -164,7 +168,7 @@ class KerasJax(_keras.KerasModel):
                     return output + leaves[name]
 
                 with _keras.wrapped_calls(chosen, _keras.probe_with(add)):
-                    scores, outputs = self._scores(params, leaves.get(INPUT, x), weights, score, follow)
+                    scores, outputs = self._scores(params, leaves.get(INPUT, x), weights, how, follow)
                 return scores.sum(), (scores, outputs, values)
 
             made = self.jax.eval_shape(lambda: self._seen(params, x, chosen, _keras.record)) if chosen else {}
@@ -173,7 +177,7 @@ class KerasJax(_keras.KerasModel):
             gradients, (scores, outputs, values) = self.jax.grad(total, has_aux=True)(leaves)
             return scores, outputs, *(self._plain(gradients[name]) for name in names), *(self._plain(values[name]) for name in names)
 
-        return self._function(("gradients", score, names, follow), step)
+        return self._function(("gradients", how, names, follow), step)
 
     def _seen(self, params: Sequence[Any], x: Any, chosen: dict[str, Any], record: Callable[..., Any]) -> dict[str, Any]:
         seen: dict[str, Any] = {}

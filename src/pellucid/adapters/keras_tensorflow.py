@@ -12,7 +12,7 @@ import numpy as np
 from pellucid.adapters import _keras
 from pellucid.adapters._keras_start import missing
 from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, batches, power_of_two_batch
-from pellucid.core.target import Target
+from pellucid.core.target import TINY, Reading, Target
 
 Array = np.ndarray
 BATCH_BUDGET = 64e6
@@ -53,9 +53,9 @@ class KerasTensorflow(_keras.KerasModel):
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
         chosen = self.named([name for name in wrt if name != INPUT])
         function = self._function(
-            ("gradients", target.score, tuple(wrt), target.follows_prediction),
+            ("gradients", target.reading, tuple(wrt), target.follows_prediction),
             lambda: self._trace(
-                lambda x, w: self._score_and_gradients(x, w, target.score, tuple(wrt), chosen, target.follows_prediction), *self._specs("input", "weights")
+                lambda x, w: self._score_and_gradients(x, w, target.reading, tuple(wrt), chosen, target.follows_prediction), *self._specs("input", "weights")
             ),
         )
         weights = target.effective_weights
@@ -75,7 +75,7 @@ class KerasTensorflow(_keras.KerasModel):
         first, second = np.zeros(shape), np.zeros(shape)
         if not len(rows):
             return first, second
-        function = self._function(("path", target.score, rows.stencil, rows.displace), lambda: self._trace_path(target.score, rows.stencil, rows.displace))
+        function = self._function(("path", target.reading, rows.stencil, rows.displace), lambda: self._trace_path(target.reading, rows.stencil, rows.displace))
         starts, ends, weights = self._tensor(rows.starts), self._tensor(rows.ends), self._tensor(target.effective_weights)
         tail = self.tf.zeros((len(rows.stencil) - 1, *shape[1:]))
         for part in batches(len(rows), self.batch_size):
@@ -91,8 +91,8 @@ class KerasTensorflow(_keras.KerasModel):
     def masked_scores(self, rows: MaskRows, target: Target) -> Array:
         shared, few = len(rows.labels) == 1, rows.masks.shape[1] <= FEW_FEATURES
         single = len(rows.inputs) == 1 and rows.fills.shape[:2] == (1, 1)
-        kind = ("masked", target.score, shared, few, single, rows.labels.shape[1:])
-        function = self._function(kind, lambda: self._trace_masked(target.score, shared, few, single, rows))
+        kind = ("masked", target.reading, shared, few, single, rows.labels.shape[1:])
+        function = self._function(kind, lambda: self._trace_masked(target.reading, shared, few, single, rows))
         inputs, weights = self._tensor(rows.inputs), self._tensor(target.effective_weights)
         absent = self._tensor(rows.fills.reshape(-1, *rows.fills.shape[2:]))
         of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
@@ -116,19 +116,22 @@ class KerasTensorflow(_keras.KerasModel):
 
     def _outputs(self, x: Any, logits: bool) -> Any:
         with self.apart(logits):
-            return self.tf.cast(_keras.one_output(self.network(self.given(self._counted(x)), training=False)), "float32")
+            return self.tf.cast(self.one_output(self.network(self.given(self._counted(x)), training=False)), "float32")
 
-    def _scores(self, x: Any, weights: Any, score: str, follow: bool = False) -> tuple[Any, Any]:
+    def _scores(self, x: Any, weights: Any, how: Reading, follow: bool = False) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""
-        outputs = read = self._outputs(x, score in ("logit", "centered_logit"))
+        outputs = read = self._outputs(x, how.logits)
         if follow:
             weights = self.tf.one_hot(self.tf.argmax(read, axis=-1), read.shape[-1])
-            weights = weights - 1 / read.shape[-1] if score == "centered_logit" else weights
-        if score == "log_probability":
-            outputs = self.tf.math.log(self.tf.maximum(outputs, 1e-30))
+            weights = weights - 1 / read.shape[-1] if how.centred else weights
+        if how.scale in ("sigmoid", "log_sigmoid"):
+            function = self.tf.sigmoid if how.scale == "sigmoid" else self.tf.math.log_sigmoid
+            outputs, weights = function(read * self.tf.sign(weights)), self.tf.abs(weights)
+        elif how.scale:
+            outputs = self.tf.exp(read) if how.scale == "exp" else self.tf.math.log(self.tf.maximum(read, TINY))
         return self.tf.reduce_sum(self.tf.reshape(outputs * weights, (self.tf.shape(x)[0], -1)), axis=1), read
 
-    def _score_and_gradients(self, x: Any, weights: Any, score: str, wrt: tuple[str, ...], chosen: dict[str, Any], follow: bool = False) -> Any:
+    def _score_and_gradients(self, x: Any, weights: Any, how: Reading, wrt: tuple[str, ...], chosen: dict[str, Any], follow: bool = False) -> Any:
         """Scores, outputs, gradients and values; a layer's gradient is that of a zero probe added to its output, so that nothing below is differentiated."""
         tape = self.tf.GradientTape(watch_accessed_variables=False)
         probes: dict[str, Any] = {}
@@ -143,11 +146,11 @@ class KerasTensorflow(_keras.KerasModel):
             if INPUT in wrt:
                 tape.watch(x)
                 probes[INPUT] = x
-            scores, outputs = self._scores(x, weights, score, follow)
+            scores, outputs = self._scores(x, weights, how, follow)
         gradients = tape.gradient(scores, [probes[name] for name in wrt], unconnected_gradients="zero")
         return scores, outputs, gradients, [values[name] for name in wrt]
 
-    def _trace_path(self, score: str, stencil: tuple[float, ...], displace: bool) -> Callable[..., Any]:
+    def _trace_path(self, how: Reading, stencil: tuple[float, ...], displace: bool) -> Callable[..., Any]:
         tf = self.tf
         rank = len(self.traits.input_shape or ())
         reach = len(stencil) - 1
@@ -157,7 +160,7 @@ class KerasTensorflow(_keras.KerasModel):
             start = tf.gather(starts, path)
             displacement = tf.gather(ends, path) - start
             points = start + tf.reshape(position, column) * displacement
-            _, _, (found,), _ = self._score_and_gradients(points, tf.gather(weights, group), score, (INPUT,), {})
+            _, _, (found,), _ = self._score_and_gradients(points, tf.gather(weights, group), how, (INPUT,), {})
             found = found * displacement if displace else found
             chain = tf.concat([tail, found], axis=0)
             count = tf.shape(found)[0]
@@ -170,7 +173,7 @@ class KerasTensorflow(_keras.KerasModel):
         index, scalar = tf.TensorSpec((None,), "int32"), tf.TensorSpec((), "int32")
         return self._trace(step, free, free, self._specs("weights")[0], index, number, number, number, index, scalar, scalar, free)
 
-    def _trace_masked(self, score: str, shared: bool, few: bool, single: bool, rows: MaskRows) -> Callable[..., Any]:
+    def _trace_masked(self, how: Reading, shared: bool, few: bool, single: bool, rows: MaskRows) -> Callable[..., Any]:
         tf = self.tf
         grid = rows.labels.shape[1:]
 
@@ -183,7 +186,7 @@ class KerasTensorflow(_keras.KerasModel):
             keep = tf.reshape(keep, (-1, *grid))
             hidden, present = (absent, inputs) if single else (tf.gather(absent, fill), tf.gather(inputs, sample))
             points = hidden + keep * (present - hidden)
-            return self._scores(points, weights if single else tf.gather(weights, sample), score)[0]
+            return self._scores(points, weights if single else tf.gather(weights, sample), how)[0]
 
         free, index = self._specs("input")[0], tf.TensorSpec((None,), "int32")
         table = tf.TensorSpec((None, None), "int32")

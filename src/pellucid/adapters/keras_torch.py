@@ -40,8 +40,12 @@ class KerasTorch(_keras.KerasModel, TorchModule):
         self._given_batch_size = _keras.fixed_batch(keras_model)
         self._own_batch_size = max(power_of_two_batch(row, BATCH_BUDGET), power_of_two_batch(row, CACHED, MOST))
         self._met = None
-        last = frozenset(name for name, layer in _keras.walk(keras_model) if layer is self._final)
+
+    def _find_output(self) -> None:
+        super()._find_output()
+        last = frozenset(name for name, layer in _keras.walk(self.network) if layer is self._final)
         self._meeting = self._help.Meeting(self._table, last=last, output_shape=self.traits.output_shape, head=self.traits.head)
+        self._met = None
 
     def meet(self, inputs: Array) -> None:
         """Count how often each layer is called."""
@@ -77,7 +81,7 @@ class KerasTorch(_keras.KerasModel, TorchModule):
     def _run(self, x: Any, logits: bool, samples: int) -> Any:
         """What the network returns, or what its last softmax or sigmoid would be given."""
         with self.apart(logits):
-            outputs = _keras.one_output(self.network(self.given(x), training=False))
+            outputs = self.one_output(self.network(self.given(x), training=False))
         self._help.check_samples(outputs, samples)
         return outputs if outputs.dtype == self.torch.float64 else outputs.float()
 

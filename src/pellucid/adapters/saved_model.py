@@ -16,6 +16,7 @@ from pellucid.adapters.keras_tensorflow import BATCH_BUDGET, KerasTensorflow
 from pellucid.core.errors import MissingExtraError, SettingError, UnsupportedError, unknown
 from pellucid.core.model import INPUT, Model, Traits, power_of_two_batch
 from pellucid.core.packing import InputSpec, Packing
+from pellucid.core.target import Reading
 
 Array = np.ndarray
 
@@ -142,7 +143,7 @@ class SavedModel(KerasTensorflow):
             self._pieces[key] = self._frozen.prune(feeds, [tensor])
         return self._pieces[key]
 
-    def _score_and_gradients(self, x: Any, weights: Any, score: str, wrt: tuple[str, ...], chosen: dict[str, Any], follow: bool = False) -> Any:
+    def _score_and_gradients(self, x: Any, weights: Any, how: Reading, wrt: tuple[str, ...], chosen: dict[str, Any], follow: bool = False) -> Any:
         """Scores, outputs, gradients and values; at a layer, of the graph from it on, so that nothing below is differentiated."""
         values, gradients = [], []
         scores = outputs = None
@@ -151,7 +152,7 @@ class SavedModel(KerasTensorflow):
             with self.tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch(value)
                 inner = self._put_in(chosen[name], value) if name != INPUT else self
-                scores, outputs = inner._scores(value if name == INPUT else x, weights, score, follow)
+                scores, outputs = inner._scores(value if name == INPUT else x, weights, how, follow)
             gradients.append(tape.gradient(scores, value, unconnected_gradients="zero"))
             values.append(value)
         return scores, outputs, gradients, values

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import EllipsisType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,14 @@ class Several:
     def names(self) -> tuple[str, ...]:
         """What to call each target: as it was written; one that differs between samples by its place."""
         return tuple(f"target {i}" if _is_list(one) else written(one) for i, one in enumerate(self.targets))
+
+
+class Reading(NamedTuple):
+    """How outputs are read for a target: before the softmax, on which scale, with the mean over classes taken out. Frameworks compile once for each."""
+
+    logits: bool
+    scale: str
+    centred: bool
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,10 @@ class Target:
         if self.head == "log_softmax":
             return "exp" if self.score == "probability" else ""
         return "log" if self.score == "log_probability" else ""
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(self.reads_logits, self.scale, self.score == "centered_logit")
 
     @property
     def effective_weights(self) -> Array:
