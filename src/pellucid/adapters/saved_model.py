@@ -39,8 +39,8 @@ class SavedModel(KerasTensorflow):
         function = self._help.signature_of(self.loaded, signature)
         self._frozen = self._help.frozen(function)
         self._inputs = self._numeric_inputs()
-        self._output = self._one_output(function, output)
-        head, self._logits = self._help.head_of(self._output)
+        self._end = self._one_output(function, output)
+        head, self._logits = self._help.head_of(self._end)
         specs = tuple(self._spec_of(tensor) for tensor in self._inputs)
         self._samples = next((tensor.shape[0] for tensor in self._inputs if tensor.shape.rank), None)
         self._table, self._tensors = self._help.layers_of(self._inputs)
@@ -48,7 +48,7 @@ class SavedModel(KerasTensorflow):
         self.traits = Traits(
             framework="a TensorFlow SavedModel",
             input_shape=specs[0].shape if len(specs) == 1 else None,
-            output_shape=None if self._output.shape.rank is None else tuple(self._output.shape[1:]) or (1,),
+            output_shape=None if self._end.shape.rank is None else tuple(self._end.shape[1:]) or (1,),
             head=head,
             gradients=any(tensor.dtype.is_floating for tensor in self._inputs),
             tokens=not any(tensor.dtype.is_floating for tensor in self._inputs),
@@ -103,7 +103,7 @@ class SavedModel(KerasTensorflow):
     # ---- inside the graph -------------------------------------------------------------------------------------------
 
     def _outputs(self, x: Any, logits: bool) -> Any:
-        found = self.tf.cast(self._read(x, self._logits if logits else self._output), "float32")
+        found = self.tf.cast(self._read(x, self._logits if logits else self._end), "float32")
         return found if found.shape.rank != 1 else found[:, None]
 
     def _read(self, x: Any, tensor: Any) -> Any:
@@ -224,7 +224,7 @@ class _Above(SavedModel):
     def __init__(self, whole: SavedModel, layer: str, context: Array) -> None:
         self.__dict__ |= whole.__dict__
         (self._cut,) = whole.named((layer,)).values()
-        if self._cut.op in (whole._output.op, whole._logits.op) and whole.layers()[-1].name == whole.layer(layer).name:
+        if self._cut.op in (whole._end.op, whole._logits.op) and whole.layers()[-1].name == whole.layer(layer).name:
             raise UnsupportedError(f"layer '{layer}' is the last one: its output is the network's own. Choose an earlier layer.")
         value, axis = whole.activations(context, (layer,))[layer], whole.layer(layer).channel_axis
         self.traits = replace(
@@ -245,7 +245,7 @@ class _Below(SavedModel):
         if shape is None or None in shape:
             raise UnsupportedError(f"layer '{layer}' has an output of shape {shape}; a unit of it needs a fixed one.")
         self.__dict__ |= whole.__dict__
-        (self._output,) = whole.named((layer,)).values()
+        (self._end,) = whole.named((layer,)).values()
         self.traits, self._traced = replace(whole.traits, output_shape=shape, head=None), {}
 
 

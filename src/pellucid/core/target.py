@@ -71,8 +71,9 @@ class Target:
     `labels` names what is explained, one per sample. Where `follows_prediction`, the weights are not known before the network
     has run: one on the class with the highest output; only `Model.gradients` takes such a target, which saves a pass.
 
-    `origin` says which row of the method's whole target each row is, once rows have been taken. `head` is what the network ends in, `class_axis` the axis of *output that counts classes. A single sigmoid stands for two classes: weights above zero
-    are of the second, those below of the first. `function`, where there is one, stands for the weighted sum: outputs (samples, *output) → (samples,).
+    `origin` says which row of the method's whole target each row is, once rows have been taken. `head` is what the network ends in, `class_axis` the
+    axis of *output that counts classes. A single sigmoid stands for two classes: weights above zero are of the second, those below of the first.
+    `function`, where there is one, stands for the weighted sum: outputs (samples, *output) → (samples,).
     """
 
     weights: Array
@@ -199,6 +200,12 @@ def class_index(name: str | int, names: Sequence[str]) -> int:
     if not -len(names) <= index < len(names):
         raise UnknownClassError(f"unknown class {index}: the network has {len(names)} classes, 0 to {len(names) - 1}.")
     return index % len(names)
+
+
+def several_outputs(shapes: Mapping[str, Sequence[int | None] | None]) -> SettingError:
+    """A network gives several outputs, of these shapes, and the target does not say which one it is of."""
+    told = ", ".join(f"'{name}'" if shape is None else f"'{name}' {tuple(shape)}" for name, shape in shapes.items())
+    return SettingError(f"the network returns several outputs: {told}. Say which one the target is of, e.g. target={{'{next(iter(shapes))}': 0}}.")
 
 
 def default_names(classes: int, given: Sequence[str] | None) -> list[str]:
