@@ -16,8 +16,12 @@ from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, pow
 from pellucid.core.target import TINY, Reading, Target
 
 Array = np.ndarray
-BATCH_BUDGET = 5e6
-"""Bytes of activations a batch. Backward passes over more of them are up to twice as slow a row on a processor; forward passes differ little."""
+BATCH_BUDGET, LARGEST_OUTPUT = 16e6, 1.5e6
+"""Bytes of activations a batch in all, and of one layer. Backward passes over more are up to twice as slow a row on a processor, whose cache they leave."""
+ACCELERATED = 1e9
+"""The same in all where there is no such cache; not measured."""
+FORWARD = 8
+"""So many batches go forward at a time, in one compiled loop; backward passes are slower in a loop."""
 
 
 class KerasJax(_keras.KerasModel):
@@ -33,7 +37,10 @@ class KerasJax(_keras.KerasModel):
     def __init__(self, keras_model: Any) -> None:
         self.jax = _imported()
         self.introduce(keras_model, jax=self.jax.__version__)
-        own = power_of_two_batch(_keras.activation_bytes(keras_model, self._table), BATCH_BUDGET)
+        row = _keras.activation_bytes(keras_model, self._table)
+        largest = 4 * max((float(np.prod([size or 1 for size in layer.shape])) for layer in self._table if layer.shape), default=1.0)
+        cached = power_of_two_batch(max(row, largest * BATCH_BUDGET / LARGEST_OUTPUT), BATCH_BUDGET)
+        own = cached if self.jax.default_backend() == "cpu" else power_of_two_batch(row, ACCELERATED)
         self.batch_size = _keras.fixed_batch(keras_model) or own
         self._variables = _keras.variables(self.keras, keras_model)
         self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
@@ -42,8 +49,11 @@ class KerasJax(_keras.KerasModel):
         def outputs(params: Sequence[Any], x: Any) -> tuple[Any]:
             return (self._outputs(params, x, logits),)
 
-        function = self._function(("predict", logits), outputs)
-        return np.concatenate([rows for (rows,) in self._batched(function, inputs)])
+        function = self._function(("predict", logits, self.batch_size), _jax.by_parts(outputs, self.batch_size))
+        return np.concatenate([rows for (rows,) in self._batched(function, inputs, most=self.rows_at_once(inputs))])
+
+    def rows_at_once(self, inputs: Array) -> int:
+        return FORWARD * self.batch_size
 
     def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
         return self._recorded("activations", inputs, self.named(layers), _keras.record)
@@ -83,11 +93,11 @@ class KerasJax(_keras.KerasModel):
 
     # ---- batches, composed and reduced on the device ----------------------------------------------------------------
 
-    def _batched(self, function: Callable[..., Any], *arrays: Array) -> Iterator[list[Array]]:
+    def _batched(self, function: Callable[..., Any], *arrays: Array, most: int | None = None) -> Iterator[list[Array]]:
         """What a function gives for each batch, without the rows that only filled it up."""
 
         def sent() -> Iterator[tuple[int, Any]]:
-            for part, size in _jax.pieces(len(arrays[0]), self.batch_size):
+            for part, size in _jax.pieces(len(arrays[0]), most or self.batch_size):
                 yield part.stop - part.start, function(*(_jax.filled(array[part], size) for array in arrays))
 
         for rows, results in _jax.late(sent()):
@@ -115,12 +125,12 @@ class KerasJax(_keras.KerasModel):
         def scores(params: Sequence[Any], x: Any, rows_weights: Any) -> Any:
             return self._scores(params, x, rows_weights, how)[0]
 
-        function = self._function(("scores", how), scores)
+        function = self._function(("scores", how, self.batch_size), _jax.by_parts(scores, self.batch_size))
         fills = rows.fills.reshape(-1, *rows.fills.shape[2:])
         absent = self.jax.numpy.asarray(_jax.filled(fills, 1 << (len(fills) - 1).bit_length()))
         of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
         labels = np.where(rows.labels < 0, rows.masks.shape[1], rows.labels)
-        for part, size in _jax.pieces(len(rows), self.batch_size):
+        for part, size in _jax.pieces(len(rows), self.rows_at_once(rows.inputs)):
             sample = rows.sample[part]
             named, place, length = _jax.table(sample, size)
             shown = labels if len(labels) == 1 else labels[named]
