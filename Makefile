@@ -9,7 +9,7 @@ BACKENDS ?= tensorflow
 TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # For make test-alone: the rooms that a framework reaches, less what is NumPy's alone and takes long; the rest of the suite has no framework in it, and make
-# test has run it. What needs an absent framework is skipped by name. tests/alone/sitecustomize.py hides the others, in the processes that tests start, too.
+# test has run it. Two at a time, one core each. What needs an absent framework is skipped by name. tests/alone/sitecustomize.py hides the others, in the processes that tests start, too.
 ALONE ?= none tensorflow jax torch onnx
 ALONE_TESTS := tests/adapters tests/api tests/apps tests/data tests/plans tests/recipes tests/views tests/store tests/house/test_import.py \
   tests/house/test_catalogues.py tests/house/test_alone.py --deselect tests/plans/test_kills.py --deselect tests/api/test_tokens.py
@@ -57,10 +57,11 @@ test: $(VENV)/.installed-test
 	done
 
 test-alone: $(VENV)/.installed-test
-	@set -e; for framework in $(ALONE); do \
-	  echo "tests, alone: $$framework"; \
-	  env -u KERAS_BACKEND PELLUCID_ALONE=$$framework PYTHONPATH=tests/alone $(QUIET_LOGS) $(BIN)/python -m pytest $(ALONE_TESTS); \
-	done
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(addprefix .alone-,$(ALONE))
+
+.alone-%: $(VENV)/.installed-test
+	@echo "tests, alone: $*"
+	@env -u KERAS_BACKEND PELLUCID_ALONE=$* PYTHONPATH=tests/alone OMP_NUM_THREADS=1 $(QUIET_LOGS) $(BIN)/python -m pytest -p no:cacheprovider $(ALONE_TESTS)
 
 check: $(VENV)/.installed-check
 	@$(BIN)/ruff format --check .
