@@ -43,6 +43,7 @@ SECTIONS = (
     "grad_cam",
     "mask_memory",
     "overheads",
+    "adapters",
 )
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"} | {
     f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
