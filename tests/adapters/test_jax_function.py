@@ -90,6 +90,9 @@ HEADS: dict[str, tuple[Any, str | None]] = {
     "without a shift": (lambda w, x: jnp.exp(dense(w, x)) / jnp.exp(dense(w, x)).sum(axis=1, keepdims=True), None),
     "with a rule of its own": (lambda w, x: own_rule(dense(w, x)), "softmax"),
     "sigmoid": (lambda w, x: jax.nn.sigmoid(dense(w, x)), "sigmoid"),
+    "logarithms": (lambda w, x: jax.nn.log_softmax(dense(w, x)), "log_softmax"),
+    "logarithms compiled": (jax.jit(lambda w, x: jax.jit(jax.nn.log_softmax)(dense(w, x))), "log_softmax"),
+    "logarithms written out": (lambda w, x: dense(w, x) - jax.nn.logsumexp(dense(w, x), axis=1, keepdims=True), None),
     "in half precision": (lambda w, x: jax.nn.softmax(dense(w, x).astype(jnp.bfloat16)).astype(jnp.float32), "softmax"),
     "over the wrong axis": (lambda w, x: jax.nn.softmax(dense(w, x)[:, None] * jnp.array([[[1.0], [2.0]]]), axis=1), None),
     "another quotient": (lambda w, x: jnp.exp(dense(w, x)) / (1 + jnp.exp(dense(w, x)).sum(axis=1, keepdims=True)), None),
@@ -110,6 +113,26 @@ def test_heads_are_found(rows: np.ndarray, kind: str) -> None:
         close(model.predict(rows, logits=True), rows @ weights, relative)
         target = resolve_target(1, "logit", model.predict(rows, logits=True))
         close(model.gradients(rows, target).gradients[INPUT], np.tile(weights[:, 1], (9, 1)), max(relative, VALUES))
+
+
+@pytest.mark.parametrize("form", ["tuple", "mapping", "nested"])
+def test_one_of_several_outputs_is_named_by_the_target(rows: np.ndarray, form: str) -> None:
+    weights = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
+
+    def function(w: Any, x: Any) -> Any:
+        kind, size = jax.nn.softmax(dense(w, x)), x.sum(axis=1)
+        return {"tuple": (kind, size), "mapping": {"kind": kind, "size": size}, "nested": {"both": [kind, size]}}[form]
+
+    model = pellucid.JaxFunction(function, weights)
+    kind, size = {"tuple": ("0", "1"), "mapping": ("kind", "size"), "nested": ("both.0", "both.1")}[form]
+    of_kind = pellucid.explain(model, rows, "gradient_x_input", target={kind: 2})
+    close(of_kind.score, (rows @ weights)[:, 2])
+    assert of_kind.target.score == "logit"
+    close(pellucid.explain(model, rows, "exact_shap", target={size: 0}).values, rows)
+    with pytest.raises(errors.SettingError, match=f"several outputs: '{kind}' .*'{size}'"):
+        pellucid.explain(model, rows, "saliency")
+    with pytest.raises(errors.SettingError, match="unknown output 'nothing'"):
+        pellucid.explain(model, rows, "saliency", target={"nothing": 0})
 
 
 def test_a_rule_of_the_user_for_a_whole_network_is_kept(rows: np.ndarray) -> None:
@@ -190,7 +213,8 @@ def test_it_shows_no_layers(oracle: NumpyModel, rows: np.ndarray) -> None:
 @pytest.mark.parametrize(
     ("function", "error", "words"),
     [
-        (lambda w, x: (x, x), errors.UnsupportedError, "returns a tuple, not one array"),
+        (lambda w, x: (x, x), errors.SettingError, r"several outputs: '0' .*'1' .*target=\{'0': 0\}"),
+        (lambda w, x: None, errors.UnsupportedError, "returns a NoneType, not one array"),
         (lambda w, x: x.sum(), errors.ModelError, r"returned shape \(\) for 2 inputs.*jax\.vmap"),
         (lambda w, x: x @ w.T, errors.ShapeError, r"cannot take inputs of shape \(samples, 6\)"),
         (lambda w, x: x * float(x[0, 0]), errors.ModelError, "JAX cannot trace the function"),

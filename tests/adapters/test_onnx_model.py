@@ -190,8 +190,11 @@ def test_several_inputs_and_outputs_are_named(rows: np.ndarray) -> None:
     proto = onnx_graphs.model(nodes, {"x": ("N", 6), "by": (1, 6)}, {"y": ("N", 6), "z": ("N", 6)}, {})
     with pytest.raises(errors.InputError, match=r"the graph takes x, by; give all of them by name, or fix some: held="):
         OnnxModel(proto, output="y").predict(rows)
-    with pytest.raises(errors.UnsupportedError, match=r"2 outputs of scores \(y, z\).*output="):
-        OnnxModel(proto, held={"by": np.ones((1, 6))})
+    both = OnnxModel(proto, held={"by": np.full((1, 6), 2.0)})
+    with pytest.raises(errors.SettingError, match=r"several outputs: 'y', 'z'.*target=\{'y': 0\}"):
+        both.predict(rows)
+    for name, score in (("y", 2 * rows[:, 3]), ("z", 2 + rows[:, 3])):
+        close(pellucid.explain(both, rows, "exact_shap", target={name: 3}).score, score)
     with pytest.raises(errors.SettingError, match="unknown input 'bye'; did you mean 'by'"):
         OnnxModel(proto, held={"bye": np.ones((1, 6))}, output="y")
     with pytest.raises(errors.SettingError, match="unknown output 'yy'"):

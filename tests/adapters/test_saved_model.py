@@ -169,8 +169,12 @@ def test_signatures_and_outputs_are_named(tmp_path: Path) -> None:
     tf.saved_model.save(module, str(folder), signatures={"a": module.signature, "b": module.signature})
     with pytest.raises(errors.UnsupportedError, match="signatures a, b; name one"):
         adapt(folder)
-    with pytest.raises(errors.UnsupportedError, match=r"2 outputs \(y, z\); name one"):
-        SavedModel(folder, signature="a")
+    x = np.random.default_rng(0).random((2, 6)).astype(np.float32)
+    with pytest.raises(errors.SettingError, match=r"several outputs: 'y', 'z'.*target=\{'y': 0\}"):
+        pellucid.explain(SavedModel(folder, signature="a"), x, "saliency")
+    for name, factor in (("y", 1), ("z", 2)):
+        found = pellucid.explain(SavedModel(folder, signature="a"), x, "gradient_x_input", target={name: 3})
+        np.testing.assert_allclose(found.values, factor * x * (np.arange(6) == 3), rtol=1e-6)
     with pytest.raises(errors.SettingError, match="unknown output 'zz'; did you mean 'z'"):
         SavedModel(folder, signature="a", output="zz")
     assert SavedModel(folder, signature="b", output="z").predict(np.ones((1, 6), np.float32)).tolist() == [[2.0] * 6]

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import jax
 from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
+
+from pellucid.core.errors import SettingError, UnsupportedError, unknown
+from pellucid.core.target import several_outputs
 
 Cut = tuple[str, Callable[..., Any]]
 CALLS = ("jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2")
@@ -15,8 +19,25 @@ CASTS = ("convert_element_type", "copy")
 PASSES_ON = (*CASTS, "stop_gradient", "broadcast_in_dim", "reshape", "squeeze", "expand_dims")
 
 
+def one_output(returned: Any, wanted: str) -> Any:
+    """The array among what a function returns: the only one, or of several that of the name `wanted`, its keys or places with dots between."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(returned)
+    found = {".".join(str(getattr(key, "key", getattr(key, "idx", getattr(key, "name", key)))) for key in path): leaf for path, leaf in leaves}
+    if wanted:
+        if wanted not in found:
+            raise SettingError(unknown("output", wanted, found) if "" not in found else f"the network has one output, so that there is no '{wanted}'.")
+        return found[wanted]
+    if len(found) > 1:
+        raise several_outputs({name: tuple(leaf.shape[1:]) for name, leaf in found.items()})
+    leaf = next(iter(found.values()), None)
+    if not hasattr(leaf, "shape"):
+        raise UnsupportedError(f"the function returns a {type(returned).__name__}, not one array; wrap it so that it returns the scores.")
+    return leaf
+
+
 def before_head(closed: Any, place: int = 0) -> Cut | None:
-    """ "softmax" or "sigmoid" where an output is made by one over its last axis, and a function from the same arguments, flat, to what it reads."""
+    """ "softmax", "log_softmax" or "sigmoid" where an output is made by one over its last axis, and a function from the same arguments, flat, to what it
+    reads."""
     made = {variable: equation for equation in closed.jaxpr.eqns for variable in equation.outvars}
     output = _behind(closed.jaxpr.outvars[place], made, CASTS)
     equation = _maker(output, made)
@@ -25,7 +46,7 @@ def before_head(closed: Any, place: int = 0) -> Cut | None:
     inner = _inside(equation)
     if inner is not None:
         return _in_call(closed, equation, before_head(inner, list(equation.outvars).index(output)), inner)
-    kind, read = ("sigmoid", equation.invars[0]) if equation.primitive.name == "logistic" else ("softmax", _softmax(equation, made))
+    kind, read = _head(equation, made)
     return None if read is None else (kind, _one(_ending_in(closed, [read])))
 
 
@@ -39,7 +60,7 @@ def _in_call(closed: Any, equation: Any, cut: Cut | None, inner: Any) -> Cut | N
         return kind, lambda *given: function(*arguments(*given))
     made = {variable: one for one in inner.jaxpr.eqns for variable in one.outvars}
     end = _maker(_behind(inner.jaxpr.outvars[0], made, CASTS), made)
-    read = None if end is None else end.invars[0] if end.primitive.name == "logistic" else _softmax(end, made)
+    read = None if end is None else _head(end, made)[1]
     if read not in inner.jaxpr.invars:
         return None
     number = inner.jaxpr.invars.index(read)
@@ -54,6 +75,26 @@ def _inside(equation: Any) -> Any:
     return inner if inner is None or hasattr(inner, "jaxpr") else ClosedJaxpr(inner, ())
 
 
+def _head(equation: Any, made: dict[Any, Any]) -> tuple[str, Any]:
+    """What an equation ends, and what that reads; None where it ends nothing."""
+    if equation.primitive.name == "logistic":
+        return "sigmoid", equation.invars[0]
+    return ("log_softmax", _log_softmax(equation, made)) if equation.primitive.name == "sub" else ("softmax", _softmax(equation, made))
+
+
+def _log_softmax(equation: Any, made: dict[Any, Any]) -> Any:
+    """What the logarithm of a softmax over the last axis reads, where this is its last step: c less the logarithm of the sum of exp c."""
+    shifted = _behind(equation.invars[0], made, CASTS)
+    logarithm = _maker(_behind(equation.invars[1], made), made)
+    total = _maker(_behind(logarithm.invars[0], made), made) if logarithm is not None and logarithm.primitive.name == "log" else None
+    if total is None or total.primitive.name != "reduce_sum" or tuple(total.params["axes"]) != (shifted.aval.ndim - 1,):
+        return None
+    powers = _maker(_behind(total.invars[0], made, CASTS), made)
+    if powers is None or powers.primitive.name != "exp":
+        return None
+    return _unshifted(shifted, made) if _behind(powers.invars[0], made, CASTS) is shifted else None
+
+
 def _softmax(equation: Any, made: dict[Any, Any]) -> Any:
     """What a softmax over the last axis reads, where this is its last step: exp(c − max c) over its sum."""
     if equation.primitive.name != "div":
@@ -64,7 +105,11 @@ def _softmax(equation: Any, made: dict[Any, Any]) -> Any:
         return None
     if _behind(total.invars[0], made, CASTS) is not above or tuple(total.params["axes"]) != (above.aval.ndim - 1,):
         return None
-    shifted = powers.invars[0]
+    return _unshifted(powers.invars[0], made)
+
+
+def _unshifted(shifted: Any, made: dict[Any, Any]) -> Any:
+    """A variable before its largest was taken off, where it was."""
     difference = _maker(shifted, made)
     if difference is None or difference.primitive.name != "sub":
         return shifted

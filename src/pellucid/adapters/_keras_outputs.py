@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import PellucidError, SettingError, unknown
+from pellucid.core.target import several_outputs
 
 Shape = tuple[int | None, ...]
 
@@ -49,8 +50,7 @@ def chosen(found: Mapping[str, Any], wanted: str) -> Any:
         return found[wanted]
     if "" in found:
         return found[""]
-    told = ", ".join(f"'{name}' {tuple(output.shape[1:])}" for name, output in found.items())
-    raise SettingError(f"the network returns several outputs: {told}. Say which one the target is of, e.g. target={{'{next(iter(found))}': 0}}.")
+    raise several_outputs({name: tuple(output.shape[1:]) for name, output in found.items()})
 
 
 def graph_outputs(keras: Any, model: Any) -> dict[str, Any]:

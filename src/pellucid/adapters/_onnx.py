@@ -169,6 +169,12 @@ def _sizes(kind: Any) -> Shape | None:
     return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in kind.shape.dim)
 
 
+def score_outputs(proto: Any) -> list[str]:
+    """The outputs of a model that hold numbers, or, where a ZipMap tells them, classes and their chances."""
+    made = {name: node for node in proto.graph.node for name in node.output}
+    return [value.name for value in proto.graph.output if value.type.tensor_type.elem_type in FLOATS or _maps(value, made)]
+
+
 def _output(graph: Any, made: Mapping[str, Any], wanted: str | None) -> tuple[str, Names]:
     """The tensor that is explained, and the names of its classes where a ZipMap tells them."""
     known = {value.name: value for value in graph.output}
@@ -177,8 +183,8 @@ def _output(graph: Any, made: Mapping[str, Any], wanted: str | None) -> tuple[st
             raise SettingError(unknown("output", wanted, known))
         return wanted, ()
     scores = [name for name, value in known.items() if value.type.tensor_type.elem_type in FLOATS or _maps(value, made)]
-    if len(scores) != 1:
-        raise UnsupportedError(f"the graph has {len(scores)} outputs of scores ({', '.join(known)}); name the one to explain: OnnxModel(file, output='name').")
+    if not scores:
+        raise UnsupportedError(f"the graph has no output of scores ({', '.join(known)}); name the tensor to explain: OnnxModel(file, output='name').")
     node = made.get(scores[0])
     if node is None or node.op_type != "ZipMap":
         return scores[0], ()

@@ -156,11 +156,11 @@ def _in_order(graph: Any) -> Iterator[Any]:
 
 
 def head_of(tensor: Any) -> tuple[str | None, Any]:
-    """ "softmax" or "sigmoid" where a tensor is made by one, and the tensor that it reads."""
+    """ "softmax", "log_softmax" or "sigmoid" where a tensor is made by one, and the tensor that it reads."""
     operation = tensor.op
     while operation.type == "Identity":
         operation = operation.inputs[0].op
-    kind = {"Softmax": "softmax", "Sigmoid": "sigmoid"}.get(operation.type)
+    kind = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}.get(operation.type)
     return kind, operation.inputs[0] if kind else tensor
 
 

@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 from pellucid.core.errors import DamagedModelError, ModelError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
 from pellucid.core.model import Layer
 from pellucid.core.packing import InputSpec
-from pellucid.core.target import TINY
+from pellucid.core.target import TINY, several_outputs
 
 Shape = tuple[int, ...]
 Call = Callable[..., Any]
@@ -355,7 +355,6 @@ def _class_axis(called: Mapping[str, Layer], output: Shape) -> int:
 def one_output(returned: Any, wanted: str) -> Any:
     """The tensor among what a module returns: the only one, or of several that of the name `wanted`."""
     found = dict(_tensors("", returned))
-    shapes = {name: tuple(tensor.shape[1:]) for name, tensor in found.items()}
     if wanted:
         if wanted not in found:
             raise SettingError(unknown("output", wanted, found) if "" not in found else f"the network has one output, so that there is no '{wanted}'.")
@@ -364,9 +363,7 @@ def one_output(returned: Any, wanted: str) -> Any:
         return next(iter(found.values()))
     if not found:
         raise UnsupportedError(f"the module returns a {type(returned).__name__} without a tensor of numbers; wrap it so that it returns the one to explain.")
-    told = ", ".join(f"'{name}' {shape}" for name, shape in shapes.items())
-    name = next(iter(found))
-    raise SettingError(f"the network returns several outputs: {told}. Say which one the target is of, e.g. target={{'{name}': 0}}.")
+    raise several_outputs({name: tuple(tensor.shape[1:]) for name, tensor in found.items()})
 
 
 def _tensors(name: str, value: Any) -> Iterator[tuple[str, Any]]:

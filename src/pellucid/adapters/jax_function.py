@@ -27,7 +27,7 @@ CLOSED: Any = object()
 
 
 class JaxFunction(KerasJax):
-    """A JAX function f(parameters, inputs (samples, *shape)) → scores (samples, classes), or (samples,) for one score.
+    """A JAX function f(parameters, inputs (samples, *shape)) → scores (samples, classes), or (samples,) for one score; or several of them.
 
     `parameters` is what JAX can map over: an array, or lists and dictionaries of arrays; what is not given is not passed, f(inputs). A function compiled by
     `jax.jit` is recognised as it is. Parameters are read as they are at the time of a call; compiled once for each of a few batch sizes. Its last softmax or
@@ -49,7 +49,7 @@ class JaxFunction(KerasJax):
         self.function, self.parameters = function, parameters
         self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._met: tuple[int, ...] | None = None
-        self._given_batch_size, self.batch_size = batch_size, batch_size or 1
+        self._given_batch_size, self.batch_size, self._output = batch_size, batch_size or 1, ""
         self.traits = Traits(
             "JAX", gradients=True, fingerprint=self._fingerprint(), versions={"jax": self.jax.__version__}, inputs=specs_of(function, self._before)
         )
@@ -75,6 +75,12 @@ class JaxFunction(KerasJax):
         found.packing, found.arguments = packing, call_with(self.function, packing, self._before)
         found.traits = replace(self.traits, input_shape=(packing.total,))
         found._met, found._compiled = None, {}
+        return found
+
+    def reading(self, output: str) -> Model:
+        found = copy.copy(self)
+        found._output, found._met, found._compiled = output, None, {}
+        found.traits = replace(self.traits, output=output)
         return found
 
     def layers(self) -> tuple[Any, ...]:
@@ -148,6 +154,10 @@ class JaxFunction(KerasJax):
         return self._plain(found if found.ndim > 1 else found[:, None])
 
     def _call(self, params: Any, x: Any) -> Any:
+        """The output that is read, of what the function returns."""
+        return self._help.one_output(self._returned(params, x), self._output)
+
+    def _returned(self, params: Any, x: Any) -> Any:
         before = [params][: self._before]
         if self.packing is None:
             return self.function(*before, x)
@@ -186,8 +196,6 @@ class JaxFunction(KerasJax):
 
     def _check(self, made: Any) -> None:
         """Raise unless the function returns one array with a row for each of two samples."""
-        if not hasattr(made, "shape"):
-            raise UnsupportedError(f"the function returns a {type(made).__name__}, not one array; wrap it so that it returns the scores.")
         if made.shape[:1] != (2,):
             raise ModelError(
                 f"the function returned shape {tuple(made.shape)} for 2 inputs; it must return (samples, classes). For one sample: jax.vmap(f, (None, 0))."

@@ -16,6 +16,7 @@ import numpy as np
 from pellucid.core.errors import DamagedModelError, InputError, MissingExtraError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits, batches, power_of_two_batch
 from pellucid.core.packing import Packing
+from pellucid.core.target import several_outputs
 
 Array = np.ndarray
 BATCH_BUDGET = 64e6
@@ -50,6 +51,9 @@ class OnnxModel(Model):
         self.runtime, self._help = _onnx()
         path = Path(graph) if isinstance(graph, (str, Path)) else None
         proto = graph if path is None else self._help.read(path)
+        self._made_with = {"graph": graph, "held": held, "batch_size": batch_size, "providers": providers}
+        several = self._help.score_outputs(proto) if output is None else []
+        self._unsaid = tuple(several) if len(several) > 1 else ()
         self.graph = self._help.understood(proto, path.parent if path is not None else None, output, tuple(held or ()))
         self.held = {one.name: self._numbers(np.asarray((held or {})[one.name]), one.elements) for one in self.graph.held}
         self.providers = tuple(providers)
@@ -89,6 +93,11 @@ class OnnxModel(Model):
     def batch_size(self, rows: int) -> None:
         self._given_batch_size = rows
 
+    def reading(self, output: str) -> Model:
+        found = OnnxModel(output=output, **self._made_with)
+        found.traits = replace(found.traits, output=output)
+        return found
+
     def packed(self, packing: Packing) -> Model:
         for name in packing.names:
             if name not in {one.name for one in self.graph.inputs}:
@@ -99,6 +108,8 @@ class OnnxModel(Model):
         return found
 
     def meet(self, inputs: Array) -> None:
+        if self._unsaid:
+            raise several_outputs(dict.fromkeys(self._unsaid))
         shape = tuple(inputs.shape[1:])
         if shape == self._met:
             return

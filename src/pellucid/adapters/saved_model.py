@@ -16,7 +16,7 @@ from pellucid.adapters.keras_tensorflow import BATCH_BUDGET, KerasTensorflow
 from pellucid.core.errors import MissingExtraError, SettingError, UnsupportedError, unknown
 from pellucid.core.model import INPUT, Model, Traits, power_of_two_batch
 from pellucid.core.packing import InputSpec, Packing
-from pellucid.core.target import Reading
+from pellucid.core.target import Reading, several_outputs
 
 Array = np.ndarray
 
@@ -39,6 +39,7 @@ class SavedModel(KerasTensorflow):
         function = self._help.signature_of(self.loaded, signature)
         self._frozen = self._help.frozen(function)
         self._inputs = self._numeric_inputs()
+        self._signature, self._unsaid = signature, tuple(sorted(function.structured_outputs)) if output is None else ()
         self._end = self._one_output(function, output)
         head, self._logits = self._help.head_of(self._end)
         specs = tuple(self._spec_of(tensor) for tensor in self._inputs)
@@ -65,6 +66,11 @@ class SavedModel(KerasTensorflow):
         self.batch_size = power_of_two_batch(row, BATCH_BUDGET)
         self._try_gradient()
 
+    def reading(self, output: str) -> Model:
+        found = SavedModel(self.loaded, signature=self._signature, output=output)
+        found.traits = replace(found.traits, output=output)
+        return found
+
     @classmethod
     def recognises(cls, candidate: Any) -> bool:
         return "tensorflow" in sys.modules and isinstance(getattr(candidate, "signatures", None), Mapping) and hasattr(candidate, "tensorflow_version")
@@ -84,6 +90,8 @@ class SavedModel(KerasTensorflow):
 
     def meet(self, inputs: Array) -> None:
         """Learn the shapes that the signature leaves free altogether."""
+        if len(self._unsaid) > 1:
+            raise several_outputs(dict.fromkeys(self._unsaid))
         if self.traits.input_shape is None:
             self.traits = replace(self.traits, input_shape=tuple(inputs.shape[1:]))
         shape = self.traits.output_shape
@@ -211,8 +219,6 @@ class SavedModel(KerasTensorflow):
 
     def _one_output(self, function: Any, output: str | None) -> Any:
         names = sorted(function.structured_outputs)
-        if output is None and len(names) != 1:
-            raise UnsupportedError(f"the signature gives {len(names)} outputs ({', '.join(names)}); name one: SavedModel(folder, output='…').")
         if output is not None and output not in names:
             raise SettingError(unknown("output", output, names))
         return self._frozen.outputs[names.index(output or names[0])]
