@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,23 @@ import pytest
 import jax_twins
 import torch_twins
 from pellucid.adapters.numpy_model import Dense, NumpyModel
+
+KERAS = re.compile(r"keras|small_cnn|small_rnn|trained_cnn|pellucid_command")
+ROOMS = ("adapters", "api", "apps", "methods", "plans", "recipes", "views")
+"""Rooms whose answers may depend on what Keras runs on."""
+
+
+@functools.cache
+def _reads_keras(path: Path) -> bool:
+    return KERAS.search(path.read_text(encoding="utf-8")) is not None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as `keras` every test in a file of such a room that speaks of Keras or of a fixture that is one of its models: `make test` runs these once per
+    backend, the others once."""
+    for item in items:
+        if item.path.parent.name in ROOMS and _reads_keras(item.path):
+            item.add_marker(pytest.mark.keras)
 
 
 def random_stack(seed: int, sizes: tuple[int, ...], activation: str = "relu") -> list[Dense]:

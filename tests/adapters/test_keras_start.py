@@ -87,6 +87,7 @@ else:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow", reason="the same processes whatever Keras runs on here: once is enough")
 @pytest.mark.parametrize(
     ("chosen", "absent", "wanted"),
     [

@@ -24,7 +24,10 @@ MANY_POINTS = {"integrated_gradients", "blur_integrated_gradients", "guided_inte
 MANY_POINTS |= {"expected_gradients"}
 PROCESSES = ("tensorflow", "jax", "torch", "native")
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow", reason="the same processes whatever Keras runs on here: once is enough"),
+]
 
 
 @pytest.fixture(scope="module")
