@@ -123,7 +123,7 @@ class KerasModel(Model):
         def whole(part: Any, kind: str) -> Any:
             return part > 0.5 if kind == "bool" else ops.cast(ops.round(part), "int32")
 
-        arrays = self.packing.split(x, ops.reshape, lambda part: part, whole)
+        arrays = self.packing.split(x, lambda x, places: ops.split(x, places, axis=1), ops.reshape, lambda part: part, whole)
         return self.keras.tree.pack_sequence_as(self.network._inputs_struct, arrays)
 
     def layers(self) -> tuple[Layer, ...]:
