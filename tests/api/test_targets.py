@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import pytest
 import pellucid
 from choices import needed
 from pellucid.adapters.numpy_model import Dense, NumpyModel
+from pellucid.api._wrapped import OfSeveral
 from pellucid.core import errors
-from pellucid.core.target import Several
+from pellucid.core.model import MaskRows
+from pellucid.core.target import Several, join_targets, resolve_target
 from pellucid.methods import METHODS
 from pellucid.report.page import render
 
@@ -234,3 +237,27 @@ def test_a_report_shows_each_of_several_targets(oracle: NumpyModel) -> None:
     page = render([found])
     assert "“0 − 1”" in page
     assert f"“{found.target.each[0][0]}”" in page
+
+
+@pytest.mark.parametrize("method", ["exact_shap", "permutation_shap", "lime", "occlusion"])
+def test_several_targets_against_a_background_are_each_explained_as_alone(oracle: NumpyModel, method: str) -> None:
+    asked = {"background": BACKGROUND, "tolerance": 0.2}
+    together = pellucid.explain(oracle, X, method, target=Several(0, 2), **asked)
+    for k, target in enumerate((0, 2)):
+        alone = pellucid.explain(oracle, X, method, target=target, **asked)
+        np.testing.assert_allclose(together.values[:, k], alone.values, rtol=ROUNDING, atol=ROUNDING * np.abs(alone.values).max())
+
+
+def test_masks_of_other_features_are_other_masked_inputs(oracle: NumpyModel) -> None:
+    """The same masks, by two maps, of float masks and whole ones: what is kept of one is not taken for the other."""
+    target = join_targets([resolve_target(k, "logit", oracle.predict(X)) for k in range(2)])
+    target = replace(target, origin=np.arange(8))
+    model, inputs, sample = OfSeveral(oracle, target, 2), np.repeat(X, 2, axis=0), np.arange(8)
+    for labels in (np.arange(6)[None] % 2, np.arange(6)[None] // 3):
+        for masks in (np.array([[1, 0], [0, 1]] * 4, np.uint8), np.array([[1, 0.5], [0, 1]] * 4)):
+            rows = MaskRows(inputs, np.zeros((1, 1, 6)), labels, masks, sample, 0 * sample)
+            np.testing.assert_allclose(model.masked_scores(rows, target), oracle.masked_scores(rows, target), rtol=1e-9)
+    assert model.spared.sum() == 0
+    rows = replace(rows, masks=np.repeat(rows.masks[::2], 2, axis=0))
+    np.testing.assert_allclose(model.masked_scores(rows, target), oracle.masked_scores(rows, target), rtol=1e-9)
+    assert model.spared.sum() == 8
