@@ -159,3 +159,25 @@ def test_a_class_without_a_graph_may_return_several() -> None:
     assert pellucid.explain(network, IMAGES, "saliency", target={"1": 0}).values[:, 0, 0].min() == 1
     with pytest.raises(errors.SettingError, match=r"several outputs: '0' .*'1'"):
         pellucid.explain(network, IMAGES, "saliency")
+
+
+def test_what_goes_round_a_layer_is_each_contexts_own_though_it_is_compiled_once() -> None:
+    """Two contexts in turn, against the network cut by hand; the second one makes nothing new."""
+    inputs = keras.Input((5,))
+    inner = layers.Dense(5, activation="tanh", name="inner")(inputs)
+    network = filled(keras.Model(inputs, layers.Dense(3, name="out")(layers.Multiply()([inner, inputs]))))
+    model, (kernel, bias) = adapt(network), network.layers[-1].get_weights()
+    values = np.random.default_rng(5).normal(size=(6, 5)).astype(np.float32)
+    first, second = (model.above("inner", X[i : i + 1]) for i in (0, 1))
+    for _ in range(2):
+        for above, context in ((first, X[:1]), (second, X[1:2])):
+            np.testing.assert_allclose(above.predict(values), (values * context) @ kernel + bias, rtol=1e-4, atol=1e-5)
+            target = resolve_target(1, "output", above.predict(values))
+            wanted = np.broadcast_to(context * kernel[:, 1], values.shape)
+            np.testing.assert_allclose(above.gradients(values, target).gradients[INPUT], wanted, rtol=1e-4, atol=1e-5)
+    if keras.config.backend() != "torch":
+        made = [getattr(above, "_traced", getattr(above, "_compiled", None)) for above in (first, second)]
+        assert made[0] is made[1]
+        assert made[0]
+    lower = model.below("inner")
+    np.testing.assert_allclose(lower.predict(X), array(network.layers[1](X)), rtol=1e-4, atol=1e-5)

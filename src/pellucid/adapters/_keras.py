@@ -80,7 +80,7 @@ class KerasModel(Model):
     def reading(self, output: str) -> Model:
         found = copy.copy(self)
         found._output = output
-        found.__dict__ |= {name: {} for name in ("_traced", "_compiled") if name in self.__dict__}
+        found.__dict__ |= {name: {} for name in ("_traced", "_compiled", "_cuts") if name in self.__dict__}
         found._find_output()
         return found
 
@@ -111,7 +111,7 @@ class KerasModel(Model):
         found = copy.copy(self)
         found.packing = replace(packing, channels=tuple(channels if len(shape) > 1 else "last" for shape in packing.shapes))
         found.traits = replace(self.traits, input_shape=(packing.total,), tokens=all(packing.whole), channels="last")
-        found.__dict__ |= {name: {} for name in ("_traced", "_compiled") if name in self.__dict__}  # what was made for another kind of input
+        found.__dict__ |= {name: {} for name in ("_traced", "_compiled", "_cuts") if name in self.__dict__}  # what was made for another kind of input
         return found
 
     def given(self, x: Any) -> Any:

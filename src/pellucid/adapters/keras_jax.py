@@ -44,6 +44,7 @@ class KerasJax(_keras.KerasModel):
         self.batch_size = _keras.fixed_batch(keras_model) or own
         self._variables = _keras.variables(self.keras, keras_model)
         self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._cuts: dict[tuple[Any, ...], dict[tuple[Any, ...], Callable[..., Any]]] = {}
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         def outputs(params: Sequence[Any], x: Any) -> tuple[Any]:
@@ -212,7 +213,7 @@ class KerasJax(_keras.KerasModel):
     def _function(self, key: tuple[Any, ...], step: Callable[..., Any]) -> Callable[..., Any]:
         """A step compiled, given the weights as they are now."""
         compiled = self._compiled.setdefault(key, self.jax.jit(step))
-        params = [variable.value for variable in self._variables]
+        params = self._values()
 
         def called(*arrays: Any) -> Any:
             try:
@@ -225,6 +226,10 @@ class KerasJax(_keras.KerasModel):
 
         return called
 
+    def _values(self) -> list[Any]:
+        """What a compiled step is given besides its arrays: the weights as they are now."""
+        return [variable.value for variable in self._variables]
+
 
 class _Part(KerasJax):
     """A piece of a network that a layer cuts in two; the compiler drops what the piece does not need."""
@@ -233,20 +238,26 @@ class _Part(KerasJax):
         self.__dict__ |= whole.__dict__
         self.cut = cut
         self.traits = replace(whole.traits, **traits)
-        self._compiled = {}
+        self._compiled, self._cuts = {}, {}
 
 
 class _Above(_Part):
-    """The network from a layer's output on."""
+    """The network from a layer's output on. The context of what goes round the layer is given with the weights, so that what is compiled serves all contexts
+    of a shape."""
 
     def __init__(self, whole: KerasJax, layer: str, context: Array) -> None:
         value = whole.activations(context, (layer,))[layer]
         super().__init__(whole, _keras.check_cut(whole, layer), **_keras.above_traits(whole, layer, value))
         self.context = np.asarray(context, np.float32)
+        self._compiled = whole._cuts.setdefault((layer, context.shape), {})
+
+    def _values(self) -> list[Any]:
+        return [*super()._values(), self.context]
 
     def _outputs(self, params: Sequence[Any], x: Any, logits: bool) -> Any:
+        *weights, context = params
         with _keras.wrapped_calls(self.cut, _keras.put_in(x)):
-            return super()._outputs(params, self.jax.numpy.repeat(self.context, len(x), axis=0), logits)
+            return super()._outputs(weights, self.jax.numpy.repeat(context, len(x), axis=0), logits)
 
 
 class _Below(_Part):

@@ -38,6 +38,7 @@ class KerasTensorflow(_keras.KerasModel):
         self._fixed = _keras.fixed_batch(keras_model)
         self.batch_size = self._fixed or own
         self._traced: dict[tuple[Any, ...], Callable[..., Any]] = {}
+        self._cuts: dict[tuple[Any, ...], Any] = {}
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         function = self._function(("predict", logits), lambda: self._trace(lambda x: self._outputs(x, logits), self._spec()))
@@ -239,16 +240,30 @@ class _Part(KerasTensorflow):
         self.__dict__ |= whole.__dict__
         self.cut = cut
         self.traits = replace(whole.traits, **traits)
-        self._traced = {}
+        self._traced, self._cuts = {}, {}
 
 
 class _Above(_Part):
-    """The network from a layer's output on."""
+    """The network from a layer's output on. What goes round the layer is computed from a variable that holds the context while a function runs, so that one
+    trace serves all contexts of a shape."""
 
     def __init__(self, whole: KerasTensorflow, layer: str, context: Array) -> None:
         value = whole.activations(context, (layer,))[layer]
         super().__init__(whole, _keras.check_cut(whole, layer), **_keras.above_traits(whole, layer, value))
-        self.context = whole._tensor(context)
+        self._own = whole._tensor(context)
+        key = (layer, context.shape)
+        if key not in whole._cuts:
+            whole._cuts[key] = self.tf.Variable(self._own, trainable=False), {}
+        self.context, self._traced = whole._cuts[key]
+
+    def _function(self, key: tuple[Any, ...], make: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+        traced = super()._function(key, make)
+
+        def given_context(*arrays: Any) -> Any:
+            self.context.assign(self._own)
+            return traced(*arrays)
+
+        return given_context
 
     def _outputs(self, x: Any, logits: bool) -> Any:
         with _keras.wrapped_calls(self.cut, _keras.put_in(self._counted(x))):
