@@ -261,3 +261,10 @@ def test_masks_of_other_features_are_other_masked_inputs(oracle: NumpyModel) -> 
     rows = replace(rows, masks=np.repeat(rows.masks[::2], 2, axis=0))
     np.testing.assert_allclose(model.masked_scores(rows, target), oracle.masked_scores(rows, target), rtol=1e-9)
     assert model.spared.sum() == 8
+
+
+def test_another_function_of_the_same_name_is_another_target(oracle: NumpyModel) -> None:
+    begun = pellucid.explain(oracle, X, "permutation_shap", target=lambda o: o[:, 0], tolerance=0.5)
+    with pytest.raises(errors.SettingError, match="function: "):
+        pellucid.explain(oracle, X, "permutation_shap", target=lambda o: o[:, 1], tolerance=0.1, resume=begun)
+    assert begun.refine(tolerance=0.1).target.labels == ("<lambda>",) * 4

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import types
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from pellucid.core.errors import ModelError, NonFiniteError
 from pellucid.core.inputs import on_host
 from pellucid.core.model import Model, Traits, batches, power_of_two_batch
 from pellucid.core.packing import Packing
+from pellucid.core.scoring import digest_of
 
 Array = np.ndarray
 BATCH_BUDGET = 1e6
@@ -96,11 +95,4 @@ class BlackBox(Model):
 
 def name_of(function: Callable[[Array], Any]) -> str:
     """Where a callable was written and, for a Python function, a digest of its code, which tells two lambdas apart; not of what it closes over."""
-    name = f"callable:{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
-    code = getattr(function, "__code__", None)
-    return name if code is None else f"{name}:{hashlib.sha256(_code(code)).hexdigest()[:12]}"
-
-
-def _code(code: types.CodeType) -> bytes:
-    constants = [_code(item) if isinstance(item, types.CodeType) else repr(item).encode() for item in code.co_consts]
-    return b"|".join([code.co_code, *(name.encode() for name in code.co_names), *constants])
+    return f"callable:{digest_of(function)}"

@@ -13,7 +13,7 @@ from pellucid.core.records import Explanation
 from pellucid.core.target import of_samples
 
 Array = np.ndarray
-AGREEING = ("method", "fingerprint", "output", "settings", "seed", "score")
+AGREEING = ("method", "fingerprint", "output", "function", "settings", "seed", "score")
 """Entries of the provenance that must be the same where work is gone on with."""
 PER_SAMPLE = ("target", "baseline", "labels", "features")
 """Keywords of `explain` that may hold one item a sample."""

@@ -24,6 +24,7 @@ from pellucid.core.method import Attribution, Method, Task
 from pellucid.core.model import Model
 from pellucid.core.outcome import Outcome, Outcomes
 from pellucid.core.records import Continuation, Cost, Explained, Explanation, concat
+from pellucid.core.scoring import digest_of
 from pellucid.core.target import Several, Target, TargetLike, as_written, resolve_score
 from pellucid.diagnostics import examine
 
@@ -280,6 +281,7 @@ def _provenance(call: _Call, options: dict[str, Any], score: str, labels: list[i
         score=score,
         target=as_written(target),
         output=call.model.traits.output or None,
+        function=digest_of(target) if callable(target) else None,
         network=plain(call.given["network"]),
         labels=labels,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +20,18 @@ STEP, MOST_OUTPUTS = 6e-6, 4096
 def name_of(function: Callable[[Array], Any]) -> str:
     """What to call a function that is a target."""
     return str(getattr(function, "__name__", type(function).__name__))
+
+
+def digest_of(function: Callable[[Array], Any]) -> str:
+    """What tells two functions apart: where one was written and a digest of its code, not of what it closes over."""
+    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    code = getattr(function, "__code__", None)
+    return name if code is None else f"{name}:{hashlib.sha256(_code(code)).hexdigest()[:12]}"
+
+
+def _code(code: types.CodeType) -> bytes:
+    constants = [_code(item) if isinstance(item, types.CodeType) else repr(item).encode() for item in code.co_consts]
+    return b"|".join([code.co_code, *(name.encode() for name in code.co_names), *constants])
 
 
 def checked_scores(function: Callable[[Array], Any], outputs: Array) -> Array:
