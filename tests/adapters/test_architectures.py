@@ -64,7 +64,7 @@ class Net:
         return {self.case.output: target} if self.case.output else target
 
 
-QUICK = ("functional", "several outputs", "masked tokens")
+QUICK = ("functional", "several outputs", "embedding")
 """Keras's graphs take seconds to be traced; the fast run holds these few, `make test` all."""
 
 
