@@ -16,8 +16,8 @@ import pellucid
 
 SAME = 1e-5
 """Float32 through the same network."""
-ALIKE = 0.97
-"""Correlation with Xplique's RISE, whose masks are interpolated in another way: .981 at the least with 60,000 masks, and what 20,000 leave to chance."""
+ALIKE = 0.98
+"""Correlation with Xplique's RISE, whose masks are interpolated in another way: .981 at the least with 60,000 masks; 20,000 come from a fixed seed."""
 IMAGES, CLASSES = 4, 4
 
 
