@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 QUIET_LOGS := TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1
-BACKENDS ?= tensorflow
+# what Keras runs on: every test on the first, those that depend on it on the others
+BACKENDS ?= tensorflow jax torch
 TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # For make test-alone: the rooms that a framework reaches, less what is NumPy's alone and takes long; the rest of the suite has no framework in it, and make
@@ -51,9 +52,10 @@ demo: $(VENV)/.installed-demo
 	@$(QUIET_LOGS) $(BIN)/pellucid demo --out pellucid-demo
 
 test: $(VENV)/.installed-test
-	@set -e; for backend in $(BACKENDS); do \
+	@set -e; which='slow or not slow'; for backend in $(BACKENDS); do \
 	  echo "tests, Keras on $$backend"; \
-	  KERAS_BACKEND=$$backend $(QUIET_LOGS) $(BIN)/python -m pytest -m 'slow or not slow'; \
+	  KERAS_BACKEND=$$backend $(QUIET_LOGS) $(BIN)/python -m pytest -m "$$which"; \
+	  which=keras; \
 	done
 
 test-alone: $(VENV)/.installed-test

@@ -51,13 +51,8 @@ class BlockMoments:
         return np.maximum(self.squares, 0) / max(self.degrees * self.draws, 1)
 
     @property
-    def small_mean(self) -> Array:
-        """Shape (small,)."""
-        return self.small_sums / max(self.draws, 1)
-
-    @property
     def small_covariance(self) -> Array:
-        """Covariance of `small_mean`, (small, small)."""
+        """Covariance of the mean of the small numbers, (small, small)."""
         return self.gram / max(self.degrees * self.draws, 1)
 
     def quantile(self) -> float:
