@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid.adapters import adapt
     from pellucid.adapters.jax_function import JaxFunction
+    from pellucid.api.evaluate import evaluate
     from pellucid.api.explain import explain
     from pellucid.api.inspect import inspect
     from pellucid.api.visualize import visualize
     from pellucid.core.errors import PellucidError
+    from pellucid.core.evaluation import Evaluation
     from pellucid.core.records import Explanation, Inspection, View, concat
     from pellucid.core.target import Several
     from pellucid.plans import Explanations, Plan
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from pellucid.store import load, save
 
 _HOMES = {
+    "Evaluation": "pellucid.core.evaluation",
     "Explanation": "pellucid.core.records",
     "Explanations": "pellucid.plans",
     "Inspection": "pellucid.core.records",
@@ -38,6 +41,7 @@ _HOMES = {
     "View": "pellucid.core.records",
     "adapt": "pellucid.adapters",
     "concat": "pellucid.core.records",
+    "evaluate": "pellucid.api.evaluate",
     "explain": "pellucid.api.explain",
     "inspect": "pellucid.api.inspect",
     "load": "pellucid.store",
@@ -48,6 +52,7 @@ _HOMES = {
 
 __version__ = "0.1.0"
 __all__ = [
+    "Evaluation",
     "Explanation",
     "Explanations",
     "Inspection",
@@ -59,6 +64,7 @@ __all__ = [
     "__version__",
     "adapt",
     "concat",
+    "evaluate",
     "explain",
     "inspect",
     "load",

@@ -130,8 +130,11 @@ def find_baseline(method: Method, baseline: Any, inputs: Array, packing: Packing
 
 def find_features(method: Method, features: Any, inputs: Array, packing: Packing) -> FeatureMap | None:
     """One map of the features of all inputs, their names preceded by the input's; an array over all inputs may join elements of several of them."""
-    if "features" not in method.accepts:
-        return None
+    return cut_features(features, inputs, packing) if "features" in method.accepts else None
+
+
+def cut_features(features: Any, inputs: Array, packing: Packing) -> FeatureMap:
+    """The features of all inputs."""
     given = _one_by_one(features, packing)
     if given is None:
         return Given(features).label(inputs)
@@ -140,7 +143,7 @@ def find_features(method: Method, features: Any, inputs: Array, packing: Packing
     kinds: list[str] = []
     for name, part, channels in _each(packing, inputs):
         with _naming(name):
-            found = _parts.find_features(method, given[name], part, channels) or FeatureMap(np.full(part.shape, -1), ())
+            found = _parts.cut_features(given[name], part, channels)
         own = np.broadcast_to(found.labels, (len(found.labels), *part.shape[1:]))
         labels.append(np.where(own >= 0, own + len(names), -1))
         words = [label.replace("column", "token") for label in found.names] if name in packing.tokens and found.kind == "columns" else found.names
@@ -151,17 +154,19 @@ def find_features(method: Method, features: Any, inputs: Array, packing: Packing
 
 def find_fills(method: Method, fill: Any, background: Any, inputs: Array, packing: Packing, features: FeatureMap | None) -> Array | None:
     """Fill rows (1 or samples, rows, total): of each input its own, as many of each."""
-    if not {"fill", "background"} & method.accepts:
-        return None
+    return fill_rows(fill, background, inputs, packing, features) if {"fill", "background"} & method.accepts else None
+
+
+def fill_rows(fill: Any, background: Any, inputs: Array, packing: Packing, features: FeatureMap | None) -> Array:
+    """The rows of all inputs beside each other."""
     given = _one_by_one(fill, packing) if background is None else None
     if given is None:
-        return _parts.find_fills(method, fill, background, inputs, "last", features)
+        return _parts.fill_rows(fill, background, inputs, "last", features)
     found = []
     for name, part, channels in _each(packing, inputs):
         with _naming(name):
             own = None if features is None else FeatureMap(packing.unpack(features.labels)[name].reshape(-1, *part.shape[1:]), features.names, features.kind)
-            rows = _parts.find_fills(method, _shaped(given.get(name, 0.0), part), None, part, channels, own)
-            found.append(np.zeros_like(part[:1])[None] if rows is None else rows)
+            found.append(_parts.fill_rows(_shaped(given.get(name, 0.0), part), None, part, channels, own))
             packing.check_whole(name, found[-1])
     counts = {name: rows.shape[1] for name, rows in zip(packing.names, found, strict=True) if rows.shape[1] > 1}
     if len(set(counts.values())) > 1:

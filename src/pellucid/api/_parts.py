@@ -16,7 +16,18 @@ from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.layout import from_last, to_last
 from pellucid.core.method import OPTIONS, Method, ViewMethod
 from pellucid.core.model import Model
-from pellucid.core.target import Several, Target, TargetLike, class_axis_of, following_target, join_targets, of_two, reads_logits, resolve_target
+from pellucid.core.target import (
+    Several,
+    Target,
+    TargetLike,
+    class_axis_of,
+    following_target,
+    follows_prediction,
+    join_targets,
+    of_two,
+    reads_logits,
+    resolve_target,
+)
 from pellucid.data.features.columns import Columns
 from pellucid.data.features.given import Given as GivenFeatures
 from pellucid.data.fills.background import Background
@@ -96,16 +107,9 @@ def early_target(model: Model, method: Method, inputs: Array, target: TargetLike
         return None
     if isinstance(target, str) and target == "predicted" and not of_two(traits.head, shape, traits.class_axis):
         return following_target(len(inputs), shape, score, traits.head)
-    if _follows(target):
+    if follows_prediction(target):
         return None
     return find_target(model, target, score, np.zeros((len(inputs), *(size or 1 for size in shape))), names)
-
-
-def _follows(target: TargetLike) -> bool:
-    """Whether any part of a target is each sample's predicted class."""
-    if isinstance(target, (tuple, list)):
-        return any(_follows(part) for part in target)
-    return isinstance(target, str) and target == "predicted"
 
 
 def find_target(model: Model, target: TargetLike, score: str, outputs: Array, names: Sequence[str] | None) -> Target:
@@ -194,8 +198,11 @@ def with_defaults(method: Method, options: Mapping[str, Any], inputs: Array, cha
 
 def find_features(method: Method, features: Any, inputs: Array, channels: str, column_names: tuple[str, ...] = ()) -> FeatureMap | None:
     """The feature map of a method that needs one; columns bear the names that the model knows them by."""
-    if "features" not in method.accepts:
-        return None
+    return cut_features(features, inputs, channels, column_names) if "features" in method.accepts else None
+
+
+def cut_features(features: Any, inputs: Array, channels: str, column_names: tuple[str, ...] = ()) -> FeatureMap:
+    """The feature map that `features` stands for, as the network's inputs lie."""
     cut = parse_features(features)
     if isinstance(cut, GivenFeatures):
         cut = GivenFeatures(_map_to_last(np.asarray(cut.labels), inputs.shape, channels))
@@ -206,8 +213,11 @@ def find_features(method: Method, features: Any, inputs: Array, channels: str, c
 
 def find_fills(method: Method, fill: Any, background: Any, inputs: Array, channels: str, features: FeatureMap | None = None) -> Array | None:
     """Fill rows (1 or samples, rows, *shape); a fill may depend on the features."""
-    if not {"fill", "background"} & method.accepts:
-        return None
+    return fill_rows(fill, background, inputs, channels, features) if {"fill", "background"} & method.accepts else None
+
+
+def fill_rows(fill: Any, background: Any, inputs: Array, channels: str, features: FeatureMap | None = None) -> Array:
+    """What a fill or a background puts in, (1 or samples, rows, *shape)."""
     chosen = Background(np.asarray(background)) if background is not None else parse_fill(fill)
     return _fill_rows(chosen, inputs, channels, features).astype(inputs.dtype)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from pellucid.core.features import Features, Fill
 from pellucid.core.method import Method, ViewMethod
+from pellucid.core.metric import Metric
 from pellucid.core.model import Model
 
 
@@ -39,8 +40,8 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)[:200]
 
 
-def settings(part: Method | ViewMethod) -> dict[str, Any]:
-    """The settings of a method or view."""
+def settings(part: Method | ViewMethod | Metric) -> dict[str, Any]:
+    """The settings of a method, view or metric."""
     return {field.name: plain(getattr(part, field.name)) for field in dataclasses.fields(part)} if dataclasses.is_dataclass(part) else {}
 
 

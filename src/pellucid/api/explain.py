@@ -171,7 +171,7 @@ def _explained(call: _Call, subject: Subject) -> Explanation:
     shown_for = (np.repeat(shown[0], count or 1, axis=0), shown[1])
     record = _record(call.name, _at_input(task, subject, call, count), found, shown_for, provenance, seconds)
     record = folded(record, target.names, task.model, resume) if count else record
-    return replace(record, continuation=Continuation(_going_on(call), np.arange(len(inputs))))
+    return replace(record, continuation=_continuation(call))
 
 
 def _at_input(task: Task, subject: Subject, call: _Call, count: int) -> Task:
@@ -210,7 +210,12 @@ def _each_alone(call: _Call, tolerance: float | None, max_evaluations: int | Non
         row = np.array([i])
         asked = of_rows(call.given, row, len(call.inputs)) | {"tolerance": tolerance, "max_evaluations": max_evaluations}
         found.append(explain(call.model, call.inputs[row], call.method, **asked, resume=None if call.resume is None else call.resume[row], progress=False))
-    return replace(concat(found), continuation=Continuation(_going_on(call), np.arange(len(call.inputs))))
+    return replace(concat(found), continuation=_continuation(call))
+
+
+def _continuation(call: _Call) -> Continuation:
+    accuracy = {"method": call.method, "tolerance": call.tolerance, "max_evaluations": call.max_evaluations}
+    return Continuation(_going_on(call), np.arange(len(call.inputs)), call.given | accuracy)
 
 
 def _going_on(call: _Call) -> Callable[[Explanation, Array, float | None, int | None], Explanation]:

@@ -66,6 +66,10 @@ class UnknownMethodError(UnknownNameError):
     """No explanation method has this name."""
 
 
+class UnknownMetricError(UnknownNameError):
+    """No metric has this name."""
+
+
 class UnknownViewError(UnknownNameError):
     """No view has this name."""
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -262,6 +263,19 @@ class Model(ABC):
     def below(self, layer: str) -> Model:
         """The network up to a layer, as a model whose output is that layer's."""
         raise UnsupportedError(f"{self.traits.framework} shows no layers; explaining a unit needs a network, e.g. a Keras model.")
+
+    has_weights: ClassVar[bool] = False
+    """Whether `weights` and `replaced_weights` are served."""
+
+    def weights(self) -> dict[str, tuple[Array, ...]]:
+        """Layer → its weights and biases, layers in the order they are called; copies. Layers without any are left out, and so are statistics that no
+        gradient changes (of batch normalisation)."""
+        raise UnsupportedError(f"{self.traits.framework} shows no weights.")
+
+    def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> AbstractContextManager[Model]:
+        """A context that gives the network with other weights in some layers, of the shapes that `weights()` gives. When it is left, whether by an error or
+        not, the user's network is as it was, to the byte."""
+        raise UnsupportedError(f"{self.traits.framework} shows no weights that could be replaced.")
 
     def layer(self, name: str) -> Layer:
         """The layer of this name; an unknown one is an error that lists those there are."""

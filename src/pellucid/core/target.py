@@ -239,6 +239,30 @@ def as_written(target: TargetLike) -> Any:
     return int(target) if _is_number(target) else written(target)
 
 
+def follows_prediction(target: TargetLike) -> bool:
+    """Whether any part of a target is each sample's predicted class."""
+    if isinstance(target, (tuple, list)):
+        return any(follows_prediction(part) for part in target)
+    return isinstance(target, str) and target == "predicted"
+
+
+def settled(target: TargetLike, classes: Sequence[int]) -> TargetLike:
+    """A target in which each "predicted" is the sample's own class, of `classes`: then a list with one target for each sample.
+
+    >>> settled("predicted", [3, 4]), settled((0, 1), [3, 4])
+    ([3, 4], (0, 1))
+    """
+    if not follows_prediction(target):
+        return target
+    return [_with_class(one, chosen) for one, chosen in zip(target if isinstance(target, list) else [target] * len(classes), classes, strict=True)]
+
+
+def _with_class(target: TargetLike, chosen: int) -> TargetLike:
+    if isinstance(target, tuple):
+        return tuple(_with_class(part, chosen) for part in target)
+    return chosen if follows_prediction(target) else target
+
+
 def of_samples(target: TargetLike, rows: Sequence[int] | Array | slice, samples: int) -> TargetLike:
     """The target of some of the samples, where it holds one for each."""
     if isinstance(target, Several):

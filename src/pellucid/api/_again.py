@@ -1,0 +1,90 @@
+"""Explains once more as an explanation was made: the same method, settings and classes, with another network, other inputs or another seed."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pellucid.api._resume import of_rows
+from pellucid.api.explain import explain
+from pellucid.core.errors import SettingError
+from pellucid.core.metric import Again
+from pellucid.core.model import Model
+from pellucid.core.records import Explanation
+from pellucid.core.target import of_two, settled
+
+Array = np.ndarray
+_ARRAY = re.compile(r"^array of shape ")
+_OBJECT = re.compile(r"^\w+\(.*\)$")
+
+
+@dataclass(frozen=True)
+class AsBefore(Again):
+    """The keywords of the call that made an explanation, its target being the classes that were explained then."""
+
+    explanation: Explanation
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, model: Model, inputs: Array, rows: Array, seed: int | None = None) -> Explanation:
+        given = of_rows(self.given, rows, len(self.explanation)) | ({} if seed is None else {"seed": seed})
+        return explain(model, inputs, **given, progress=False)
+
+
+def as_before(explanation: Explanation, model: Model, changes: Mapping[str, Any]) -> AsBefore:
+    """How the explanation was made; `changes` are keywords of `explain` that take the place of those that a record does not hold."""
+    given = dict(explanation.continuation.given) if explanation.continuation is not None else _from_record(explanation, changes)
+    given |= changes
+    if explanation.continuation is not None and "target" not in changes:
+        given = of_rows(given, explanation.continuation.rows, int(explanation.continuation.rows.max()) + 1) if _is_part(explanation) else given
+    given.pop("labels", None)
+    given.pop("network", None)
+    return AsBefore(explanation, given | {"target": fixed_target(explanation, model, given.get("target", "predicted"))})
+
+
+def _is_part(explanation: Explanation) -> bool:
+    """Whether the explanation is of some of the samples of the call that made it."""
+    rows = explanation.continuation.rows if explanation.continuation is not None else np.arange(0)
+    return not np.array_equal(rows, np.arange(len(explanation)))
+
+
+def fixed_target(explanation: Explanation, model: Model, target: Any) -> Any:
+    """The target with every "predicted" made the class that the network predicted, one a sample."""
+    prediction = np.asarray(explanation.prediction)
+    if prediction.ndim != 2:
+        return target
+    two = of_two(model.traits.head, prediction.shape[1:], model.traits.class_axis)
+    predicted = (prediction[:, 0] >= 0.5).astype(int) if two else prediction.argmax(axis=1)
+    return settled(target, [int(one) for one in predicted])
+
+
+def _from_record(explanation: Explanation, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords that a stored record tells of; an error for those that it cannot hold."""
+    said = explanation.provenance
+    given: dict[str, Any] = {"method": explanation.method, "score": said.get("score"), "seed": said.get("seed", 0)}
+    given |= {name: said[name] for name in ("tolerance", "max_evaluations") if name in said}
+    given["class_names"] = list(explanation.class_names) or None
+    for name, value in said.get("settings", {}).items():
+        if name in changes:
+            continue
+        if isinstance(value, str) and (_ARRAY.match(value) or (_OBJECT.match(value) and name in ("features", "fill", "baseline"))):
+            raise SettingError(f"the explanation was made with {name}={value}, which a record does not hold; give it again: again={{'{name}': ...}}.")
+        given[name] = value
+    given["target"] = changes.get("target", _target_of(said.get("target", "predicted")))
+    return given
+
+
+def _target_of(said: Any) -> Any:
+    """A target as a record keeps it, read again."""
+    if isinstance(said, list):
+        return [_target_of(one) for one in said]
+    if not isinstance(said, str) or not said.startswith("("):
+        return said
+    try:
+        return ast.literal_eval(said)
+    except (ValueError, SyntaxError) as error:
+        raise SettingError(f"the explanation's target {said} cannot be read from its record; give it again: again={{'target': ...}}.") from error

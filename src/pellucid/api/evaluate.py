@@ -1,0 +1,202 @@
+"""`evaluate`: whether to believe an explanation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, overload
+
+import numpy as np
+
+from pellucid.adapters import adapt
+from pellucid.api import _parts, _trial
+from pellucid.api._again import AsBefore, as_before
+from pellucid.api._progress import progress_after_patience
+from pellucid.api._provenance import describe, plain, settings
+from pellucid.core.catalogue import build
+from pellucid.core.errors import SettingError, UnsupportedError
+from pellucid.core.evaluation import Evaluation, Score
+from pellucid.core.inputs import on_host
+from pellucid.core.metric import Metric, Trial, unit_importance
+from pellucid.core.model import Model
+from pellucid.core.records import Explanation
+from pellucid.metrics import METRICS
+
+Array = np.ndarray
+MetricsLike = str | Metric | Sequence[str | Metric] | Mapping[str, Mapping[str, Any]] | None
+PANEL = ("deletion", "insertion")
+"""What is measured where nothing is named, as far as it serves."""
+
+
+@overload
+def evaluate(model: Any, explanation: Explanation, metrics: MetricsLike = None, **options: Any) -> Evaluation: ...
+@overload
+def evaluate(model: Any, explanation: Sequence[Explanation], metrics: MetricsLike = None, **options: Any) -> list[Evaluation]: ...
+def evaluate(model: Any, explanation: Explanation | Sequence[Explanation], metrics: MetricsLike = None, **options: Any) -> Evaluation | list[Evaluation]:
+    """Measure whether an explanation is faithful to the network, is about this network at all, and stays.
+
+    Parameters
+    ----------
+    model: the network that was explained, as `explain` takes it.
+    explanation: an `Explanation`, or several, which are then all measured in the same way.
+    metrics: names from `pellucid list metrics`, metric objects, or a mapping name → settings; None is a panel of those that serve. One that is named and
+        cannot measure the explanation is an error, one of the panel is left out, and `Evaluation.refused` says why.
+    features: what is taken away at a time ("patches:4", a label map, …); the explanation's own features, the pixels of an image, the numbers of all else.
+    fill, background: what stands in the place of what is taken away, as in `explain`; zeros by default.
+    truth: where the reason is known to lie, for localisation: a mask over the inputs, or boxes (top, left, bottom, right).
+    draws: random importances beside the explanation's, to read numbers against chance; 0 for none.
+    seed: of these and of all else that is drawn; the same seed gives the same numbers.
+    again: keywords of `explain` for metrics that explain once more, in place of those that a stored record does not hold (arrays, functions).
+    allow_unsafe, progress: as in `explain`.
+
+    Returns an `Evaluation`: by metric a `Score` with one number a sample, its error, chance and cost; for several explanations a list.
+
+    >>> import numpy as np, pellucid
+    >>> model = lambda x: x @ np.array([[1.0], [2.0], [0.0]])
+    >>> explanation = pellucid.explain(model, np.ones((1, 3)), "shap")
+    >>> print(pellucid.evaluate(model, explanation, "deletion", draws=0)["deletion"].mean)
+    1.0
+    """
+    adapted = adapt(model, allow_unsafe=bool(options.pop("allow_unsafe", False)))
+    plan = _Plan(_find_metrics(metrics), metrics is not None, **_checked(options))
+    if isinstance(explanation, Explanation):
+        return plan.of(adapted, explanation)
+    return [plan.of(adapted, one) for one in explanation]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """One call of `evaluate`, checked; `named`: the metrics were asked for by name."""
+
+    metrics: Mapping[str, Metric]
+    named: bool
+    features: Any = None
+    fill: Any = None
+    background: Any = None
+    truth: Any = None
+    draws: int = 20
+    seed: int = 0
+    again: Mapping[str, Any] | None = None
+    progress: bool | None = None
+
+    def of(self, model: Model, explanation: Explanation) -> Evaluation:
+        _check(explanation)
+        model = _as_explained(model, explanation)
+        again = as_before(explanation, model, self.again or {})
+        trial = self.trial(model, explanation, again)
+        scores, refused = {}, {}
+        for name, metric in self.metrics.items():
+            reason = metric.refuses(model, explanation) or (
+                "needs to know where the reason lies: truth=…" if "truth" in metric.needs and trial.truth is None else ""
+            )
+            if reason and self.named:
+                raise UnsupportedError(f"metric '{name}' cannot measure this explanation: it {reason}.")
+            if reason:
+                refused[name] = reason
+                continue
+            scores[name] = self.score(name, metric, trial)
+        return Evaluation(explanation.method, explanation.target.labels, scores, refused, self.provenance(model, explanation))
+
+    def trial(self, model: Model, explanation: Explanation, again: AsBefore) -> Trial:
+        inputs, given = explanation.inputs, again.given
+        units = _trial.units_of(explanation, self.features)
+        importance = unit_importance(explanation, units)
+        present = np.broadcast_to(units.present(len(units.names)), importance.shape)
+        scale = explanation.target.score
+        logits = _parts.before_head(model, inputs, given["target"], scale)
+        outputs = model.predict(inputs, logits=logits)
+        target = _parts.find_target(model, given["target"], scale, outputs, given.get("class_names"))
+        return Trial(
+            model,
+            inputs,
+            target,
+            target.of(outputs),
+            importance[:, None],
+            units,
+            present,
+            _trial.fills_of(explanation, model, self.fill, self.background, units),
+            explanation,
+            again,
+            self.seed,
+            _trial.truth_of(self.truth, explanation, units),
+        )
+
+    def score(self, name: str, metric: Metric, trial: Trial) -> Score:
+        draws = self.draws if metric.by_chance else 0
+        began = time.perf_counter()
+        with progress_after_patience(f"{metric.title}, {len(trial.inputs)} samples", self.progress) as report:
+            importance = _trial.with_chance(trial.importance[:, 0], trial.present, draws, self.seed)
+            found = metric.measure(replace(trial, importance=importance, progress=report))
+        return Score(
+            name,
+            metric.title,
+            metric.group,
+            metric.better,
+            found.values[:, 0],
+            found.error[:, 0],
+            found.values[:, 1:],
+            np.asarray(found.evaluations),
+            np.asarray(found.gradients),
+            time.perf_counter() - began,
+            found.curves,
+            settings(metric),
+            metric.citation,
+        )
+
+    def provenance(self, model: Model, explanation: Explanation) -> dict[str, Any]:
+        more = {name: plain(getattr(self, name)) for name in ("features", "fill", "background", "truth", "draws", "seed")}
+        said = explanation.provenance
+        return describe(model, **more, explained={name: said[name] for name in ("title", "network", "fingerprint", "settings", "seed") if name in said})
+
+
+def _find_metrics(metrics: MetricsLike) -> dict[str, Metric]:
+    """Name → metric, with its settings."""
+    if metrics is None:
+        metrics = PANEL
+    asked: Sequence[Any] = [metrics] if isinstance(metrics, (str, Metric)) else list(metrics)
+    given = metrics if isinstance(metrics, Mapping) else {}
+    found: dict[str, Metric] = {}
+    for one in asked:
+        if isinstance(one, Metric):
+            name = type(one).__module__.rpartition(".")[2]
+            found[name if name in METRICS and METRICS.load(name) is type(one) else type(one).__name__] = one
+        else:
+            part = METRICS.load(one)
+            found[one] = build("metric", one, part, dict(given.get(one) or {}))
+    if not found:
+        raise SettingError(f"no metric is named; known: {', '.join(METRICS)}.")
+    return found
+
+
+def _checked(options: dict[str, Any]) -> dict[str, Any]:
+    known = [name for name in _Plan.__dataclass_fields__ if name not in ("metrics", "named")]
+    for name in options:
+        if name not in known:
+            raise SettingError(
+                f"evaluate does not take '{name}'; it takes {', '.join(known)}, allow_unsafe. Settings of a metric: metrics={{'deletion': {{'steps': 10}}}}."
+            )
+    for name, least in (("draws", 0), ("seed", 0)):
+        value = options.get(name, least)
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise SettingError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+    return options | {name: on_host(options[name]) for name in ("fill", "background", "truth", "features") if name in options}
+
+
+def _check(explanation: Explanation) -> None:
+    if not isinstance(explanation, Explanation):
+        raise SettingError(f"evaluate takes an Explanation or several, got {type(explanation).__name__}; make one with pellucid.explain(model, x, method).")
+    if explanation.targets:
+        raise UnsupportedError(f"this explanation is of several targets; choose one, e.g. explanation.at({explanation.targets[0]!r}).")
+
+
+def _as_explained(model: Model, explanation: Explanation) -> Model:
+    """The network read at the output, and with the inputs, that were explained."""
+    output = explanation.provenance.get("output")
+    model = model.reading(output) if output and model.traits.output != output else model
+    model = model.packed(explanation.packing) if explanation.packing is not None and model.packing is None else model
+    model.meet(explanation.inputs)
+    said, have = explanation.provenance.get("fingerprint"), model.traits.fingerprint
+    if said and have and said != have:
+        raise SettingError(f"the explanation is of another network (fingerprint {said}, here {have}); give the network that was explained.")
+    return model

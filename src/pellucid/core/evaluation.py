@@ -1,0 +1,136 @@
+"""What `evaluate` returns: each metric's number with its interval, beside what random importances get."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from pellucid.core.errors import SettingError, unknown
+from pellucid.core.records import t_quantile
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one explanation.
+
+    `values` (samples,) and `error` (samples,), the standard error of what the metric draws itself (0 where it draws nothing). `chance` (samples, draws) holds
+    the numbers of random importances, with no column where a metric cannot be read against them. `better` is "higher", "lower" or empty. `curves` hold
+    further arrays, one row a sample. `evaluations` and `gradients` (samples,) count passes, `seconds` is of all samples, draws of chance included.
+    """
+
+    metric: str
+    title: str
+    group: str
+    better: str
+    values: Array
+    error: Array
+    chance: Array
+    evaluations: Array
+    gradients: Array
+    seconds: float
+    curves: Mapping[str, Array] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    citation: str = ""
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        """The mean over samples that have a number."""
+        return float(np.nanmean(self.values)) if np.isfinite(self.values).any() else float("nan")
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Of the mean, over samples and over what the metric draws; of one sample, over what it draws alone. NaN where there is nothing to tell from."""
+        return _interval(self.values, self.error, level)
+
+    @property
+    def lead(self) -> Array:
+        """By how much each sample is better than the mean of its random importances, (samples,); positive is better. NaN without them."""
+        if not self.chance.shape[1] or not self.better:
+            return np.full(len(self.values), np.nan)
+        return np.asarray((self.values - self.chance.mean(axis=1)) * (1 if self.better == "higher" else -1))
+
+    @property
+    def lead_error(self) -> Array:
+        """Standard error of `lead` if the explanation were a random one too: the spread of the random ones, and of their mean, (samples,)."""
+        draws = self.chance.shape[1]
+        if draws < 2:
+            return np.full(len(self.values), np.nan)
+        return np.asarray(np.sqrt(self.chance.var(axis=1, ddof=1) * (1 + 1 / draws) + self.error**2))
+
+    def lead_interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Of the mean lead over samples; of one sample, from the spread of its random importances."""
+        if len(self.values) == 1:
+            reach = float(t_quantile((1 + level) / 2, max(self.chance.shape[1] - 1, 1)) * self.lead_error[0])
+            return float(self.lead[0]) - reach, float(self.lead[0]) + reach
+        return _interval(self.lead, self.lead_error * 0, level)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The scores of one explanation, by metric; `refused` says why the metrics that were left out cannot measure it."""
+
+    method: str
+    labels: tuple[str, ...]
+    scores: Mapping[str, Score]
+    refused: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.scores)
+
+    def __getitem__(self, metric: str) -> Score:
+        """The score of a metric."""
+        if metric not in self.scores:
+            reason = self.refused.get(metric)
+            raise SettingError(f"'{metric}' was not measured: it {reason}." if reason else unknown("metric", metric, self.scores))
+        return self.scores[metric]
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{name}</th>" for name in ("metric", "better", "mean", "95 % interval", "chance", "lead over chance"))
+        rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows())
+        left = "".join(f"<li>{html.escape(name)}: {html.escape(reason)}</li>" for name, reason in self.refused.items())
+        return f"<b>Evaluation</b> of {html.escape(self.method)}, {len(self)} samples<table><tr>{head}</tr>{rows}</table>" + (
+            f"<ul>{left}</ul>" if left else ""
+        )
+
+    def rows(self, level: float = 0.95) -> list[tuple[str, ...]]:
+        """A table: metric, which way is better, mean, interval, mean of chance, lead over chance with its interval."""
+        found: list[tuple[str, ...]] = []
+        for name, score in self.scores.items():
+            low, high = score.interval(level)
+            chance = f"{score.chance.mean():.3g}" if score.chance.size else "–"
+            lead = "{:.3g} ({:.3g} to {:.3g})".format(np.nanmean(score.lead), *score.lead_interval(level)) if score.chance.size and score.better else "–"
+            found.append((name, score.better or "–", f"{score.mean:.3g}", "–" if np.isnan(low) else f"{low:.3g} to {high:.3g}", chance, lead))
+        return found
+
+    def __repr__(self) -> str:
+        return f"Evaluation({self.method!r}, samples={len(self)}, metrics={list(self.scores)})"
+
+
+def _interval(values: Array, error: Array, level: float) -> tuple[float, float]:
+    """Of the mean of values, by their spread; of one value, by its own error."""
+    if not 0 < level < 1:
+        raise SettingError(f"level must lie between 0 and 1, got {level}; for 95 % write 0.95.")
+    finite = np.isfinite(values)
+    known, count = values[finite], int(finite.sum())
+    if not count:
+        return float("nan"), float("nan")
+    if count == 1:
+        spread, degrees = float(error[finite][0]), 30.0
+        if not spread:
+            return (float("nan"),) * 2
+    else:
+        spread, degrees = float(known.std(ddof=1) / np.sqrt(count)), count - 1.0
+    reach = float(t_quantile((1 + level) / 2, degrees)) * spread
+    return float(known.mean()) - reach, float(known.mean()) + reach

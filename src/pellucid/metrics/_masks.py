@@ -1,0 +1,82 @@
+"""Scores of inputs from which units are taken away: one queue for the samples, maps and steps of a metric, in pieces of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pellucid.core.metric import Trial
+from pellucid.core.model import MaskRows
+
+Array = np.ndarray
+MASK_BYTES = 32e6
+"""What the masks of one piece of the queue may take."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Masks of one sample: `kept` (masks, units) is True where a unit stays."""
+
+    sample: int
+    kept: Array
+
+
+def removed_scores(trial: Trial, removals: Iterable[Removal], total: int) -> Iterator[Array]:
+    """The scores of each removal in turn, (masks,), the mean over the rows of the fill; `total` is how many removals there are."""
+    done = 0
+    for queue in _pieces(removals, trial.fills.shape[1]):
+        yield from _scored(trial, queue)
+        done += len(queue)
+        trial.progress(min(done / max(total, 1), 1.0))
+
+
+def _pieces(removals: Iterable[Removal], fills: int) -> Iterator[list[Removal]]:
+    """Removals in lists whose masks fit `MASK_BYTES`."""
+    queue: list[Removal] = []
+    waiting = 0
+    for removal in removals:
+        queue.append(removal)
+        waiting += removal.kept.size * fills
+        if waiting >= MASK_BYTES:
+            yield queue
+            queue, waiting = [], 0
+    if queue:
+        yield queue
+
+
+def _scored(trial: Trial, queue: list[Removal]) -> list[Array]:
+    fills = trial.fills.shape[1]
+    samples = np.unique([removal.sample for removal in queue])
+    counts = np.array([len(removal.kept) for removal in queue])
+    rows = MaskRows(
+        trial.inputs[samples],
+        trial.fills[samples] if len(trial.fills) > 1 else trial.fills,
+        trial.units.labels[samples] if len(trial.units.labels) > 1 else trial.units.labels,
+        np.repeat(np.concatenate([removal.kept for removal in queue]), fills, axis=0),
+        np.repeat(np.searchsorted(samples, [removal.sample for removal in queue]), counts * fills),
+        np.tile(np.arange(fills), counts.sum()),
+    )
+    scores = trial.model.masked_scores(rows, trial.target.take(samples)).reshape(-1, fills).mean(axis=1)
+    return np.split(scores, np.cumsum(counts)[:-1])
+
+
+def order_of(importance: Array, present: Array) -> Array:
+    """The units that a sample has, most important first; of equals, the first in the input first."""
+    units = np.flatnonzero(present)
+    return units[np.argsort(-importance[units], kind="stable")]
+
+
+def kept_by_steps(order: Array, width: int, steps: int) -> Array:
+    """Masks (steps + 1, width): with step k the first k / steps of the units in `order` are gone; at step 0 none, at the last all of them."""
+    edges = np.round(np.linspace(0, len(order), steps + 1)).astype(int)
+    gone_at = np.full(width, len(order))
+    gone_at[order] = np.arange(len(order))
+    kept: Array = gone_at[None] >= edges[:, None]
+    return kept
+
+
+def area(curves: Array) -> Array:
+    """The area under curves over the share from 0 to 1, by trapezoids, (…, points) → (…)."""
+    return np.asarray((curves[..., 1:] + curves[..., :-1]).sum(axis=-1) / (2 * (curves.shape[-1] - 1)))

@@ -1,0 +1,1 @@
+"""Metrics of axioms: whether an explanation keeps on this network what its method promises."""

@@ -1,0 +1,1 @@
+"""Metrics of complexity: how much a reader has to take in."""

@@ -1,0 +1,1 @@
+"""Metrics of faithfulness: whether what an explanation calls important is what the network uses."""

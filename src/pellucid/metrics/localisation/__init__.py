@@ -1,0 +1,1 @@
+"""Metrics of localisation: whether an explanation lies where the reason is known to lie."""

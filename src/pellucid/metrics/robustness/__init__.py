@@ -1,0 +1,1 @@
+"""Metrics of robustness: whether an explanation stays where input and prediction stay."""

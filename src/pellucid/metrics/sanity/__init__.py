@@ -1,0 +1,1 @@
+"""Metrics of sanity: whether an explanation is of this network at all."""
