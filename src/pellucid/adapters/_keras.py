@@ -129,6 +129,34 @@ class KerasModel(Model):
     def layers(self) -> tuple[Layer, ...]:
         return self._table
 
+    has_weights = True
+
+    def weights(self) -> dict[str, tuple[Array, ...]]:
+        parts = {name: trained(layer) for name, layer in self._parts_once()}
+        return {name: tuple(np.array(self.keras.ops.convert_to_numpy(one)) for one in found) for name, found in parts.items() if found}
+
+    def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:
+        return self._replaced(weights)
+
+    @contextlib.contextmanager
+    def _replaced(self, weights: Mapping[str, Sequence[Array]]) -> Iterator[Model]:
+        parts = dict(self._parts_once())
+        changed = [(variable, array) for name, arrays in weights.items() for variable, array in zip(trained(parts[name]), arrays, strict=True)]
+        before = [(variable, np.array(self.keras.ops.convert_to_numpy(variable))) for variable, _ in changed]
+        try:
+            for variable, array in changed:
+                variable.assign(array)
+            yield self
+        finally:
+            for variable, array in before:
+                variable.assign(array)
+
+    def _parts_once(self) -> list[tuple[str, Any]]:
+        """Layers in the order they are called, each once."""
+        parts = dict(walk(self.network))
+        ordered = [(layer.name, parts[layer.name]) for layer in self._table if layer.name in parts]
+        return list({id(part): (name, part) for name, part in reversed(ordered)}.values())[::-1]
+
     def named(self, names: Sequence[str]) -> dict[str, Any]:
         """The layers of these names; an unknown one is an error that lists those there are."""
         found = dict(walk(self.network))
@@ -234,6 +262,11 @@ def variables(keras: Any, model: Any) -> list[Any]:
     """Everything a network reads beside its input: weights, states of random layers, and those of stateful recurrent layers, which Keras does not count."""
     stateful = [layer.states for _, layer in walk(model) if getattr(layer, "stateful", False) and getattr(layer, "states", None)]
     return [*model.variables, *keras.tree.flatten(stateful)]
+
+
+def trained(layer: Any) -> list[Any]:
+    """The variables of a layer that training changes, also while it is frozen; statistics and states of random layers are none of them."""
+    return [variable for part in layer._flatten_layers() for variable in part._trainable_variables]
 
 
 def fixed_batch(model: Any) -> int | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import sys
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class JaxFunction(KerasJax):
         self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._met: tuple[int, ...] | None = None
         self._given_batch_size, self.batch_size, self._output = batch_size, batch_size or 1, ""
+        self.has_weights = parameters is not CLOSED
         self.traits = Traits(
             "JAX", gradients=True, fingerprint=self._fingerprint(), versions={"jax": self.jax.__version__}, inputs=specs_of(function, self._before)
         )
@@ -85,6 +87,24 @@ class JaxFunction(KerasJax):
 
     def layers(self) -> tuple[Any, ...]:
         return ()
+
+    def weights(self) -> dict[str, tuple[Array, ...]]:
+        found: dict[str, tuple[Array, ...]] = {}
+        for name, leaf in self._leaves():
+            found[name] = (*found.get(name, ()), np.array(leaf, np.float32))
+        return found
+
+    def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:
+        given = {name: iter(arrays) for name, arrays in weights.items()}
+        leaves = [self.jax.numpy.asarray(next(given[name]), leaf.dtype) if name in given else leaf for name, leaf in self._leaves()]
+        found = copy.copy(self)
+        found.parameters = self.jax.tree.unflatten(self.jax.tree.structure(self.parameters), leaves)
+        return contextlib.nullcontext(found)
+
+    def _leaves(self) -> list[tuple[str, Any]]:
+        """Each array of the parameters with the name of the branch that holds it."""
+        pairs = self.jax.tree_util.tree_leaves_with_path(self._params())
+        return [("/".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path[:-1]) or "parameters", leaf) for path, leaf in pairs]
 
     def meet(self, inputs: Array) -> None:
         shape = tuple(inputs.shape[1:])

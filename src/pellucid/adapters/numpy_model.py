@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,16 @@ class NumpyModel(Model):
 
     def below(self, layer: str) -> NumpyModel:
         return NumpyModel(self.stack[: self._place(layer) + 1], self.traits.input_shape or (), batch_size=self.batch_size)
+
+    has_weights = True
+
+    def weights(self) -> dict[str, tuple[Array, ...]]:
+        return {f"dense_{i}": (dense.weights.copy(), dense.bias.copy()) for i, dense in enumerate(self.stack)}
+
+    def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:
+        given = {self._place(name): arrays for name, arrays in weights.items()}
+        stack = [replace(dense, weights=given[i][0], bias=given[i][1]) if i in given else dense for i, dense in enumerate(self.stack)]
+        return contextlib.nullcontext(NumpyModel(stack, self.traits.input_shape or (), softmax=self.traits.head == "softmax", batch_size=self.batch_size))
 
     def _place(self, layer: str) -> int:
         return [known.name for known in self.layers()].index(self.layer(layer).name)

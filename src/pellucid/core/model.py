@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -264,12 +264,12 @@ class Model(ABC):
         """The network up to a layer, as a model whose output is that layer's."""
         raise UnsupportedError(f"{self.traits.framework} shows no layers; explaining a unit needs a network, e.g. a Keras model.")
 
-    has_weights: ClassVar[bool] = False
+    has_weights: bool = False
     """Whether `weights` and `replaced_weights` are served."""
 
     def weights(self) -> dict[str, tuple[Array, ...]]:
-        """Layer → its weights and biases, layers in the order they are called; copies. Layers without any are left out, and so are statistics that no
-        gradient changes (of batch normalisation)."""
+        """Layer → its weights and biases, layers in the order they are called (of a JAX function, of its parameters); copies. Layers without any are left
+        out, and so are statistics that no gradient changes (of batch normalisation)."""
         raise UnsupportedError(f"{self.traits.framework} shows no weights.")
 
     def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> AbstractContextManager[Model]:
