@@ -12,6 +12,7 @@ import numpy as np
 
 from pellucid.core.apart import apart
 from pellucid.core.errors import SettingError, UnsupportedError, unknown
+from pellucid.core.exports import to_dataframe, to_shap
 from pellucid.core.features import FeatureMap
 from pellucid.core.layout import channels_of, from_last, to_last
 from pellucid.core.model import Layer
@@ -311,6 +312,22 @@ class Explanation:
         channels = channels_of(self)
         maps = to_last(self.values, self.provenance.get("resolved", {}).get("channels", channels)).sum(axis=-1) if self.values.ndim == 4 else self.values
         return from_last(resize(maps, to_last(self.inputs, channels).shape), channels)
+
+    def to_dataframe(self, level: float = 0.95) -> Any:
+        """A long table (pandas): a row for each sample, target and feature, padding left out; of pairs of features, for each pair once.
+
+        Columns: method, sample (its number in the data where the record knows it), target, input (of several), feature, other (of pairs), an index for each
+        axis of a grid, data (what the input holds there, the mean over a feature's elements), value, error, low and high (the interval at `level`), score,
+        outcome. `MissingExtraError` where pandas is not installed."""
+        return to_dataframe(self, level)
+
+    def to_shap(self, level: float = 0.95) -> Any:
+        """A `shap.Explanation`, so that SHAP's plots draw it: values (samples, *feature[, targets]), channels last, pairs halved as SHAP has them.
+
+        `base_values` is the score at the baseline, or its mean over the fills or the background, from which the values add up to the score; for LIME the
+        surrogate's intercept; NaN for methods whose definition has none (saliency, Grad-CAM, occlusion, RISE, …), so that a waterfall of them cannot be drawn.
+        `lower_bounds` and `upper_bounds` are the interval at `level`. `MissingExtraError` where shap is not installed."""
+        return to_shap(self, level)
 
     @property
     def layer(self) -> str:
