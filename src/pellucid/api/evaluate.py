@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +17,12 @@ from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain, settings
 from pellucid.core.catalogue import build
 from pellucid.core.errors import SettingError, UnsupportedError
-from pellucid.core.evaluation import Evaluation, Score
+from pellucid.core.evaluation import Evaluation, Score, identity_of
 from pellucid.core.inputs import on_host
 from pellucid.core.metric import Metric, Trial, unit_importance
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
+from pellucid.core.verdict import Thresholds, judge
 from pellucid.metrics import METRICS
 
 Array = np.ndarray
@@ -48,9 +50,11 @@ def evaluate(model: Any, explanation: Explanation | Sequence[Explanation], metri
     draws: random importances beside the explanation's, to read numbers against chance; 0 for none.
     seed: of these and of all else that is drawn; the same seed gives the same numbers.
     again: keywords of `explain` for metrics that explain once more, in place of those that a stored record does not hold (arrays, functions).
+    thresholds: where a verdict turns, `pellucid.core.verdict.Thresholds`.
     allow_unsafe, progress: as in `explain`.
 
-    Returns an `Evaluation`: by metric a `Score` with one number a sample, its error, chance and cost; for several explanations a list.
+    Returns an `Evaluation`: by metric a `Score` with one number a sample, its error, chance and cost, and a verdict on each sample; for several explanations a
+    list.
 
     >>> import numpy as np, pellucid
     >>> model = lambda x: x @ np.array([[1.0], [2.0], [0.0]])
@@ -78,6 +82,7 @@ class _Plan:
     draws: int = 20
     seed: int = 0
     again: Mapping[str, Any] | None = None
+    thresholds: Thresholds | None = None
     progress: bool | None = None
 
     def of(self, model: Model, explanation: Explanation) -> Evaluation:
@@ -96,7 +101,10 @@ class _Plan:
                 refused[name] = reason
                 continue
             scores[name] = self.score(name, metric, trial)
-        return Evaluation(explanation.method, explanation.target.labels, scores, refused, self.provenance(model, explanation))
+        limits = self.thresholds or Thresholds()
+        verdicts = tuple(judge(scores, outcome, i, limits) for i, outcome in enumerate(explanation.outcome))
+        told = self.provenance(model, explanation) | {"thresholds": dataclasses.asdict(limits)}
+        return Evaluation(explanation.method, explanation.target.labels, scores, verdicts, refused, told, identity_of(explanation))
 
     def trial(self, model: Model, explanation: Explanation, again: AsBefore) -> Trial:
         inputs, given = explanation.inputs, again.given
@@ -142,6 +150,7 @@ class _Plan:
             found.curves,
             settings(metric),
             metric.citation,
+            metric.limits,
         )
 
     def provenance(self, model: Model, explanation: Explanation) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import SettingError, unknown
-from pellucid.core.records import t_quantile
+from pellucid.core.records import Explanation, Inspection, View, t_quantile
+from pellucid.core.verdict import MIXED, NOT_SUPPORTED, SUPPORTED, Verdict
 
 Array = np.ndarray
 
@@ -21,7 +23,8 @@ class Score:
 
     `values` (samples,) and `error` (samples,), the standard error of what the metric draws itself (0 where it draws nothing). `chance` (samples, draws) holds
     the numbers of random importances, with no column where a metric cannot be read against them. `better` is "higher", "lower" or empty. `curves` hold
-    further arrays, one row a sample. `evaluations` and `gradients` (samples,) count passes, `seconds` is of all samples, draws of chance included.
+    further arrays, one row a sample. `limits` names those of `Thresholds` by which a verdict reads it; by chance where it is empty. `evaluations` and
+    `gradients` (samples,) count passes, `seconds` is of all samples, draws of chance included.
     """
 
     metric: str
@@ -37,6 +40,7 @@ class Score:
     curves: Mapping[str, Array] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     citation: str = ""
+    limits: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -75,13 +79,16 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The scores of one explanation, by metric; `refused` says why the metrics that were left out cannot measure it."""
+    """The scores of one explanation, by metric, and the verdict on each sample; `refused` says why the metrics that were left out cannot measure it.
+    `identity` is that of the explanation, `identity_of`."""
 
     method: str
     labels: tuple[str, ...]
     scores: Mapping[str, Score]
+    verdicts: tuple[Verdict, ...]
     refused: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    identity: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -100,9 +107,15 @@ class Evaluation:
         head = "".join(f"<th>{name}</th>" for name in ("metric", "better", "mean", "95 % interval", "chance", "lead over chance"))
         rows = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in self.rows())
         left = "".join(f"<li>{html.escape(name)}: {html.escape(reason)}</li>" for name, reason in self.refused.items())
-        return f"<b>Evaluation</b> of {html.escape(self.method)}, {len(self)} samples<table><tr>{head}</tr>{rows}</table>" + (
+        words = ", ".join(f"{count} {html.escape(word)}" for word, count in self.words.items())
+        return f"<b>Evaluation</b> of {html.escape(self.method)}, {len(self)} samples: {words}<table><tr>{head}</tr>{rows}</table>" + (
             f"<ul>{left}</ul>" if left else ""
         )
+
+    @property
+    def words(self) -> dict[str, int]:
+        """How many samples have each verdict."""
+        return {word: count for word in (SUPPORTED, MIXED, NOT_SUPPORTED) if (count := sum(verdict.word == word for verdict in self.verdicts))}
 
     def rows(self, level: float = 0.95) -> list[tuple[str, ...]]:
         """A table: metric, which way is better, mean, interval, mean of chance, lead over chance with its interval."""
@@ -116,6 +129,17 @@ class Evaluation:
 
     def __repr__(self) -> str:
         return f"Evaluation({self.method!r}, samples={len(self)}, metrics={list(self.scores)})"
+
+
+Record = Explanation | View | Inspection | Evaluation
+
+
+def identity_of(explanation: Explanation) -> str:
+    """What tells an explanation from any other: a digest of its method, its values and its inputs."""
+    digest = hashlib.sha256(explanation.method.encode())
+    for array in (explanation.values, explanation.inputs):
+        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _interval(values: Array, error: Array, level: float) -> tuple[float, float]:

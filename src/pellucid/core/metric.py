@@ -114,6 +114,8 @@ class Metric(ABC):
     """"higher" or "lower"; empty where neither is."""
     by_chance: ClassVar[bool] = True
     """Whether random importances are measured beside the explanation's, so that a number can be read against chance."""
+    limits: ClassVar[str] = ""
+    """Where a verdict does not read it against chance: "similarity" (with the map of a network with random weights) or "change" (relative, of the map)."""
     needs: ClassVar[frozenset[str]] = frozenset()
     """Of "gradients", "weights" (of the network, to be replaced), "truth" and "again" (the explanation can be made once more)."""
     citation: ClassVar[str]

@@ -412,7 +412,6 @@ class Inspection:
         return f"<b>{html.escape(self.framework)}</b><table><tr><th>layer</th><th>kind</th><th>shape</th><th>parameters</th></tr>{rows}</table>"
 
 
-Record = Explanation | View | Inspection
 Located = TypeVar("Located", Explanation, View)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import SettingError
-from pellucid.core.records import Explanation, Inspection, Record, View
+from pellucid.core.evaluation import Evaluation, Record
+from pellucid.core.records import Explanation, Inspection, View
 
 Array = np.ndarray
 
@@ -59,13 +60,14 @@ def sample_key(sample: Array) -> bytes:
 
 
 def group(records: Sequence[Record]) -> list[NetworkGroup]:
-    """Records by network, in the order in which networks first appear, those with explanations first."""
+    """Records by network, in the order in which networks first appear, those with explanations first. Evaluations go with the explanation they are of."""
     networks: dict[str, NetworkGroup] = {}
     for record in records:
-        if not isinstance(record, (Explanation, View, Inspection)):
-            raise SettingError(f"a report takes explanations, views and inspections, got {type(record).__name__}.")
-    names = _names(records)
-    for record in records:
+        if not isinstance(record, Record):
+            raise SettingError(f"a report takes explanations, views, inspections and evaluations, got {type(record).__name__}.")
+    shown = [record for record in records if not isinstance(record, Evaluation)]
+    names = _names(shown)
+    for record in shown:
         key = _fingerprint(record) or _given_name(record)
         into = networks.setdefault(key, NetworkGroup(names.get(key, "Network")))
         if isinstance(record, Explanation):
@@ -84,19 +86,19 @@ def _add(into: NetworkGroup, explanation: Explanation) -> None:
         into.samples.setdefault(key, SampleGroup(len(into.samples) + 1)).rows.append((explanation, row))
 
 
-def _provenance(record: Record) -> Mapping[str, Any]:
+def _provenance(record: Explanation | View | Inspection) -> Mapping[str, Any]:
     return {} if isinstance(record, Inspection) else record.provenance
 
 
-def _fingerprint(record: Record) -> str:
+def _fingerprint(record: Explanation | View | Inspection) -> str:
     return record.fingerprint if isinstance(record, Inspection) else str(record.provenance.get("fingerprint") or "")
 
 
-def _given_name(record: Record) -> str:
+def _given_name(record: Explanation | View | Inspection) -> str:
     return str(_provenance(record).get("network") or "")
 
 
-def _names(records: Sequence[Record]) -> dict[str, str]:
+def _names(records: Sequence[Explanation | View | Inspection]) -> dict[str, str]:
     """Network → the name to show: the one given, else the framework's with a number."""
     names: dict[str, str] = {}
     for record in records:

@@ -9,8 +9,9 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pellucid.core.errors import OutputError
+from pellucid.core.evaluation import Record
 from pellucid.core.files import write_whole
-from pellucid.core.records import Explanation, Inspection, Record, View
+from pellucid.core.records import Explanation
 from pellucid.report.sections import Page, compose
 from pellucid.report.words import shape_words
 
@@ -20,7 +21,8 @@ def report(
 ) -> Path:
     """Write records as one HTML page, whole or not at all; `figures` is a folder that gets the same figures as PNG files.
 
-    Any mix of explanations, views and inspections makes a page, in any order: they are put together by network and by input.
+    Any mix of explanations, views, inspections and evaluations makes a page, in any order: they are put together by network and by input, and an evaluation
+    stands with the explanation it is of.
     """
     page = compose(_listed(records), title)
     written = write_whole(path, render_page(page).encode())
@@ -47,7 +49,7 @@ def render_page(page: Page) -> str:
 
 def _listed(records: Record | Sequence[Record]) -> list[Record]:
     """Every record by itself; an explanation of several targets as one of each."""
-    listed = [records] if isinstance(records, (Explanation, View, Inspection)) else list(records)
+    listed = [records] if isinstance(records, Record) else list(records)
     return [one for record in listed for one in (record.split() if isinstance(record, Explanation) else (record,))]
 
 

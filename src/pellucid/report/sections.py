@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import SettingError
+from pellucid.core.evaluation import Evaluation, Record, identity_of
 from pellucid.core.outcome import Check
-from pellucid.core.records import Explanation, Inspection, Record, View
+from pellucid.core.records import Explanation, Inspection, View
 from pellucid.figures import scale_key
 from pellucid.report import words
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
@@ -33,6 +34,18 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """Whether to believe one answer: the verdict's word, sign and key, the facts that decided it, what nobody looked at, and what was measured."""
+
+    word: str
+    sign: str
+    key: str
+    facts: tuple[str, ...]
+    unchecked: str
+    rows: tuple[tuple[str, str, str, str], ...]
+
+
+@dataclass(frozen=True)
 class Card:
     """One method's answer for one sample."""
 
@@ -43,6 +56,7 @@ class Card:
     facts: tuple[tuple[str, str], ...]
     checks: tuple[Line, ...]
     more: tuple[Picture, ...] = ()
+    trust: Trust | None = None
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -115,8 +129,10 @@ def compose(records: Sequence[Record], title: str | None = None) -> Page:
     if not records:
         raise SettingError("a report needs at least one record, got none.")
     groups = group(records)
+    trials = {record.identity: record for record in records if isinstance(record, Evaluation)}
+    check_of_something(trials, groups)
     stems = _unique([slug(found.name) for found in groups])
-    networks = tuple(_network(found, stem) for found, stem in zip(groups, stems, strict=True))
+    networks = tuple(_network(found, stem, trials) for found, stem in zip(groups, stems, strict=True))
     names = dict.fromkeys(name for found in groups for name in (*found.methods, *(view.view for view in found.views)))
     guide = tuple((words.plain_title(name), *words.answers(name)) for name in names)
     used = dict.fromkeys(explanation.target.score for found in groups for explanation in found.explanations)
@@ -157,7 +173,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _network(found: NetworkGroup, stem: str) -> Network:
+def _network(found: NetworkGroup, stem: str, trials: Mapping[str, Evaluation]) -> Network:
     inspection = found.inspections[0] if found.inspections else None
     records: list[Explanation | View] = [*found.explanations, *found.views]
     framework = inspection.framework if inspection else next((str(r.provenance["framework"]) for r in records if r.provenance.get("framework")), "")
@@ -168,7 +184,7 @@ def _network(found: NetworkGroup, stem: str) -> Network:
             *_inputs(inspection),
             ("ends in", inspection.head or "no softmax or sigmoid"),
         ]
-    samples = tuple(_sample(each, stem) for each in found.samples.values())
+    samples = tuple(_sample(each, stem, trials) for each in found.samples.values())
     numbers = {key: each.number for key, each in found.samples.items()}
     views = tuple(_shown(view, numbers, f"{stem}-view-{i + 1}" if len(found.views) > 1 else f"{stem}-view") for i, view in enumerate(found.views))
     common, runs = _reproduce(records)
@@ -188,12 +204,15 @@ def line(check: Check) -> Line:
     return Line(word, sign, str(check))
 
 
-def _sample(found: SampleGroup, stem: str) -> Sample:
+def _sample(found: SampleGroup, stem: str, trials: Mapping[str, Evaluation]) -> Sample:
     explanation, row = found.first
     output = np.asarray(explanation.prediction[row])
     true = None if found.true is None else words.class_number(explanation, found.true)
     anchor = f"{stem}-sample-{found.number}"
-    cards = tuple(_card(each, i, limit, anchor) for (each, i), limit in zip(found.rows, limits_apart(found.rows), strict=True))
+    cards = tuple(
+        replace(_card(each, i, limit, anchor), trust=_trust(trials.get(identity_of(each)), i))
+        for (each, i), limit in zip(found.rows, limits_apart(found.rows), strict=True)
+    )
     status, status_word, heading = _answer(explanation, output, true)
     verdict = _verdict(cards)
     picture = input_picture(explanation, row, true, f"{anchor}-input", f"The input of sample {found.number} and the network's answer: {heading}")
@@ -242,6 +261,28 @@ def _card(explanation: Explanation, row: int, limits: Mapping[str, float | None]
     picture, *more = explanation_pictures(explanation, row, limits, f"{anchor}-{slug(explanation.method)}")
     checks = tuple(line(check) for check in outcome.checks)
     return Card(explanation.method, words.title_of(explanation), line(outcome.worst), picture, tuple(facts), checks, tuple(more))
+
+
+def check_of_something(trials: Mapping[str, Evaluation], groups: Sequence[NetworkGroup]) -> None:
+    """Raise for an evaluation whose explanation is not there."""
+    known = {identity_of(explanation) for found in groups for explanation in found.explanations}
+    for identity, trial in trials.items():
+        if identity not in known:
+            raise SettingError(f"an evaluation of {trial.method} came without its explanation; give both: report([explanation, evaluation], path).")
+
+
+def _trust(trial: Evaluation | None, row: int) -> Trust | None:
+    """What an evaluation says of one sample."""
+    if trial is None:
+        return None
+    verdict = trial.verdicts[row]
+    rows = []
+    for score in trial.scores.values():
+        chance = f"{score.chance[row].mean():.3g}" if score.chance.shape[1] else "–"
+        error = f" ± {score.error[row]:.1g}" if score.error[row] else ""
+        rows.append((score.title, f"{score.values[row]:.3g}{error}", chance, score.better or "–"))
+    sign, key = {"supported": ("✓", "good"), "mixed": ("i", "note")}.get(verdict.word, ("!", "warning"))
+    return Trust(verdict.word, sign, key, tuple(fact.text for fact in verdict.facts), ", ".join(verdict.unchecked), tuple(rows))
 
 
 def _named_apart(cards: Sequence[Card]) -> tuple[Card, ...]:

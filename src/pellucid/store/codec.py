@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import FormatError
+from pellucid.core.evaluation import Evaluation, Score
 from pellucid.core.features import FeatureMap
 from pellucid.core.model import Layer
 from pellucid.core.outcome import SEVERITY, Check, Outcome, Outcomes
 from pellucid.core.packing import InputSpec, Packing
 from pellucid.core.records import Cost, Explained, Explanation, Inspection, View
+from pellucid.core.verdict import Fact, Verdict
 
 Array = np.ndarray
 Json = Any
@@ -33,6 +35,7 @@ RECORDS: Mapping[str, tuple[type, int]] = {
     "explanation": (Explanation, 3),
     "view": (View, 1),
     "inspection": (Inspection, 3),
+    "evaluation": (Evaluation, 1),
 }
 """What a file may hold, and the newest version of each that this release reads."""
 ELEMENTS: Mapping[str, tuple[type, int]] = {
@@ -40,12 +43,15 @@ ELEMENTS: Mapping[str, tuple[type, int]] = {
     "check": (Check, 1),
     "cost": (Cost, 1),
     "explained": (Explained, 2),
+    "fact": (Fact, 1),
     "feature_map": (FeatureMap, 1),
     "input_spec": (InputSpec, 1),
     "layer": (Layer, 1),
     "outcome": (Outcome, 2),
     "outcomes": (Outcomes, 1),
     "packing": (Packing, 1),
+    "score": (Score, 1),
+    "verdict": (Verdict, 1),
 }
 PLAIN = {"array": 1, "text_array": 1, "float": 1, "tuple": 1, "mapping": 1, "description": 1}
 _NAMES = {kind: name for name, (kind, _) in ELEMENTS.items()}

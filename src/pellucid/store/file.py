@@ -14,8 +14,9 @@ from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as tensor_bytes
 
 from pellucid.core.errors import DataNotFoundError, FormatError, SettingError
+from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.files import write_whole
-from pellucid.core.records import Explanation, Inspection, Record, View
+from pellucid.core.records import Explanation, View
 from pellucid.store.codec import RECORDS, Reader, Writer, check_version
 
 Array = np.ndarray
@@ -28,10 +29,10 @@ def save(records: Record | Sequence[Record], path: str | os.PathLike[str]) -> Pa
 
     The file is written whole or not at all.
     """
-    chosen = [records] if isinstance(records, (Explanation, View, Inspection)) else list(records) if isinstance(records, Sequence) else [records]
+    chosen = [records] if isinstance(records, Record) else list(records) if isinstance(records, Sequence) else [records]
     for record in chosen:
-        if not isinstance(record, (Explanation, View, Inspection)):
-            raise SettingError(f"save takes explanations, views and inspections, got {type(record).__name__}.")
+        if not isinstance(record, Record):
+            raise SettingError(f"save takes explanations, views, inspections and evaluations, got {type(record).__name__}.")
     if not chosen:
         raise SettingError("save needs at least one record, got none.")
     return write_whole(path, to_bytes(chosen))
@@ -132,6 +133,10 @@ def _check_lengths(record: Record) -> None:
         samples, shape_fits = _length(e.values), e.error.shape == e.values.shape
     elif isinstance(record, View):
         rows, samples, shape_fits = tuple(record.values.values()), _length(record.inputs), True
+    elif isinstance(record, Evaluation):
+        scores = record.scores.values()
+        rows = (record.verdicts, *(row for score in scores for row in (score.values, score.error, score.chance, score.evaluations, score.gradients)))
+        samples, shape_fits = len(record.labels), True
     else:
         return
     if not shape_fits or any(_length(row) != samples for row in rows):
