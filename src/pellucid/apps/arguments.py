@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pellucid.apps import tables
 from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.core.errors import OutputError, SettingError, unknown
 from pellucid.core.method import OPTIONS
 
-SUFFIXES = {".html": "a report", ".safetensors": "records", ".png": "one figure"}
+SUFFIXES = {".html": "a report", ".safetensors": "records", ".png": "one figure"} | dict.fromkeys(tables.SUFFIXES, "a table")
+OF_VIEWS = (".html", ".safetensors", ".png")
 FIRST_BACKGROUND_ROWS = 100
 _RANGE = re.compile(r"^(?P<spec>.+)\[(?P<index>[^\[\]]+)\]$")
 
@@ -120,17 +122,6 @@ def share_options(options: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[
     return shared
 
 
-def parse_target(text: str, class_names: Sequence[str] | None) -> str | int:
-    """`predicted`, a class name, or a class number.
-
-    >>> parse_target("3", None), parse_target("cat", ["dog", "cat"])
-    (3, 'cat')
-    """
-    if class_names is not None and text in class_names:
-        return text
-    return int(text) if re.fullmatch(r"-?\d+", text) else text
-
-
 def parse_class_names(text: str | None) -> list[str] | None:
     """Names separated by commas, or `@file` with one name a line."""
     if text is None:
@@ -150,6 +141,7 @@ def check_file(out: Path, suffixes: Sequence[str] = tuple(SUFFIXES)) -> Path:
         raise OutputError(f"--out '{out}' has no suffix that says what to write; known: {known}, and for explanations of many samples a folder (no suffix).")
     if out.is_dir():
         raise OutputError(f"--out '{out}' is a folder; name a file in it.")
+    tables.check(out)
     _probe(out.parent, out)
     return out
 

@@ -39,7 +39,7 @@ FileOrFolder = Annotated[
     typer.Option(
         "--out",
         metavar="FILE|DIR",
-        help="Report (.html), records (.safetensors), one figure (.png); or a folder (no suffix), into which "
+        help="Report (.html), records (.safetensors), one figure (.png), a table (.csv, .parquet); or a folder (no suffix), into which "
         "any number of samples is streamed, and which is gone on with where it was broken off.",
     ),
 ]
@@ -53,6 +53,7 @@ class Catalogues(StrEnum):
     """What `pellucid list` can list."""
 
     METHODS = "methods"
+    METRICS = "metrics"
     VIEWS = "views"
     DATASETS = "datasets"
     NETWORKS = "networks"
@@ -103,7 +104,14 @@ def explain(
     method: Annotated[str, typer.Option("--method", metavar="NAME[,NAME]", help="See `pellucid list methods`.")],
     out: FileOrFolder,
     index: Index = "0:6",
-    target: Annotated[str, typer.Option("--target", metavar="predicted|N|NAME", help="Which class.")] = "predicted",
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target",
+            metavar="N|NAME|(…)",
+            help="A class, the predicted one by default; or as in Python (5, 'verb'), ('4', '9'), (..., 1), [3, 4], {'age': 0}. Repeated: several at once.",
+        ),
+    ] = None,
     score: Annotated[str | None, typer.Option("--score", help="logit, centered_logit, log_probability, probability or output.")] = None,
     layer: Annotated[
         str | None, typer.Option("--layer", metavar="NAME", help="Attribute at a layer, or explain units of it: 'dense[7]', 'conv2d_1[:, :, 5]'.")
@@ -128,7 +136,7 @@ def explain(
     """Explain what a network decided on samples of a data set or file."""
     from pellucid.apps import work
 
-    options = {"target": target, "score": score, "layer": layer, "features": features, "fill": fill, "baseline": baseline, "background": background}
+    options = {"score": score, "layer": layer, "features": features, "fill": fill, "baseline": baseline, "background": background}
     numbers = {"tolerance": tolerance, "max_evaluations": max_evaluations, "seed": seed, "strict": strict}
     work.explain(
         model,
@@ -136,7 +144,7 @@ def explain(
         method,
         index,
         out,
-        options | numbers,
+        {"target": target or ["predicted"]} | options | numbers,
         settings or [],
         class_names=class_names,
         resume=resume,
@@ -164,6 +172,30 @@ def visualize(
 
 
 @app.command()
+def evaluate(
+    model: Model,
+    records: Annotated[Path, typer.Argument(metavar="RECORDS", help="Records of `pellucid explain … --out FILE.safetensors`.")],
+    metrics: Annotated[str | None, typer.Option("--metrics", metavar="NAME[,NAME]", help="See `pellucid list metrics`; a panel where left out.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Report (.html) or records (.safetensors), the explanations included.")] = None,
+    features: Annotated[str | None, typer.Option("--features", metavar="NAME", help="What is taken away at a time: patches:4, ...; else as explained.")] = None,
+    fill: Annotated[str | None, typer.Option("--fill", metavar="NAME", help="What stands in its place: a number, mean, blur:2, ...")] = None,
+    background: Annotated[str | None, typer.Option("--background", metavar="DATA", help="Or data, such as mnist:train[0:50].")] = None,
+    truth: Annotated[
+        str | None, typer.Option("--truth", metavar="DATA|T,L,B,R", help="Where the reason lies: a mask (file.npy) or a box, ends left out.")
+    ] = None,
+    draws: Annotated[int, typer.Option("--draws", metavar="N", min=0, help="Random importances to read numbers against chance.")] = 20,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of all that is drawn.")] = 0,
+    settings: Settings = None,
+    allow_unsafe: AllowUnsafe = False,
+) -> None:
+    """Measure whether explanations deserve belief: faithful, stable, about this network at all; and say so in words."""
+    from pellucid.apps import trust
+
+    options = {"features": features, "fill": fill, "background": background, "truth": truth, "draws": draws, "seed": seed}
+    trust.run(model, records, metrics, out, options, settings or [], allow_unsafe=allow_unsafe)
+
+
+@app.command()
 def inspect(model: Model, allow_unsafe: AllowUnsafe = False) -> None:
     """Show a network's layers, shapes and parameters; which methods and views serve it, and why not the others."""
     from pellucid.apps import work
@@ -173,7 +205,7 @@ def inspect(model: Model, allow_unsafe: AllowUnsafe = False) -> None:
 
 @app.command("list")
 def list_(what: Annotated[Catalogues, typer.Argument(help="What to list.")]) -> None:
-    """List the methods, views, data sets, networks, features or fills there are."""
+    """List the methods, metrics, views, data sets, networks, features or fills there are."""
     from pellucid.apps import work
 
     work.listing(what.value)

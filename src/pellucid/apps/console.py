@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pellucid.core.catalogue import Catalogue, settings_of
+from pellucid.core.evaluation import Evaluation
 from pellucid.core.records import Explanation, Inspection, View
 from pellucid.plans.explanations import Explanations
 from pellucid.plans.running import reasons
@@ -41,10 +42,11 @@ def show(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *
 
 
 def show_explanations(explanations: Sequence[Explanation], samples: Sequence[int]) -> None:
-    """One row per method and sample; `samples` are the numbers the user chose."""
+    """One row per method, target and sample; `samples` are the numbers the user chose."""
     rows = [
         (e.method, samples[i], e.target.labels[i], f"{e.score[i]:.4g}", int(e.cost.evaluations[i]), e.outcome[i].code, str(e.outcome[i]))
-        for e in explanations
+        for whole in explanations
+        for e in whole.split()
         for i in range(len(e))
     ]
     score = f"score ({explanations[0].target.score})"
@@ -118,6 +120,29 @@ def show_views(catalogue: Catalogue) -> None:
     """The table of views, from their class attributes."""
     parts = [(name, catalogue.load(name)) for name in catalogue.names()]
     show("", ("name", "title", "answers"), [(name, part.title, part.answers) for name, part in parts])
+
+
+def show_metrics(catalogue: Catalogue) -> None:
+    """The table of metrics, from their class attributes."""
+    rows = []
+    for name in catalogue.names():
+        part = catalogue.load(name)
+        settings = ", ".join(f"{setting}=" for setting in settings_of(part))
+        rows.append((name, part.group, part.asks, part.better or "–", ", ".join(sorted(part.needs)) or "–", settings or "–", part.citation))
+    show("", ("name", "group", "asks", "better", "needs", "takes", "source"), rows)
+    say("\nname= is a setting: --set metric.name=value on the command line, metrics={'metric': {'name': value}} in Python.")
+
+
+def show_evaluations(evaluations: Sequence[Evaluation]) -> None:
+    """A table of scores, then the verdict on each sample, method by method."""
+    rows = [(found.method, *row) for found in evaluations for row in found.rows()]
+    show("", ("method", "metric", "better", "mean", "95 % interval", "by chance", "lead over chance"), rows, right=("mean", "by chance"))
+    for found in evaluations:
+        for name, reason in found.refused.items():
+            say(f"{found.method}: {name} not measured: it {reason}")
+    say("")
+    verdicts = [(found.method, i, found.labels[i], verdict.word, str(verdict)) for found in evaluations for i, verdict in enumerate(found.verdicts)]
+    show("", ("method", "sample", "target", "verdict", "in words"), verdicts, right=("sample",))
 
 
 def show_plain(catalogue: Catalogue) -> None:

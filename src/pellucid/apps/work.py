@@ -13,7 +13,7 @@ from pellucid.adapters import SAVED_MODEL, adapt
 from pellucid.api.explain import explain as explain_samples
 from pellucid.api.inspect import inspect as inspect_model
 from pellucid.api.visualize import visualize as visualize_samples
-from pellucid.apps import arguments, console, several
+from pellucid.apps import arguments, console, several, targets
 from pellucid.apps.quiet import start_framework
 from pellucid.apps.writing import write
 from pellucid.core.errors import InputError, SettingError, UnknownNetworkError, unknown
@@ -25,6 +25,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.data.fitting import laid_out
 from pellucid.data.load import holds_several, load
 from pellucid.methods import METHODS
+from pellucid.metrics import METRICS
 from pellucid.plans.folder import MANIFEST
 from pellucid.plans.plan import Plan
 from pellucid.plans.running import carry_out
@@ -33,7 +34,7 @@ from pellucid.store import load as load_records
 from pellucid.views import VIEWS
 
 KERAS_FILES = (".keras", ".h5", ".hdf5")
-CATALOGUES = {"methods": METHODS, "views": VIEWS, "datasets": DATASETS, "networks": NETWORKS, "features": FEATURES, "fills": FILLS}
+CATALOGUES = {"methods": METHODS, "metrics": METRICS, "views": VIEWS, "datasets": DATASETS, "networks": NETWORKS, "features": FEATURES, "fills": FILLS}
 
 
 def listing(what: str) -> None:
@@ -42,6 +43,8 @@ def listing(what: str) -> None:
         console.show_methods(METHODS)
     elif what == "views":
         console.show_views(VIEWS)
+    elif what == "metrics":
+        console.show_metrics(METRICS)
     else:
         console.show_plain(CATALOGUES[what])
 
@@ -77,8 +80,10 @@ def explain(
     earlier = {} if resume is None else _earlier(resume, names)
     model, samples, chosen, opened = _ready(path, data, index, options, allow_unsafe, checked=not folder)
     options = dict(options) | opened
-    known = given_names or _fitting_names(model, check_inputs(samples.inputs[chosen[:1]], None, data, finite=False), samples.class_names)
-    options["target"] = arguments.parse_target(options["target"], known)
+    first = check_inputs(samples.inputs[chosen[:1]], None, data, finite=False)
+    target, known = targets.settled(options["target"], model, first, given_names, samples.class_names)
+    targets.check_length(target, len(chosen))
+    options["target"] = targets.of_all(target, chosen, len(samples)) if folder else target
     strict = options.pop("strict")
     shared = {name: given | settings[name] for name, given in arguments.share_options(options, parts).items()}
     if folder:
@@ -122,7 +127,7 @@ def _earlier(path: Path, names: Sequence[str]) -> dict[str, Explanation]:
 
 def visualize(path: Path, data: str, view: str, layer: str | None, index: str, out: Path, pairs: Sequence[str], *, allow_unsafe: bool) -> None:
     """Show the inside of the network for the chosen samples, write the view, print its layers."""
-    arguments.check_file(out)
+    arguments.check_file(out, arguments.OF_VIEWS)
     (name,) = arguments.parse_names(view, VIEWS)[:1]
     settings = arguments.parse_settings(pairs, {name: VIEWS.load(name)})[name]
     model, samples, chosen, _ = _ready(path, data, index, {}, allow_unsafe)
@@ -204,7 +209,7 @@ def _fitting(data: Dataset, model: Model, spec: str) -> Dataset:
     return data
 
 
-def _rows(spec: str, first: int | None) -> np.ndarray:
+def rows_of(spec: str, first: int | None) -> np.ndarray:
     """The samples of `DATA` or `DATA[range]`, at most `first` where no range is given."""
     name, index = arguments.split_range(spec)
     data = load(name)
@@ -218,15 +223,7 @@ def _opened(options: Mapping[str, Any]) -> dict[str, Any]:
         opened["fill"] = arguments.number_or_text(fill)
     if (baseline := options.get("baseline")) is not None:
         number = arguments.number_or_text(baseline)
-        opened["baseline"] = _rows(baseline, None).mean(axis=0, keepdims=True) if isinstance(number, str) else number
+        opened["baseline"] = rows_of(baseline, None).mean(axis=0, keepdims=True) if isinstance(number, str) else number
     if (background := options.get("background")) is not None:
-        opened["background"] = _rows(background, arguments.FIRST_BACKGROUND_ROWS)
+        opened["background"] = rows_of(background, arguments.FIRST_BACKGROUND_ROWS)
     return opened
-
-
-def _fitting_names(model: Model, inputs: np.ndarray, names: Sequence[str]) -> list[str] | None:
-    """The data set's class names where the network has as many outputs, else none."""
-    if not names:
-        return None
-    outputs = model.predict(inputs[:1])
-    return list(names) if outputs.shape[-1] == len(names) else None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from pellucid.core.records import Explanation, Record
+from pellucid.apps import tables
+from pellucid.core.evaluation import Record
+from pellucid.core.records import Explanation
 
 
 def write(records: Sequence[Record], out: Path, title: str) -> Path:
-    """A report (.html), records (.safetensors), or one figure of the records (.png)."""
+    """A report (.html), records (.safetensors), a table (.csv, .parquet), or one figure of the records (.png)."""
     suffix = out.suffix.lower()
     if suffix == ".html":
         from pellucid.report import report
@@ -19,15 +21,17 @@ def write(records: Sequence[Record], out: Path, title: str) -> Path:
         from pellucid.store import save
 
         save(records, out)
+    elif suffix in tables.SUFFIXES:
+        tables.write([record for record in records if isinstance(record, Explanation)], out)
     else:
         _figure(records, out)
     return out
 
 
 def _figure(records: Sequence[Record], out: Path) -> None:
-    """Samples × methods, or samples × layers of a view."""
+    """Samples × methods and targets, or samples × layers of a view."""
     from pellucid.figures import FIGURES, save
 
-    explanations = [record for record in records if isinstance(record, Explanation)]
+    explanations = [one for record in records if isinstance(record, Explanation) for one in record.split()]
     artists = FIGURES.load("comparison")(explanations) if explanations else FIGURES.load("layers")(records[0])
     save(artists[0].figure, out)

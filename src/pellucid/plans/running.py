@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pellucid.api._parts import split_output
 from pellucid.api._provenance import versions
 from pellucid.api._stream import together
 from pellucid.core.errors import PlanError, StrictError
@@ -117,7 +118,12 @@ def _manifest(plan: Planned, job: Job, model: Model, size: int, sample: Array | 
     shared = {name: plain(value, whole=False) for name, value in sorted(job.keywords.items()) if value is not None}
     told = {"method": plain(plan.method, whole=False), "seed": 0} | shared | {"shard_size": size}
     traits = model.traits
-    known = {"framework": traits.framework, "fingerprint": traits.fingerprint, "batch_size": model.batch_size, OUTPUTS: _probe(model, sample)}
+    known = {
+        "framework": traits.framework,
+        "fingerprint": traits.fingerprint,
+        "batch_size": model.batch_size,
+        OUTPUTS: _probe(split_output(model, plan.keywords.get("target"))[0], sample),
+    }
     file = {"file": os.path.basename(plan.model)} if isinstance(plan.model, (str, os.PathLike)) else {}
     return {"type": "plan", "version": VERSION, "plan": told, "model": file | known}
 

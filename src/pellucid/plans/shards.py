@@ -25,6 +25,7 @@ from pellucid.core.model import Model
 from pellucid.core.packing import Packing
 from pellucid.core.quiet import held_back
 from pellucid.core.records import Explanation, concat, located
+from pellucid.core.target import Several
 from pellucid.store.file import to_bytes
 
 Array = np.ndarray
@@ -185,7 +186,9 @@ def own_rows(keywords: Mapping[str, Any], rows: Sequence[int], samples: int) -> 
 def _same(taken: Any, given: Any) -> bool:
     """Whether nothing was cut out: the value itself, or a mapping of the inputs' own values themselves."""
     if isinstance(taken, Mapping) and isinstance(given, Mapping):
-        return all(taken[name] is given[name] for name in given)
+        return all(_same(taken[name], given[name]) for name in given)
+    if isinstance(taken, Several) and isinstance(given, Several):
+        return all(one is other for one, other in zip(taken.targets, given.targets, strict=True))
     return taken is given
 
 

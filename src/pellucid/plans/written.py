@@ -13,6 +13,7 @@ import numpy as np
 
 from pellucid.core.catalogue import Catalogue, build, settings_of
 from pellucid.core.errors import FormatError, SettingError
+from pellucid.core.target import Several
 from pellucid.data import FEATURES, FILLS
 from pellucid.methods import METHODS
 
@@ -38,6 +39,10 @@ def plain(value: Any, *, whole: bool) -> Json:
         return items if isinstance(value, list) else {"tuple": items}
     if isinstance(value, Mapping):
         return {"mapping": [[plain(key, whole=whole), plain(item, whole=whole)] for key, item in value.items()]}
+    if isinstance(value, Several):
+        return {"several": [plain(one, whole=whole) for one in value.targets]}
+    if value is Ellipsis:
+        return {"all": True}
     for kind, catalogue in PARTS.items():
         name = type(value).__module__.rpartition(".")[2]
         if name in catalogue and catalogue.load(name) is type(value):
@@ -56,6 +61,10 @@ def restored(value: Json) -> Any:
         return value
     if "tuple" in value:
         return tuple(restored(item) for item in value["tuple"])
+    if "several" in value:
+        return Several(*(restored(one) for one in value["several"]))
+    if "all" in value:
+        return ...
     if "mapping" in value:
         return {restored(key): restored(item) for key, item in value["mapping"]}
     if "array" in value:

@@ -1,0 +1,58 @@
+"""What `pellucid evaluate` does: open the network and the records, measure, write, print."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pellucid.adapters import adapt
+from pellucid.api.evaluate import PANEL, evaluate
+from pellucid.apps import arguments, console
+from pellucid.apps.quiet import start_framework
+from pellucid.apps.work import KERAS_FILES, rows_of
+from pellucid.apps.writing import write
+from pellucid.core.errors import SettingError
+from pellucid.core.evaluation import Record
+from pellucid.core.records import Explanation
+from pellucid.data.load import load
+from pellucid.metrics import METRICS
+from pellucid.store import load as load_records
+
+BOX = re.compile(r"^\s*\d+\s*(,\s*\d+\s*){3}$")
+
+
+def run(path: Path, records: Path, metrics: str | None, out: Path | None, options: Mapping[str, Any], pairs: Sequence[str], *, allow_unsafe: bool) -> None:
+    """Measure every explanation of a file of records."""
+    if out is not None:
+        arguments.check_file(out, (".html", ".safetensors"))
+    names = list(PANEL) if metrics is None else arguments.parse_names(metrics, METRICS)
+    settings = arguments.parse_settings(pairs, {name: METRICS.load(name) for name in names})
+    stored = load_records(records)
+    explanations = [one for record in stored if isinstance(record, Explanation) for one in record.split()]
+    if not explanations:
+        raise SettingError(f"'{records}' holds no explanation; make some: pellucid explain MODEL DATA --method NAME --out FILE.safetensors")
+    opened = _opened(options)
+    if path.suffix.lower() in KERAS_FILES and path.is_file():
+        start_framework()
+    model = adapt(path, allow_unsafe=allow_unsafe)
+    found = evaluate(model, explanations, settings if metrics is not None or pairs else None, **opened)
+    console.show_evaluations(found)
+    if out is not None:
+        rest: list[Record] = [record for record in stored if not isinstance(record, Explanation)]
+        write([*rest, *(one for pair in zip(explanations, found, strict=True) for one in pair)], out, f"{path.name}: {records.name} evaluated")
+        console.written(out)
+
+
+def _opened(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as numbers, arrays and boxes."""
+    found = {name: value for name, value in options.items() if value is not None}
+    if "fill" in found:
+        found["fill"] = arguments.number_or_text(found["fill"])
+    if "background" in found:
+        found["background"] = rows_of(found["background"], arguments.FIRST_BACKGROUND_ROWS)
+    if "truth" in found:
+        text = found["truth"]
+        found["truth"] = tuple(int(part) for part in text.split(",")) if BOX.match(text) else load(text, checked=False).inputs
+    return found
