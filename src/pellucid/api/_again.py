@@ -12,11 +12,13 @@ import numpy as np
 
 from pellucid.api._resume import of_rows
 from pellucid.api.explain import explain
+from pellucid.core.catalogue import build, class_name
 from pellucid.core.errors import SettingError
 from pellucid.core.metric import Again
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
 from pellucid.core.target import of_two, settled
+from pellucid.data import FEATURES, FILLS
 
 Array = np.ndarray
 _ARRAY = re.compile(r"^array of shape ")
@@ -71,11 +73,26 @@ def _from_record(explanation: Explanation, changes: Mapping[str, Any]) -> dict[s
     for name, value in said.get("settings", {}).items():
         if name in changes:
             continue
-        if isinstance(value, str) and (_ARRAY.match(value) or (_OBJECT.match(value) and name in ("features", "fill", "baseline"))):
+        part = _part_of(name, value)
+        if part is None and isinstance(value, str) and (_ARRAY.match(value) or _OBJECT.match(value)):
             raise SettingError(f"the explanation was made with {name}={value}, which a record does not hold; give it again: again={{'{name}': ...}}.")
-        given[name] = value
+        given[name] = value if part is None else part
     given["target"] = changes.get("target", _target_of(said.get("target", "predicted")))
     return given
+
+
+def _part_of(name: str, text: Any) -> Any:
+    """The features or fill that a record describes, `Patches(size=4)`; None for what is none, or holds more than a record says."""
+    catalogue = {"features": FEATURES, "fill": FILLS, "baseline": FILLS}.get(name)
+    try:
+        call = ast.parse(text, mode="eval").body if catalogue is not None and isinstance(text, str) else None
+        if catalogue is None or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+            return None
+        settings = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
+    except (SyntaxError, ValueError):
+        return None
+    known = {class_name(one): one for one in catalogue}
+    return build(catalogue.kind, known[call.func.id], catalogue.load(known[call.func.id]), settings) if call.func.id in known else None
 
 
 def _target_of(said: Any) -> Any:
