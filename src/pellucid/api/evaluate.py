@@ -148,7 +148,7 @@ class _Plan:
             np.asarray(found.gradients),
             time.perf_counter() - began,
             found.curves,
-            settings(metric),
+            settings(metric) | dict(found.resolved),
             metric.citation,
             metric.limits,
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -78,9 +78,9 @@ class Trial:
         target = replace(self.target, score="probability")
         return replace(self, target=target, scores=self.model.scores(self.inputs, target))
 
-    def importance_of(self, explanation: Explanation) -> Array:
-        """What an explanation of the same kind gives each unit, (its samples, units)."""
-        return unit_importance(explanation, self.units)
+    def importance_of(self, explanation: Explanation, rows: Array | None = None) -> Array:
+        """What an explanation of the same kind gives each unit, (its samples, units); `rows` says which of the samples here each of its samples stands for."""
+        return unit_importance(explanation, self.units if rows is None else self.units[rows])
 
     def known_truth(self) -> Array:
         """`truth`, or an error that says how to give it."""
@@ -95,13 +95,14 @@ class Trial:
 class Measurement:
     """What a metric gives back: `values` and `error` (samples, maps), the error being the standard error that comes from what the metric draws itself, 0 where
     it draws nothing. `evaluations` and `gradients` (samples,) count what the explanation's own map cost. `curves` hold further arrays of map 0, one row a
-    sample."""
+    sample; `resolved` what the metric chose by itself, as plain values: it is kept with the settings."""
 
     values: Array
     error: Array
     evaluations: Array
     gradients: Array
     curves: Mapping[str, Array] = field(default_factory=dict)
+    resolved: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Metric(ABC):
@@ -124,12 +125,11 @@ class Metric(ABC):
     def measure(self, trial: Trial) -> Measurement:
         """One number for each sample and map."""
 
-    @classmethod
-    def refuses(cls, model: Model, explanation: Explanation) -> str:
-        """Why this metric cannot measure the explanation; empty where it can."""
-        if "gradients" in cls.needs and not model.traits.gradients:
+    def refuses(self, model: Model, explanation: Explanation) -> str:
+        """Why this metric, as it is set, cannot measure the explanation; empty where it can."""
+        if "gradients" in self.needs and not model.traits.gradients:
             return f"needs gradients, which {model.traits.framework} does not give"
-        if "weights" in cls.needs and not model.has_weights:
+        if "weights" in self.needs and not model.has_weights:
             return f"replaces the network's weights, which {model.traits.framework} does not show"
         return ""
 
