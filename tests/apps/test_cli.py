@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import pellucid
@@ -58,6 +59,35 @@ def test_explain_writes(pellucid_command: Command, tmp_path: Path, suffix: str) 
     assert str(out) in ran.out
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_has_the_rows_of_every_method(pellucid_command: Command, tmp_path: Path, suffix: str) -> None:
+    pandas, out, records = pytest.importorskip("pandas"), tmp_path / f"out.{suffix}", tmp_path / "out.safetensors"
+    line = "explain tiny.keras data.npz:x_test --index 3,1 --features patches:4 --method shap,saliency --out"
+    for goal in (out, records):
+        ran = pellucid_command(f"{line} {goal}")
+        assert ran.code == 0, ran.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([out.name, records.name])
+    table = pandas.read_csv(out) if suffix == "csv" else pandas.read_parquet(out)
+    shap, saliency = pellucid.load(records)
+    assert table["method"].tolist() == ["shap"] * 8 + ["saliency"] * 128
+    assert table["sample"].tolist() == [3] * 4 + [1] * 4 + [3] * 64 + [1] * 64
+    np.testing.assert_array_equal(table["value"], np.concatenate([shap.values.ravel(), saliency.values.ravel()]))
+    assert table["input_1"][8:17].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 0]
+    assert table["input_1"][:8].isna().all()
+    if suffix == "csv":
+        assert pandas.read_csv(out, dtype=str)["input_1"][16] == "0"
+
+
+@pytest.mark.parametrize("missing", ["pandas", "pyarrow"])
+def test_without_what_writes_a_table_nothing_is_begun(pellucid_command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    monkeypatch.setattr("pellucid.apps.tables.find_spec", lambda name: None if name == missing else object())
+    ran = pellucid_command(f"explain none.keras data.npz:x_test --method shap --out {tmp_path / 'out.parquet'}")  # what comes after would fail
+    assert (ran.code, ran.out) == (2, "")
+    assert "pip install 'pellucid[tables]'" in ran.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_records_hold_what_was_asked(pellucid_command: Command, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     options = "--index 3,1 --target b --class-names a,b,c --score probability --tolerance 0.2 --seed 5 --background data.npz:x_test[0:3]"
@@ -88,6 +118,7 @@ def test_an_unsafe_file_opens_when_asked_to(pellucid_command: Command) -> None:
 BAD = {
     "unknown method": (f"{EXPLAIN} shapp --out o.html", "did you mean 'shap'"),
     "a view as method": (f"{EXPLAIN} activation_map --out o.html", "activation_map"),
+    "a table of a view": ("visualize tiny.keras data.npz:x_test --view activation_map --out o.csv", "known: .html"),
     "unknown suffix": (f"{EXPLAIN} shap --out o.pdf", ".safetensors"),
     "workers for a file": (f"{EXPLAIN} shap --out o.html --workers 2", "need a folder"),
     "records to go on from, for a folder": (f"{EXPLAIN} shap --out o --resume a_file", "goes on by itself"),

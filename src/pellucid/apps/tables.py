@@ -17,7 +17,7 @@ SUFFIXES = (".csv", ".parquet")
 def check(out: Path) -> None:
     """Raise where what writes the file is not installed."""
     if out.suffix.lower() in SUFFIXES:
-        pass
+        find_pandas()
     if out.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
         raise MissingExtraError("a .parquet file needs pyarrow, which is not installed: pip install 'pellucid[tables]'")
 
