@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 SUPPORTED, MIXED, NOT_SUPPORTED = "supported", "mixed", "not supported"
 DECIDING = ("faithfulness", "sanity")
 """Groups without whose vote nothing is called supported, where they can be checked at all."""
-CHECKED = ("numerical error", "faithfulness", "sanity", "robustness", "localisation")
+NUMERICAL = "numerical error"
+CHECKED = (NUMERICAL, "faithfulness", "sanity", "robustness", "localisation")
 """What a verdict rests on; groups that are not in it (complexity, axioms) describe."""
 
 
@@ -123,7 +124,7 @@ def _numerical(outcome: Outcome) -> Fact:
     """The explanation's own error control."""
     worst = outcome.worst
     vote = {0: 1, 1: 0}.get(worst.severity, -1)
-    return Fact("outcome", "numerical error", vote, str(worst), 0.0)
+    return Fact("outcome", NUMERICAL, vote, "Its numbers are computed as precisely as was asked." if vote == 1 else str(worst), 0.0)
 
 
 def _vote(facts: Sequence[Fact]) -> int:
@@ -135,7 +136,11 @@ def _vote(facts: Sequence[Fact]) -> int:
 def _deciding(facts: Sequence[Fact], word: str) -> tuple[Fact, ...]:
     """Two facts at most, of different groups where there are such: those against it for "not supported", for it for "supported", one of each for "mixed"."""
     wanted = {SUPPORTED: (1,), NOT_SUPPORTED: (-1, 0), MIXED: (-1, 0, 1)}[word]
-    order = sorted((fact for fact in facts if fact.vote in wanted), key=lambda fact: (wanted.index(fact.vote), fact.group not in DECIDING, -fact.weight))
+
+    def rank(fact: Fact) -> tuple[bool, int, bool, float]:
+        return fact.group == NUMERICAL and fact.vote >= 0, wanted.index(fact.vote), fact.group not in DECIDING, -fact.weight
+
+    order = sorted((fact for fact in facts if fact.vote in wanted), key=rank)
     chosen = order[:1]
     chosen += [fact for fact in order[1:] if fact.group != chosen[0].group and (word != MIXED or fact.vote != chosen[0].vote)][:1]
     chosen += [fact for fact in order[1:] if fact not in chosen][: 2 - len(chosen)]
