@@ -44,6 +44,11 @@ def test_the_same_command_goes_on(pellucid_command: Command, tmp_path: Path) -> 
     assert ran.code == 0
     assert "held some of it already" in ran.out
     assert compared(tmp_path / "out") == whole
+    assert "damaged" not in ran.out
+    shard = tmp_path / "out" / "shard-00002.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    assert "damaged, and explained again: shard-00002.safetensors" in pellucid_command(line).out
+    assert compared(tmp_path / "out") == whole
     other = pellucid_command(line + " --seed 3")
     assert other.code == 2
     assert "seed: 0 there, 3 here" in other.err

@@ -84,6 +84,24 @@ def test_a_damaged_shard_and_a_journal_that_was_cut_off_or_lost_are_put_right(pl
     assert compared(out) == whole
 
 
+@pytest.mark.parametrize("place", [100, -100], ids=["in its description", "in its arrays"])
+def test_a_byte_that_flips_is_found_and_its_shard_made_again(plan: pellucid.Plan, place: int, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert plan.run(out).mended == []
+    whole, shard = compared(out), out / "shard-00002.safetensors"
+    content = bytearray(shard.read_bytes())
+    content[place] ^= 1
+    shard.write_bytes(content)
+    earlier = pellucid.Explanations(out)
+    with pytest.raises(errors.FormatError, match=r"shard-00002.*is damaged.*Run the plan again"):
+        earlier[25]
+    assert len(earlier[:10]) == 10
+    assert plan.run(out).mended == [2]
+    assert compared(out) == whole
+    assert pellucid.Explanations(out).load().values.shape == (57, 6)
+    assert plan.run(out).mended == []
+
+
 def test_nothing_is_explained_twice(model: NumpyModel, x: np.ndarray, tmp_path: Path) -> None:
     calls = []
 

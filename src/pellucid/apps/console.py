@@ -15,6 +15,7 @@ from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.core.evaluation import Evaluation
 from pellucid.core.records import Explanation, Inspection, View
 from pellucid.plans.explanations import Explanations
+from pellucid.plans.folder import shard_name
 from pellucid.plans.running import reasons
 
 WIDTH_WITHOUT_TERMINAL = 160
@@ -60,6 +61,8 @@ def show_plan(found: Explanations, *, going_on: bool) -> None:
     again = "; the folder held some of it already" if going_on else ""
     say(f"{len(found):,} of {len(found) + len(failures):,} samples explained, in {shards:,} {'shard' if shards == 1 else 'shards'}{again}")
     show("", ("outcome", "samples"), [(code, f"{count:,}") for code, count in found.outcomes.items()], right=("samples",))
+    if found.mended:
+        say(f"damaged, and explained again: {', '.join(map(shard_name, found.mended))}")
     if failures:
         say(f"{len(failures):,} failed: {'; '.join(reasons(failures))}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import hashlib
 import html
 import os
 from collections import Counter
@@ -16,7 +17,7 @@ import numpy as np
 
 from pellucid.core.errors import EmptyError, FormatError
 from pellucid.core.records import Explanation, concat
-from pellucid.plans.folder import read_entries, read_manifest, shard_name
+from pellucid.plans.folder import read_entries, read_manifest, read_mended, shard_name
 from pellucid.plans.shards import Failure
 from pellucid.store.file import from_bytes, notes_of
 
@@ -28,7 +29,8 @@ class Explanations:
 
     `len` counts the samples that were explained, `[i]` is the explanation of one of them and `[2:50]` or `[[3, 1]]` that of some, joined, as with an
     `Explanation` itself; iterating gives one after the other, `shards()` whole shards, `load()` all joined in memory. `numbers` says which samples of the
-    data they are, `failures` which could not be explained and why, `outcomes` how the explanations ended, `complete` whether the plan was carried out.
+    data they are, `failures` which could not be explained and why, `outcomes` how the explanations ended, `complete` whether the plan was carried out,
+    `mended` which shards the last run found damaged and made again. A shard whose checksum is no longer the journal's is a `FormatError` when it is read.
 
     `cost.seconds` is what the journal says that the shard took, for a sample its share; the shards' own files hold no times.
     """
@@ -105,6 +107,11 @@ class Explanations:
         result = self.manifest.get("result")
         return result is not None and result["shards"] == len(self._shards)
 
+    @property
+    def mended(self) -> list[int]:
+        """The shards that were damaged when the last run began, and were explained again."""
+        return read_mended(self.folder)
+
     def _shard(self, place: int) -> Explanation | None:
         """The explanation in a shard, with its time; the last one that was read is kept."""
         if self._last[0] != place:
@@ -120,9 +127,12 @@ class Explanations:
     def _content(self, number: int) -> bytes:
         path = self.folder / shard_name(number)
         try:
-            return path.read_bytes()
+            content = path.read_bytes()
         except OSError as error:
             raise FormatError(f"'{path}' cannot be read: {error.strerror or error}. Run the plan again: it makes what is missing.") from error
+        if hashlib.sha256(content).hexdigest() != self._entries[number]["sha256"]:
+            raise FormatError(f"'{path}' is damaged: its checksum is not the one that was noted when it was written. Run the plan again: it explains it anew.")
+        return content
 
     def __repr__(self) -> str:
         failed = sum(entry["failed"] for entry in self._entries.values())

@@ -57,20 +57,40 @@ def read_manifest(folder: Path) -> Json:
     return manifest
 
 
-def read_entries(folder: Path) -> dict[int, Json]:
-    """What is known of each whole shard: from its line in the journal where that fits the file, else from the file; a damaged file counts as absent."""
+def read_entries(folder: Path, *, checked: bool = False) -> dict[int, Json]:
+    """What is known of each whole shard: from its line in the journal where that fits the file, else from the file; a damaged file counts as absent.
+    `checked`: a file of which the journal speaks is read, and must have the checksum that stands there."""
     told = {line["shard"]: line for line in _lines(folder / JOURNAL) if isinstance(line.get("shard"), int)}
     found = {}
-    for path in folder.iterdir():
-        match = _SHARD.fullmatch(path.name)
-        if match is None:
-            continue
-        number = int(match[1])
+    for number, path in _shards(folder):
         line = told.get(number)
-        entry = line if line is not None and line.get("bytes") == path.stat().st_size else _entry_of(path, number)
+        if checked and line is not None:
+            entry = line if line.get("sha256") == _checksum(path) else None
+        else:
+            entry = line if line is not None and line.get("bytes") == path.stat().st_size else _entry_of(path, number)
         if entry is not None:
             found[number] = entry
     return dict(sorted(found.items()))
+
+
+def read_mended(folder: Path) -> list[int]:
+    """The shards that the last run found damaged and made again."""
+    runs = [line for line in _lines(folder / JOURNAL) if "begun" in line]
+    return list(runs[-1].get("damaged", [])) if runs else []
+
+
+def _shards(folder: Path) -> Iterator[tuple[int, Path]]:
+    """The files of shards, whole or not, with their numbers."""
+    for path in folder.iterdir():
+        match = _SHARD.fullmatch(path.name)
+        if match is not None:
+            yield int(match[1]), path
+
+
+def _checksum(path: Path) -> str | None:
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return None
 
 
 def _lines(path: Path) -> Iterator[Json]:
@@ -148,12 +168,13 @@ class Folder:
         """Write the manifest, or see that the one that is there is of the same plan."""
         if (self.path / MANIFEST).exists():
             check_same(self.path, read_manifest(self.path), manifest)
-            self.entries = read_entries(self.path)
-        elif any(_SHARD.fullmatch(path.name) for path in self.path.iterdir()):
+            self.entries = read_entries(self.path, checked=True)
+        elif any(_shards(self.path)):
             raise PlanError(f"'{self.path}' holds shards but no {MANIFEST}, so that it cannot be told of what they are; give another folder.")
         else:
             self._write_manifest(manifest)
-        self._note({"begun": len(self.entries), "at": _now(), "process": os.getpid()})
+        damaged = sorted(number for number, _ in _shards(self.path) if number not in self.entries)
+        self._note({"begun": len(self.entries), "at": _now(), "process": os.getpid()} | ({"damaged": damaged} if damaged else {}))
 
     def holds(self, shard: Shard) -> bool:
         """Whether a shard is there; `PlanError` where it is of other samples."""
