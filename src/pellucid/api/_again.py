@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.api import _inputs, _parts
 from pellucid.api._resume import of_rows
 from pellucid.api.explain import explain
 from pellucid.core.catalogue import build, class_name
 from pellucid.core.errors import SettingError
+from pellucid.core.method import OPTIONS
 from pellucid.core.metric import Again
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
@@ -27,31 +29,53 @@ _OBJECT = re.compile(r"^\w+\(.*\)$")
 
 @dataclass(frozen=True)
 class AsBefore(Again):
-    """The keywords of the call that made an explanation, its target being the classes that were explained then."""
+    """The keywords of the call that made an explanation, its target being the classes that were explained then. `lacking` holds what a record says of those
+    that it does not hold."""
 
     explanation: Explanation
     given: Mapping[str, Any] = field(default_factory=dict)
+    lacking: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hindrance(self) -> str:
+        """Why the explanation cannot be made again; empty where it can."""
+        told = [f"{name}={value}, which a record does not hold; give it again: again={{'{name}': ...}}" for name, value in self.lacking.items()]
+        return f"was made with {told[0]}" if told else ""
+
+    def reference(self, model: Model) -> Array | None:
+        for name in ("baseline", "fill", "background"):
+            if name in self.lacking:
+                raise SettingError(f"the explanation {self.hindrance}.")
+        _, method = _parts.find_method(self.given["method"], {})
+        inputs, features, packing = self.explanation.inputs, self.explanation.features, model.packing
+        options = _inputs.named({name: self.given.get(name) for name in OPTIONS}, packing)
+        baseline, fill = (0.0 if options[name] is None else options[name] for name in ("baseline", "fill"))
+        if packing is not None:
+            rows = _inputs.find_baseline(method, baseline, inputs, packing)
+            fills = _inputs.find_fills(method, fill, options["background"], inputs, packing, features)
+        else:
+            rows = _parts.find_baseline(method, baseline, inputs, model.traits.channels)
+            fills = _parts.find_fills(method, fill, options["background"], inputs, model.traits.channels, features)
+        return fills if rows is None else rows[:, None]
 
     def __call__(self, model: Model, inputs: Array, rows: Array, seed: int | None = None) -> Explanation:
+        if self.hindrance:
+            raise SettingError(f"the explanation {self.hindrance}.")
         given = of_rows(self.given, rows, len(self.explanation)) | ({} if seed is None else {"seed": seed})
         return explain(model, inputs, **given, progress=False)
 
 
 def as_before(explanation: Explanation, model: Model, changes: Mapping[str, Any]) -> AsBefore:
     """How the explanation was made; `changes` are keywords of `explain` that take the place of those that a record does not hold."""
-    given = dict(explanation.continuation.given) if explanation.continuation is not None else _from_record(explanation, changes)
+    made, lacking = explanation.continuation, dict[str, str]()
+    if made is not None and made.given:
+        given = of_rows(made.given, made.rows, made.samples)
+    else:
+        given, lacking = _from_record(explanation, changes)
     given |= changes
-    if explanation.continuation is not None and "target" not in changes:
-        given = of_rows(given, explanation.continuation.rows, int(explanation.continuation.rows.max()) + 1) if _is_part(explanation) else given
     given.pop("labels", None)
     given.pop("network", None)
-    return AsBefore(explanation, given | {"target": fixed_target(explanation, model, given.get("target", "predicted"))})
-
-
-def _is_part(explanation: Explanation) -> bool:
-    """Whether the explanation is of some of the samples of the call that made it."""
-    rows = explanation.continuation.rows if explanation.continuation is not None else np.arange(0)
-    return not np.array_equal(rows, np.arange(len(explanation)))
+    return AsBefore(explanation, given | {"target": fixed_target(explanation, model, given.get("target", "predicted"))}, lacking)
 
 
 def fixed_target(explanation: Explanation, model: Model, target: Any) -> Any:
@@ -64,9 +88,9 @@ def fixed_target(explanation: Explanation, model: Model, target: Any) -> Any:
     return settled(target, [int(one) for one in predicted])
 
 
-def _from_record(explanation: Explanation, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords that a stored record tells of; an error for those that it cannot hold."""
-    said = explanation.provenance
+def _from_record(explanation: Explanation, changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The keywords that a stored record tells of, and what it says of those that it cannot hold."""
+    said, lacking = explanation.provenance, dict[str, str]()
     given: dict[str, Any] = {"method": explanation.method, "score": said.get("score"), "seed": said.get("seed", 0)}
     given |= {name: said[name] for name in ("tolerance", "max_evaluations") if name in said}
     given["class_names"] = list(explanation.class_names) or None
@@ -75,10 +99,11 @@ def _from_record(explanation: Explanation, changes: Mapping[str, Any]) -> dict[s
             continue
         part = _part_of(name, value)
         if part is None and isinstance(value, str) and (_ARRAY.match(value) or _OBJECT.match(value)):
-            raise SettingError(f"the explanation was made with {name}={value}, which a record does not hold; give it again: again={{'{name}': ...}}.")
-        given[name] = value if part is None else part
+            lacking[name] = value
+        else:
+            given[name] = value if part is None else part
     given["target"] = changes.get("target", _target_of(said.get("target", "predicted")))
-    return given
+    return given, lacking
 
 
 def _part_of(name: str, text: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from importlib.metadata import version
 from typing import Any
 
@@ -35,6 +35,8 @@ def plain(value: Any) -> Any:
         return " ".join(repr(value).split())[:200]
     if isinstance(value, list):
         return [plain(item) for item in value]
+    if isinstance(value, Set):
+        return plain(sorted(value, key=str))
     if isinstance(value, Mapping):
         return {str(name): plain(item) for name, item in value.items()}
     return value.item() if isinstance(value, np.generic) else value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)[:200]

@@ -15,6 +15,7 @@ from pellucid.api import _parts, _trial
 from pellucid.api._again import AsBefore, as_before
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain, settings
+from pellucid.api._truth import truth_of
 from pellucid.core.catalogue import build
 from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.evaluation import Evaluation, Score, identity_of
@@ -22,6 +23,7 @@ from pellucid.core.inputs import on_host
 from pellucid.core.metric import Metric, Trial, unit_importance
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
+from pellucid.core.target import Target
 from pellucid.core.verdict import Thresholds, judge
 from pellucid.metrics import METRICS
 
@@ -46,7 +48,8 @@ def evaluate(model: Any, explanation: Explanation | Sequence[Explanation], metri
         cannot measure the explanation is an error, one of the panel is left out, and `Evaluation.refused` says why.
     features: what is taken away at a time ("patches:4", a label map, …); the explanation's own features, the pixels of an image, the numbers of all else.
     fill, background: what stands in the place of what is taken away, as in `explain`; zeros by default.
-    truth: where the reason is known to lie, for localisation: a mask over the inputs, or boxes (top, left, bottom, right).
+    truth: where the reason is known to lie, for localisation: a mask over the inputs; a box (top, left, bottom, right), the ends left out, or a list of boxes,
+        one an image; names of columns or units (["age", "sex"]), or numbers of columns, words or steps in a set ({0, 3}); with several inputs a mapping.
     draws: random importances beside the explanation's, to read numbers against chance; 0 for none.
     seed: of these and of all else that is drawn; the same seed gives the same numbers.
     again: keywords of `explain` for metrics that explain once more, in place of those that a stored record does not hold (arrays, functions).
@@ -92,15 +95,15 @@ class _Plan:
         trial = self.trial(model, explanation, again)
         scores, refused = {}, {}
         for name, metric in self.metrics.items():
-            reason = metric.refuses(model, explanation) or (
-                "needs to know where the reason lies: truth=…" if "truth" in metric.needs and trial.truth is None else ""
-            )
-            if reason and self.named:
-                raise UnsupportedError(f"metric '{name}' cannot measure this explanation: it {reason}.")
-            if reason:
-                refused[name] = reason
-                continue
-            scores[name] = self.score(name, metric, trial)
+            reason = metric.refuses(model, explanation) or _lacking(metric, trial, again)
+            try:
+                if reason:
+                    raise UnsupportedError(reason)
+                scores[name] = self.score(name, metric, trial)
+            except UnsupportedError as error:
+                if self.named:
+                    raise UnsupportedError(f"metric '{name}' cannot measure this explanation: it {error}.") from error
+                refused[name] = str(error)
         limits = self.thresholds or Thresholds()
         verdicts = tuple(judge(scores, outcome, i, limits) for i, outcome in enumerate(explanation.outcome))
         told = self.provenance(model, explanation) | {"thresholds": dataclasses.asdict(limits)}
@@ -115,6 +118,7 @@ class _Plan:
         logits = _parts.before_head(model, inputs, given["target"], scale)
         outputs = model.predict(inputs, logits=logits)
         target = _parts.find_target(model, given["target"], scale, outputs, given.get("class_names"))
+        _check_target(target, explanation)
         return Trial(
             model,
             inputs,
@@ -127,7 +131,7 @@ class _Plan:
             explanation,
             again,
             self.seed,
-            _trial.truth_of(self.truth, explanation, units),
+            truth_of(self.truth, explanation, units, model.traits.feature_names),
         )
 
     def score(self, name: str, metric: Metric, trial: Trial) -> Score:
@@ -157,6 +161,13 @@ class _Plan:
         more = {name: plain(getattr(self, name)) for name in ("features", "fill", "background", "truth", "draws", "seed")}
         said = explanation.provenance
         return describe(model, **more, explained={name: said[name] for name in ("title", "network", "fingerprint", "settings", "seed") if name in said})
+
+
+def _lacking(metric: Metric, trial: Trial, again: AsBefore) -> str:
+    """What a metric needs and was not given."""
+    if "truth" in metric.needs and trial.truth is None:
+        return "needs to know where the reason lies: truth=…"
+    return f"explains once more, and the explanation {again.hindrance}" if "again" in metric.needs and again.hindrance else ""
 
 
 def _find_metrics(metrics: MetricsLike) -> dict[str, Metric]:
@@ -197,6 +208,17 @@ def _check(explanation: Explanation) -> None:
         raise SettingError(f"evaluate takes an Explanation or several, got {type(explanation).__name__}; make one with pellucid.explain(model, x, method).")
     if explanation.targets:
         raise UnsupportedError(f"this explanation is of several targets; choose one, e.g. explanation.at({explanation.targets[0]!r}).")
+
+
+def _check_target(target: Target, explanation: Explanation) -> None:
+    """Raise where the score that would be measured is not the one that was explained."""
+    if target.labels == explanation.target.labels:
+        return
+    unit = explanation.provenance.get("settings", {}).get("layer")
+    if unit is not None and "[" in str(unit):
+        raise UnsupportedError(f"this explanation is of the units {unit}, not of the network's output; evaluate measures explanations of the output.")
+    here, there = next((here, there) for here, there in zip(target.labels, explanation.target.labels, strict=True) if here != there)
+    raise SettingError(f"the explanation is of '{there}', and its record tells of '{here}'; give its target again: again={{'target': ...}}.")
 
 
 def _as_explained(model: Model, explanation: Explanation) -> Model:

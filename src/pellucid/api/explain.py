@@ -215,7 +215,7 @@ def _each_alone(call: _Call, tolerance: float | None, max_evaluations: int | Non
 
 def _continuation(call: _Call) -> Continuation:
     accuracy = {"method": call.method, "tolerance": call.tolerance, "max_evaluations": call.max_evaluations}
-    return Continuation(_going_on(call), np.arange(len(call.inputs)), call.given | accuracy)
+    return Continuation(_going_on(call), np.arange(len(call.inputs)), call.given | accuracy, len(call.inputs))
 
 
 def _going_on(call: _Call) -> Callable[[Explanation, Array, float | None, int | None], Explanation]:
@@ -279,6 +279,7 @@ def _provenance(call: _Call, options: dict[str, Any], score: str, labels: list[i
         citation=method.citation,
         unit=method.unit,
         directed=method.directed,
+        promises=sorted(method.promises),
         settings=settings(method) | shown,
         seed=int(call.given["seed"]),
         tolerance=call.tolerance,

@@ -93,6 +93,10 @@ class Method(ABC):
     """"score" where the values are parts of the score: figures give such methods one colour scale. Empty for a scale of its own."""
     directed: ClassVar[bool] = True
     """Whether the sign of a value says for or against the target."""
+    promises: ClassVar[frozenset[str]] = frozenset()
+    """What the definition keeps, for the metrics of axioms to test: of "completeness" and "efficiency" (values add up to the change of the score from the
+    baseline, or from the fill), "symmetry" (what changes the score alike between there and the input gets the same), "dummy" (what changes no score there gets
+    nothing) and "insensitivity" (what changes no score anywhere gets nothing)."""
     default_tolerance: ClassVar[float] = 0.05
     default_max_evaluations: ClassVar[int] = 10_000
     modalities: ClassVar[tuple[str, ...]] = ("image", "series", "table")

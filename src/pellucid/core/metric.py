@@ -38,6 +38,9 @@ class Again(Protocol):
     def __call__(self, model: Model, inputs: Array, rows: Array, seed: int | None = None) -> Explanation:
         """`inputs` (n, *shape) in place of the samples `rows` (n,) of the explanation; another seed where one is given."""
 
+    def reference(self, model: Model) -> Array | None:
+        """What the method set the inputs against: its baseline, or the rows of its fill or background, (1 or samples, rows, *shape); None where it has none."""
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -46,7 +49,7 @@ class Trial:
     `importance` (samples, maps, units) is what is tried: map 0 is the explanation's, the others are random ones of the same values, against which a metric's
     number can be read. `units` say which elements of an input each number belongs to, `present` (samples, units) which of them a sample has. `target` is fixed:
     the classes that were explained, whatever a changed network predicts; `scores` (samples,) are its scores at the inputs. `fills` (1 or samples, rows, *shape)
-    stand for what is taken away. `again` explains once more; `truth` (samples, units) marks where the reason is known to lie, as shares of each unit.
+    stand for what is taken away. `again` explains once more; `truth` (samples, *shape) marks where the reason is known to lie, with shares from 0 to 1.
     """
 
     model: Model
@@ -83,12 +86,12 @@ class Trial:
         return unit_importance(explanation, self.units if rows is None else self.units[rows])
 
     def known_truth(self) -> Array:
-        """`truth`, or an error that says how to give it."""
+        """Which share of each unit lies in `truth`, (samples, units), or an error that says how to give it."""
         if self.truth is None:
             raise UnsupportedError(
                 "the reason's place is not given; give a mask or boxes: truth=mask of the inputs' shape, or truth=[(top, left, bottom, right)]."
             )
-        return self.truth
+        return summed(self.truth / elements_of(self.units, self.truth.shape), self.units)
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,7 @@ class Metric(ABC):
         """Why this metric, as it is set, cannot measure the explanation; empty where it can."""
         if "gradients" in self.needs and not model.traits.gradients:
             return f"needs gradients, which {model.traits.framework} does not give"
-        if "weights" in self.needs and not model.has_weights:
+        if "weights" in self.needs and not (model.has_weights and model.weights()):
             return f"replaces the network's weights, which {model.traits.framework} does not show"
         return ""
 
@@ -142,6 +145,11 @@ def unit_importance(explanation: Explanation, units: FeatureMap) -> Array:
     spread = np.asarray(explanation.to_input(), dtype=np.float64)
     if same is not None:
         spread = spread / elements_of(same, spread.shape)
+    return summed(spread, units)
+
+
+def summed(spread: Array, units: FeatureMap) -> Array:
+    """The sums over the elements of each unit of what lies over the inputs: (samples, *shape) → (samples, units)."""
     found = np.zeros((len(spread), len(units.names)))
     for row, values in enumerate(spread):
         labels = np.broadcast_to(units.of(row), values.shape)

@@ -50,11 +50,12 @@ class Explained:
 @dataclass(frozen=True)
 class Continuation:
     """How an explanation that was made in this process can be gone on with: `call(explanation, rows, tolerance, max_evaluations)`, `rows` being which
-    samples of the first call it holds; and `given`, the keywords of that call of `explain`, its method among them."""
+    samples of the first call it holds; and `given`, the keywords of that call of `explain`, its method among them, which was of so many `samples`."""
 
     call: Callable[[Explanation, Array, float | None, int | None], Explanation]
     rows: Array
     given: Mapping[str, Any] = field(default_factory=dict)
+    samples: int = 0
 
 
 @dataclass(frozen=True)

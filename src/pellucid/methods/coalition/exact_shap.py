@@ -29,6 +29,7 @@ class ExactShap(Method):
     title: ClassVar[str] = "Exact SHAP"
     answers: ClassVar[str] = "What is each feature's fair share of the score, counted over every coalition?"
     family: ClassVar[str] = "coalition"
+    promises: ClassVar[frozenset[str]] = frozenset({"efficiency", "symmetry", "dummy"})
     unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     several_inputs: ClassVar[bool] = True

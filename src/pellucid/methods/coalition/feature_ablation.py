@@ -34,6 +34,7 @@ class FeatureAblation(Method):
     title: ClassVar[str] = "Feature ablation"
     answers: ClassVar[str] = "What does the score lose when one feature is taken away?"
     family: ClassVar[str] = "coalition"
+    promises: ClassVar[frozenset[str]] = frozenset({"symmetry", "dummy"})
     unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     several_inputs: ClassVar[bool] = True

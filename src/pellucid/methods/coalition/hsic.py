@@ -51,6 +51,7 @@ class Hsic(Method):
     title: ClassVar[str] = "HSIC"
     answers: ClassVar[str] = "How strongly does the score depend on whether each feature is in sight?"
     family: ClassVar[str] = "coalition"
+    promises: ClassVar[frozenset[str]] = frozenset({"symmetry", "dummy"})
     directed: ClassVar[bool] = False
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     several_inputs: ClassVar[bool] = True

@@ -35,6 +35,7 @@ class KernelShap(Method):
     title: ClassVar[str] = "Kernel SHAP"
     answers: ClassVar[str] = "What is each feature's fair share of the score, estimated by a regression on coalitions?"
     family: ClassVar[str] = "coalition"
+    promises: ClassVar[frozenset[str]] = frozenset({"efficiency", "symmetry", "dummy"})
     unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     several_inputs: ClassVar[bool] = True

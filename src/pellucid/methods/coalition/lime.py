@@ -60,6 +60,7 @@ class Lime(Method):
     title: ClassVar[str] = "LIME"
     answers: ClassVar[str] = "Which features drive the score in a linear stand-in for the network around this input?"
     family: ClassVar[str] = "coalition"
+    promises: ClassVar[frozenset[str]] = frozenset({"symmetry"})
     unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     several_inputs: ClassVar[bool] = True

@@ -40,6 +40,7 @@ class PartitionShap(Method):
     title: ClassVar[str] = "Partition SHAP"
     answers: ClassVar[str] = "What is each feature's fair share of the score, when groups of features join together?"
     family: ClassVar[str] = "coalition"
+    promises: ClassVar[frozenset[str]] = frozenset({"efficiency", "dummy"})
     unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     several_inputs: ClassVar[bool] = True

@@ -36,6 +36,7 @@ class PermutationShap(Method):
     title: ClassVar[str] = "Permutation SHAP"
     answers: ClassVar[str] = "What is each feature's fair share of the score, estimated over random orders?"
     family: ClassVar[str] = "coalition"
+    promises: ClassVar[frozenset[str]] = frozenset({"efficiency", "symmetry", "dummy"})
     unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     several_inputs: ClassVar[bool] = True

@@ -42,6 +42,7 @@ class Shap(Method):
     title: ClassVar[str] = "SHAP"
     answers: ClassVar[str] = "What is each feature's fair share of the score, against a background?"
     family: ClassVar[str] = "coalition"
+    promises: ClassVar[frozenset[str]] = frozenset({"efficiency", "symmetry", "dummy"})
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"

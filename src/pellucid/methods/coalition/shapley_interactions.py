@@ -40,6 +40,7 @@ class ShapleyInteractions(Method):
     title: ClassVar[str] = "Shapley interactions"
     answers: ClassVar[str] = "Which pairs of features act together, and how much?"
     family: ClassVar[str] = "coalition"
+    promises: ClassVar[frozenset[str]] = frozenset({"efficiency", "symmetry", "dummy"})
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"

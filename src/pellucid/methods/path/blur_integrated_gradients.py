@@ -53,6 +53,7 @@ class BlurIntegratedGradients(Method):
     title: ClassVar[str] = "Blur Integrated Gradients"
     answers: ClassVar[str] = "How much did each input element move the score while the image came into focus?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"completeness", "insensitivity"})
     unit: ClassVar[str] = "score"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     error_kind: ClassVar[str] = "bound"

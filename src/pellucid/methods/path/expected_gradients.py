@@ -37,6 +37,7 @@ class ExpectedGradients(Method):
     title: ClassVar[str] = "Expected Gradients"
     answers: ClassVar[str] = "How much did each input element move the score away from that of usual data?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"completeness", "symmetry", "dummy"})
     unit: ClassVar[str] = "score"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "layer"})

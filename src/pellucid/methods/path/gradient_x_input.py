@@ -28,6 +28,7 @@ class GradientXInput(Method):
     title: ClassVar[str] = "Gradient × input"
     answers: ClassVar[str] = "What does each input element contribute to the network's linear part at this input?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"insensitivity"})
     unit: ClassVar[str] = "score"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"layer"})

@@ -53,6 +53,7 @@ class GuidedIntegratedGradients(Method):
     title: ClassVar[str] = "Guided Integrated Gradients"
     answers: ClassVar[str] = "How much did each input element move the score on a way from a baseline that avoids steep places?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"completeness", "insensitivity"})
     unit: ClassVar[str] = "score"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"baseline", "layer"})

@@ -41,6 +41,7 @@ class Idgi(Method):
     title: ClassVar[str] = "IDGI"
     answers: ClassVar[str] = "How much did each input element move the score away from a baseline, counted along the gradient alone?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"completeness", "insensitivity"})
     unit: ClassVar[str] = "score"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"baseline", "layer"})

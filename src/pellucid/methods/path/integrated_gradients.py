@@ -41,6 +41,7 @@ class IntegratedGradients(Method):
     title: ClassVar[str] = "Integrated Gradients"
     answers: ClassVar[str] = "How much did each input element move the score away from a baseline?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"completeness", "symmetry", "dummy"})
     unit: ClassVar[str] = "score"
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"baseline", "layer"})

@@ -33,6 +33,7 @@ class Saliency(Method):
     title: ClassVar[str] = "Saliency"
     answers: ClassVar[str] = "How strongly does the score react to a small change of each input element?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"insensitivity"})
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"layer"})
     several_inputs: ClassVar[bool] = True

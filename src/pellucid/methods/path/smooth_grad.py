@@ -36,6 +36,7 @@ class SmoothGrad(Method):
     title: ClassVar[str] = "SmoothGrad"
     answers: ClassVar[str] = "How does the score react to each input element, on average over small disturbances of the input?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"insensitivity"})
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"layer"})
     several_inputs: ClassVar[bool] = True

@@ -33,6 +33,7 @@ class SquareGrad(Method):
     title: ClassVar[str] = "SquareGrad"
     answers: ClassVar[str] = "How strongly does the score react to each input element, whichever way, over small disturbances of the input?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"insensitivity"})
     directed: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"layer"})

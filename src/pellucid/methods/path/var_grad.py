@@ -35,6 +35,7 @@ class VarGrad(Method):
     title: ClassVar[str] = "VarGrad"
     answers: ClassVar[str] = "How much does the gradient of each input element change over small disturbances of the input?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"insensitivity"})
     directed: ClassVar[bool] = False
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     accepts: ClassVar[frozenset[str]] = frozenset({"layer"})

@@ -64,6 +64,7 @@ class Xrai(Method):
     title: ClassVar[str] = "XRAI"
     answers: ClassVar[str] = "Which regions of the image moved the score most?"
     family: ClassVar[str] = "path"
+    promises: ClassVar[frozenset[str]] = frozenset({"completeness"})
     needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
     error_kind: ClassVar[str] = "bound"
     default_tolerance: ClassVar[float] = 0.02
