@@ -17,14 +17,16 @@ MASK_BYTES = 32e6
 
 @dataclass(frozen=True)
 class Removal:
-    """Masks of one sample: `kept` (masks, units) is True where a unit stays."""
+    """Masks of one sample: `kept` (masks, units) is True where a unit stays; numbers between 0 and 1 blend. `fill` (masks,) says which row of the fill stands
+    for what is taken away; without it each of them does, and the score is the mean."""
 
     sample: int
     kept: Array
+    fill: Array | None = None
 
 
 def removed_scores(trial: Trial, removals: Iterable[Removal], total: int) -> Iterator[Array]:
-    """The scores of each removal in turn, (masks,), the mean over the rows of the fill; `total` is how many removals there are."""
+    """The scores of each removal in turn, (masks,); `total` is how many removals there are."""
     done = 0
     for queue in _pieces(removals, trial.fills.shape[1]):
         yield from _scored(trial, queue)
@@ -38,7 +40,7 @@ def _pieces(removals: Iterable[Removal], fills: int) -> Iterator[list[Removal]]:
     waiting = 0
     for removal in removals:
         queue.append(removal)
-        waiting += removal.kept.size * fills
+        waiting += removal.kept.nbytes * (fills if removal.fill is None else 1)
         if waiting >= MASK_BYTES:
             yield queue
             queue, waiting = [], 0
@@ -49,17 +51,18 @@ def _pieces(removals: Iterable[Removal], fills: int) -> Iterator[list[Removal]]:
 def _scored(trial: Trial, queue: list[Removal]) -> list[Array]:
     fills = trial.fills.shape[1]
     samples = np.unique([removal.sample for removal in queue])
-    counts = np.array([len(removal.kept) for removal in queue])
+    each = [fills if removal.fill is None else 1 for removal in queue]
+    counts = np.array([len(removal.kept) * rows for removal, rows in zip(queue, each, strict=True)])
     rows = MaskRows(
         trial.inputs[samples],
         trial.fills[samples] if len(trial.fills) > 1 else trial.fills,
         trial.units.labels[samples] if len(trial.units.labels) > 1 else trial.units.labels,
-        np.repeat(np.concatenate([removal.kept for removal in queue]), fills, axis=0),
-        np.repeat(np.searchsorted(samples, [removal.sample for removal in queue]), counts * fills),
-        np.tile(np.arange(fills), counts.sum()),
+        np.concatenate([removal.kept if rows == 1 else np.repeat(removal.kept, rows, axis=0) for removal, rows in zip(queue, each, strict=True)]),
+        np.repeat(np.searchsorted(samples, [removal.sample for removal in queue]), counts),
+        np.concatenate([np.tile(np.arange(fills), len(removal.kept)) if removal.fill is None else removal.fill for removal in queue]),
     )
-    scores = trial.model.masked_scores(rows, trial.target.take(samples)).reshape(-1, fills).mean(axis=1)
-    return np.split(scores, np.cumsum(counts)[:-1])
+    found = np.split(trial.model.masked_scores(rows, trial.target.take(samples)), np.cumsum(counts)[:-1])
+    return [scores.reshape(-1, rows).mean(axis=1) for scores, rows in zip(found, each, strict=True)]
 
 
 def order_of(importance: Array, present: Array) -> Array:
