@@ -1,4 +1,4 @@
-"""Writes one page per method and per view from the code: `make docs`. `--check` only says whether the pages are current.
+"""Writes one page per method, per metric and per view from the code: `make docs`. `--check` only says whether the pages are current.
 
 Each method's picture is made by the command that its page shows, on a digit CNN trained for the purpose; a picture that is there is kept, so that only
 new methods are drawn. `--redraw` draws all.
@@ -16,9 +16,11 @@ from pathlib import Path
 
 from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.methods import METHODS
+from pellucid.metrics import METRICS
 from pellucid.views import VIEWS
 
 HERE = Path(__file__).resolve().parent
+FOLDERS = ("methods", "metrics", "views")
 NOTE = "<!-- Written by docs/make.py from the class; change it there. -->\n"
 
 
@@ -85,6 +87,25 @@ def method_page(name: str) -> str:
     )
 
 
+def metric_page(name: str) -> str:
+    """One metric's page."""
+    part = METRICS.load(name)
+    facts = {
+        "name": f"`{name}`",
+        "group": part.group,
+        "better": part.better or "neither: it describes",
+        "read against chance": "yes, beside random importances" if part.by_chance else "no",
+        "needs": ", ".join(sorted(part.needs)) or "nothing but scores",
+        "source": part.citation,
+    }
+    table = "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in facts.items())])
+    command = f"    pellucid evaluate cnn.keras records.safetensors --metrics {name} --out trust.html"
+    return (
+        f"{NOTE}\n# {part.title}\n\n{part.asks}\n\n{table}\n\n{_text(part)}\n\n## Command line\n\n{command}\n\n## Settings\n\n{_settings(part)}\n\n"
+        "[Whether to believe it](../trust.md) says how scores, chance and verdicts are read.\n"
+    )
+
+
 def view_page(name: str) -> str:
     """One view's page."""
     part = VIEWS.load(name)
@@ -94,7 +115,8 @@ def view_page(name: str) -> str:
 
 def index_page(title: str, catalogue: Catalogue) -> str:
     """The list of a catalogue's pages."""
-    rows = [f"| [{name}]({name}.md) | {catalogue.load(name).title} | {catalogue.load(name).answers} |" for name in catalogue.names()]
+    parts = {name: catalogue.load(name) for name in catalogue.names()}
+    rows = [f"| [{name}]({name}.md) | {part.title} | {getattr(part, 'answers', '') or part.asks} |" for name, part in parts.items()]
     return "\n".join([NOTE, f"# {title}", "", "| name | title | answers |", "|---|---|---|", *rows, ""])
 
 
@@ -102,6 +124,8 @@ def pages() -> dict[Path, str]:
     """Every page that is written, by its path."""
     found = {HERE / "methods" / f"{name}.md": method_page(name) for name in METHODS}
     found |= {HERE / "views" / f"{name}.md": view_page(name) for name in VIEWS}
+    found |= {HERE / "metrics" / f"{name}.md": metric_page(name) for name in METRICS}
+    found[HERE / "metrics" / "index.md"] = index_page("Metrics", METRICS)
     found[HERE / "methods" / "index.md"] = index_page("Methods", METHODS)
     found[HERE / "views" / "index.md"] = index_page("Views", VIEWS)
     return found
@@ -110,7 +134,7 @@ def pages() -> dict[Path, str]:
 def stale() -> list[str]:
     """Pages that are missing, differ from the code, or speak of what is no longer there."""
     wanted = pages()
-    there = {path for folder in ("methods", "views") for path in (HERE / folder).glob("*.md")}
+    there = {path for folder in FOLDERS for path in (HERE / folder).glob("*.md")}
     differing = {path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
     pictures = {PICTURES / f"{name}.png" for name in METHODS}
     undrawn = pictures ^ set(PICTURES.glob("*.png"))
@@ -130,13 +154,13 @@ def main() -> int:
     if undrawn:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         draw(undrawn)
-    for folder in ("methods", "views"):
+    for folder in FOLDERS:
         (HERE / folder).mkdir(exist_ok=True)
         for path in set((HERE / folder).glob("*.md")) - set(wanted):
             path.unlink()
     for path, text in wanted.items():
         path.write_text(text, encoding="utf-8")
-    sys.stdout.write(f"{len(wanted)} pages in docs/methods and docs/views\n")
+    sys.stdout.write(f"{len(wanted)} pages in docs/methods, docs/metrics and docs/views\n")
     return 0
 
 

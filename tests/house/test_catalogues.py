@@ -10,17 +10,23 @@ import pytest
 
 from pellucid.core.catalogue import Catalogue, class_name
 from pellucid.core.errors import UnknownNameError
+from pellucid.core.metric import GROUPS
 from pellucid.core.records import ERROR_KINDS
 
 CATALOGUES = {
     "methods": ("pellucid.methods", "METHODS"),
+    "metrics": ("pellucid.metrics", "METRICS"),
     "views": ("pellucid.views", "VIEWS"),
     "datasets": ("pellucid.data", "DATASETS"),
     "features": ("pellucid.data", "FEATURES"),
     "executors": ("pellucid.plans.executors", "EXECUTORS"),
     "networks": ("pellucid.recipes", "NETWORKS"),
 }
-PROMISED = {"methods": ("title", "answers", "family", "needs", "accepts", "default_tolerance", "citation"), "views": ("title", "answers")}
+PROMISED = {
+    "methods": ("title", "answers", "family", "needs", "accepts", "default_tolerance", "citation"),
+    "metrics": ("title", "asks", "group", "better", "by_chance", "needs", "citation"),
+    "views": ("title", "answers"),
+}
 
 
 def catalogue(room: str) -> Catalogue:
@@ -37,6 +43,8 @@ def described(part: object) -> list[str]:
 def silent(part: type, room: str) -> list[str]:
     """What a method or view does not declare."""
     faults = described(part) + [name for name in PROMISED.get(room, ()) if not hasattr(part, name)]
+    if room == "metrics":
+        faults += [] if getattr(part, "group", "") in GROUPS else ["group"]
     if room == "methods":
         text = (inspect.getdoc(part) or "").lower()
         faults += [word for word in ("shape",) if word not in text]

@@ -31,6 +31,12 @@ assert pellucid.explain(model, x, "squared_gradient").values.tolist() == [[4.0, 
 from pellucid.views import VIEWS as found
 assert pellucid.visualize(model, x, "channel_mean").values["dense_0"].tolist() == [[5.0]]
 """,
+    "add-a-metric": MODEL
+    + """
+from pellucid.metrics import METRICS as found
+explanation = pellucid.explain(model, x, "gradient_x_input")
+assert pellucid.evaluate(model, explanation, "strongest_share")["strongest_share"].values.tolist() == [0.6]
+""",
     "add-a-figure": MODEL
     + """
 from pellucid.figures import FIGURES as found, png_bytes
