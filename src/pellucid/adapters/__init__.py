@@ -12,15 +12,20 @@ from typing import Any, Protocol
 import numpy as np
 
 from pellucid.core.catalogue import Catalogue
-from pellucid.core.errors import DataNotFoundError, ModelError, UnsafeModelError
+from pellucid.core.errors import DataNotFoundError, ModelError, SettingError, UnsafeModelError
 from pellucid.core.model import Model
 
 ADAPTERS = Catalogue("framework", "pellucid.adapters", Path(__file__).parent)
 SAVED_MODEL = "saved_model.pb"
 """What a folder holds that is a model."""
 PICKLES = (".joblib", ".pkl", ".pickle", ".sav")
-_EXPORT = "In PyTorch: torch.export.save(torch.export.export(module, (x,)), 'model.pt2')."
-ADVICE = {".pt": _EXPORT, ".pth": _EXPORT, ".tflite": "Convert it to ONNX: python -m tf2onnx.convert --tflite model.tflite --output model.onnx."}
+_WEIGHTS = "Weights of a PyTorch module, in Python: pellucid.adapt(file, module=MyNet())."
+ADVICE = {
+    ".safetensors": _WEIGHTS,
+    ".ckpt": _WEIGHTS,
+    ".bin": _WEIGHTS,
+    ".tflite": "Convert it to ONNX: python -m tf2onnx.convert --tflite model.tflite --output model.onnx.",
+}
 
 
 class Adapter(Protocol):
@@ -39,22 +44,35 @@ class Adapter(Protocol):
         """The model of an object or a file."""
 
 
-def adapt(model: Any, *, allow_unsafe: bool = False, input_shape: Sequence[int] | None = None) -> Model:
+def adapt(model: Any, *, allow_unsafe: bool = False, input_shape: Sequence[int] | None = None, module: Any = None) -> Model:
     """A `Model` of a Keras model, a PyTorch module, a scikit-learn estimator, a model file, a SavedModel's folder, a callable or a `Model`.
 
     A plain JAX function comes with its parameters: `pellucid.JaxFunction(function, parameters)`.
 
-    `allow_unsafe` lets a model file run code that it holds (a Lambda layer, or whatever a .pt2 file brings): only for files whose origin you trust.
-    `input_shape`, without the axis of samples, tells a PyTorch module what it will meet, so that its layers have shapes before there is data.
+    `allow_unsafe` lets a model file run code that it holds (a Lambda layer, or whatever a .pt2 or TorchScript file brings): only for files whose origin you
+    trust. `input_shape`, without the axis of samples, tells a PyTorch module what it will meet, so that its layers have shapes before there is data.
+    `module` is a PyTorch module of yours for a file that holds weights alone, a state dict in .pt, .pth, .bin, .ckpt or .safetensors: a copy of it is given
+    them, names and shapes being the same.
 
     >>> import numpy as np
     >>> adapt(lambda x: x @ np.ones((3, 2))).traits.framework
     'a black box'
     """
-    found = _adapted(model, allow_unsafe)
+    found = _adapted(model if module is None else _with_weights(model, module), allow_unsafe)
     if input_shape is not None:
         found.meet(np.zeros((1, *input_shape), np.float32))
     return found
+
+
+def _with_weights(file: Any, module: Any) -> Any:
+    if not isinstance(file, (str, Path)):
+        raise SettingError(f"module= goes with a file of weights, and a {type(file).__name__} was given; give the path, or the network alone.")
+    if not ADAPTERS.load("torch_module").recognises(module):
+        given = f"the class {module.__name__}" if isinstance(module, type) else f"a {type(module).__name__}"
+        raise SettingError(f"module= is {given}; expected a torch.nn.Module with the shapes of the weights, as MyNet() gives.")
+    from pellucid.adapters import _torch_files
+
+    return _torch_files.with_weights(Path(file), module)
 
 
 def _adapted(model: Any, allow_unsafe: bool) -> Model:

@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from pellucid.adapters._torch_script import Inside, code_of, forward_of, holds_script, is_scripted, scripted, words
 from pellucid.core.errors import DamagedModelError, ModelError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
 from pellucid.core.model import Layer
 from pellucid.core.packing import InputSpec
@@ -44,30 +45,35 @@ CHANNELS_LAST = ("Linear", "LayerNorm", "Embedding", "RNN", "LSTM", "GRU", "Mult
 """How the names of layers begin that read channels there; one with another name has them where the layer before had them."""
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 TOKENS = (nn.Embedding, nn.EmbeddingBag)
+BY_BATCH = "a BatchNorm without running statistics makes each output depend on the other samples of a batch; give it track_running_stats=True."
 GATES = 8.0
 """A recurrent layer keeps for its backward pass about this many times its output."""
 
 
-def open_exported(path: Path) -> tuple[Any, tuple[InputSpec, ...], int | None]:
-    """The module of a file of torch.export, its inputs, and the number of samples it is fixed to, if any; may run code from the file."""
+def open_exported(path: Path) -> tuple[Any, tuple[InputSpec, ...], dict[str, tuple[int | None, ...] | None], int | None]:
+    """The module of a file of torch.export, its inputs, the shapes of its outputs by their names, and the number of samples it is fixed to, if any; may run
+    code from the file."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch's own, about its older files
             program = torch.export.load(path)
             module = torch.export.unflatten(program)
     except Exception as error:
-        raise DamagedModelError(f"'{path}' cannot be read as a file of torch.export ({_first_line(error)}); save it again.") from error
-    inputs, outputs = program.graph_signature.user_inputs, program.graph_signature.user_outputs
-    if len(outputs) != 1:
-        raise UnsupportedError(f"'{path}' holds a network with {len(outputs)} outputs; one is served. Wrap it before export.")
-    values = {node.name: node.meta.get("val") for node in program.graph.nodes if node.name in inputs}
-    sizes = {name: [size if isinstance(size, int) else None for size in values[name].shape] for name in inputs}
-    specs = tuple(InputSpec(name, tuple(sizes[name][1:]), str(values[name].dtype).removeprefix("torch.")) for name in inputs)
-    return module, specs, sizes[inputs[0]][0]
+        raise DamagedModelError(f"'{path}' cannot be read as a file of torch.export ({words(error)}); save it again.") from error
+    inputs, nodes = program.graph_signature.user_inputs, {node.name: node.meta.get("val") for node in program.graph.nodes}
+    values: dict[str, Any] = {name: nodes.get(name) for name in inputs}
+    for name, value in values.items():
+        if not isinstance(value, torch.Tensor):
+            raise UnsupportedError(f"'{path}' holds a network that takes {name!r} besides tensors; export one that takes tensors alone.")
+    made = [nodes.get(name) for name in program.graph_signature.user_outputs]
+    outputs = dict(_tensors("", torch.utils._pytree.tree_unflatten(made, program.call_spec.out_spec)))
+    specs = tuple(InputSpec(name, _sizes(value)[1:], str(value.dtype).removeprefix("torch.")) for name, value in values.items())
+    return module, specs, {name: _sizes(value)[1:] for name, value in outputs.items()}, _sizes(values[inputs[0]])[0]
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def _sizes(tensor: Any) -> tuple[int | None, ...]:
+    """A shape, None where the length is free."""
+    return tuple(size if isinstance(size, int) else None for size in tensor.shape)
 
 
 def check_module(module: Any) -> None:
@@ -80,9 +86,9 @@ def check_one_input(module: Any) -> None:
     """Raise where a module does not take one input, as far as its signature shows."""
     with contextlib.suppress(ValueError):  # some callables show no signature
         try:
-            inspect.signature(module.forward).bind(None)
+            inspect.signature(forward_of(module)).bind(None)
         except TypeError as error:
-            raise UnsupportedError(f"{type(module).__name__} does not take one input ({error}); wrap it in a module that takes one array.") from error
+            raise UnsupportedError(f"{kind_of(module)} does not take one input ({error}); wrap it in a module that takes one array.") from error
 
 
 def reads_tokens(module: Any) -> bool:
@@ -90,37 +96,38 @@ def reads_tokens(module: Any) -> bool:
 
 
 def fingerprint(module: Any) -> str:
-    """SHA-256 over the architecture as printed and every weight and buffer."""
+    """SHA-256 over the architecture as printed, every weight and buffer, and the code of TorchScript."""
     digest = hashlib.sha256(repr(module).encode())
     for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    for part in scripted(module):
+        digest.update(code_of(part))
     return digest.hexdigest()[:16]
 
 
 def named(module: Any) -> dict[str, Any]:
-    """Every part of a module by its dotted path; a module without parts by its class."""
-    parts = {name: part for name, part in module.named_modules() if name and "parametrizations" not in name.split(".")}
-    return parts or {type(module).__name__.lower(): module}
+    """Every part of a module by its dotted path; a module without parts by its class. Those of TorchScript take no hooks and are left out."""
+    parts = {name: part for name, part in module.named_modules() if name and "parametrizations" not in name.split(".") and not is_scripted(part)}
+    return parts or ({} if holds_script(module) else {type(module).__name__.lower(): module})
 
 
 @contextlib.contextmanager
-def borrowed(module: Any, device: Any, *, gradients: bool) -> Iterator[None]:
+def borrowed(module: Any, *, gradients: bool) -> Iterator[None]:
     """The module in evaluation mode, its weights out of the graph, in no gradient mode of the caller's; all put back afterwards, and the random state too.
 
     Without gradients it runs under `no_grad` and not `inference_mode`: a module that keeps a tensor for later must stay trainable.
     """
     parts = list(module.modules())
-    training = [part for part in parts if part.training]
+    training = [part for part in parts if getattr(part, "training", False)]
     tracked = [parameter for parameter in module.parameters() if parameter.requires_grad]
     embeddings = [part for part in parts if isinstance(part, TOKENS)]
-    devices = [device] if device.type == "cuda" else []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices))
+        _keep_random_state(stack, {tensor.device for tensor in (*module.parameters(), *module.buffers())})
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
-        if devices and gradients:  # cuDNN gives no gradient of a recurrent layer in evaluation mode
-            stack.enter_context(torch.backends.cudnn.flags(enabled=not any(isinstance(part, nn.RNNBase) for part in parts)))
+        if gradients and any(isinstance(part, nn.RNNBase) or kind_of(part) in ("RNN", "LSTM", "GRU") for part in parts):
+            stack.enter_context(_without_cudnn())
         for part in embeddings:
             stack.callback(part.register_forward_pre_hook(_whole_numbers).remove)
         try:
@@ -134,6 +141,25 @@ def borrowed(module: Any, device: Any, *, gradients: bool) -> Iterator[None]:
                 part.training = True
             for parameter in tracked:
                 parameter.requires_grad_(True)
+
+
+def _without_cudnn() -> contextlib.AbstractContextManager[None]:
+    """cuDNN gives no gradient of a recurrent layer in evaluation mode; its other settings stay the caller's."""
+    cudnn = torch.backends.cudnn
+    found: contextlib.AbstractContextManager[None] = cudnn.flags(
+        enabled=False, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=cudnn.allow_tf32
+    )
+    return found
+
+
+def _keep_random_state(stack: contextlib.ExitStack, devices: set[Any]) -> None:
+    """The random state of the host and of each of these devices, put back as the stack ends."""
+    stack.enter_context(torch.random.fork_rng([]))
+    for device in devices:
+        if device.type == "mps":  # its state is asked for without a number of a device
+            stack.callback(torch.mps.set_rng_state, torch.mps.get_rng_state())
+        elif device.type not in ("cpu", "meta"):
+            stack.enter_context(torch.random.fork_rng([device], device_type=device.type))
 
 
 class Reached(BaseException):
@@ -220,9 +246,7 @@ class _Watch(TorchFunctionMode):  # type: ignore[misc]
             if args[0].ndim == int(name[4]) + 1:
                 raise ShapeError(f"a convolution met inputs of shape {tuple(args[0].shape[1:])} without the axis of samples or of channels; use x[None].")
         if name == "batch_norm" and (kwargs.get("training") or any(value is True for value in args[5:6])):
-            raise ModelError(
-                "a BatchNorm without running statistics makes each output depend on the other samples of a batch; give it track_running_stats=True."
-            )
+            raise ModelError(BY_BATCH)
         result = func(*args, **kwargs)
         if func in SOFTMAX or func in LOG_SOFTMAX:
             dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
@@ -236,6 +260,13 @@ class _Watch(TorchFunctionMode):  # type: ignore[misc]
         self.largest = max(self.largest, made)
         self.bytes += made * (GATES + 1 if name in ("lstm", "gru", "rnn_tanh", "rnn_relu") else 1)
         return result
+
+    def read(self, inside: Inside) -> None:
+        """Take over what happened within TorchScript too."""
+        if inside.by_batch:
+            raise ModelError(f"{BY_BATCH} What was traced in training mode stays so: module.eval() before torch.jit.trace.")
+        self.bytes, self.largest, self.convolutions = inside.bytes, inside.largest, inside.convolutions
+        self.convolved = next(iter(self.convolutions), None)
 
 
 def _made(result: Any, arguments: Any) -> float:
@@ -273,14 +304,14 @@ def before_meeting(module: Any) -> Meeting:
     """What can be said without data: layers in the order they were registered, no shapes."""
     parts = {name: part for name, part in named(module).items() if _computes(part)}
     counts = _parameters(module, parts)
-    convolves = any(isinstance(part, nn.modules.conv._ConvNd) for part in parts.values())
+    convolves = any(isinstance(part, nn.modules.conv._ConvNd) or kind_of(part).startswith("Conv") for part in module.modules())
     layers = tuple(
         Layer(
             name,
             kind_of(part),
             None,
             counts[name],
-            spatial=isinstance(part, nn.Conv2d),
+            spatial=isinstance(part, nn.Conv2d) or kind_of(part) == "Conv2d",
             sequential=isinstance(part, RECURRENT),
             channel_axis=_channel_axis(part, -1),
         )
@@ -314,18 +345,22 @@ def _meet(module: Any, x: Any, memory_format: Any, wanted: str, call: Call | Non
 
     samples, shape = len(x), tuple(x.shape[1:])
     with hooked(parts, note), contextlib.ExitStack() as stack:
+        inside = stack.enter_context(Inside()) if holds_script(module) else None
         for part in parts.values():
             if getattr(part, "batch_first", True) is False:
                 stack.callback(part.register_forward_pre_hook(functools.partial(_check_time_first, samples)).remove)
         run = module if call is None else functools.partial(call, memory_format=memory_format)
-        output = one_output(_called(run, x.clone(memory_format=memory_format if call is None else torch.preserve_format), watch), wanted)
+        output = one_output(_called(run, x.clone(memory_format=memory_format if call is None else torch.preserve_format), watch, inside), wanted)
     check_samples(output, samples)
+    if inside is not None:
+        watch.read(inside)
     heads = [(place, kind, axis) for place, (kind, axis, result) in enumerate(watch.heads) if kind and result() is output]
     place, head, axis = heads[-1] if heads else (0, None, -1)
     channels = _channels(shape, watch.convolved)
     found = _layers(module, parts, {name: shape for name, (shape, _) in seen.items()}, channels, samples)
     if axis < 0:
-        axis = _class_axis(found, tuple(output.shape[1:]))
+        called = list(found.values()) if inside is None or inside.last is None else [_nameless(*inside.last)]
+        axis = _class_axis(called, tuple(output.shape[1:]))
     return Meeting(
         tuple(layer for name, layer in found.items() if _computes(parts[name])),
         found,
@@ -343,9 +378,14 @@ def _meet(module: Any, x: Any, memory_format: Any, wanted: str, call: Call | Non
     )
 
 
-def _class_axis(called: Mapping[str, Layer], output: Shape) -> int:
+def _nameless(shape: Shape, axis: int) -> Layer:
+    """An operation within TorchScript as if it were a layer."""
+    return Layer("", "", shape[1:], channel_axis=axis)
+
+
+def _class_axis(called: Sequence[Layer], output: Shape) -> int:
     """Which axis of an output without a softmax counts classes: that of the channels of the layer that made it, unless they have been moved since."""
-    last = next((layer for layer in reversed(list(called.values())) if layer.shape is not None), None)
+    last = next((layer for layer in reversed(called) if layer.shape is not None), None)
     if last is None or last.shape is None or last.channel_axis != 0 or len(output) < 2 or len(last.shape) != len(output):
         return -1
     moved = output == (*last.shape[1:], last.shape[0])
@@ -412,7 +452,7 @@ def _check_time_first(samples: int, part: Any, arguments: Any) -> None:
         )
 
 
-def _called(module: Any, x: Any, watch: _Watch) -> Any:
+def _called(module: Any, x: Any, watch: _Watch, inside: Inside | None) -> Any:
     """The output, or an error that says what came."""
     try:
         with watch:
@@ -420,8 +460,10 @@ def _called(module: Any, x: Any, watch: _Watch) -> Any:
     except (PellucidError, torch.OutOfMemoryError):
         raise
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
-        shape = tuple(x.shape[1:])
-        problem = f"the module cannot take one input of shape {shape}, {str(x.dtype).removeprefix('torch.')} ({type(error).__name__}: {_first_line(error)})."
+        shape, cause = tuple(x.shape[1:]), (inside and inside.error) or error
+        if isinstance(cause, torch.OutOfMemoryError):
+            raise cause from error
+        problem = f"the module cannot take one input of shape {shape}, {str(x.dtype).removeprefix('torch.')} ({type(cause).__name__}: {words(cause)})."
         if len(shape) == 3 and shape[-1] in (1, 3, 4) and shape[0] not in (1, 3, 4):
             problem += " Torch reads images as (samples, channels, rows, columns): use x.transpose(0, 3, 1, 2)."
         raise ShapeError(problem) from error
@@ -442,7 +484,9 @@ def channels_apart(shapes: Sequence[Shape], convolutions: Sequence[Shape]) -> tu
 
 
 def kind_of(part: Any) -> str:
-    """The class of a layer; of a part of an exported program, that which was exported."""
+    """The class of a layer; of a part of an exported program or of TorchScript, that which it was made of."""
+    if is_scripted(part):
+        return str(getattr(part, "original_name", type(part).__name__))
     exported = getattr(part, "type_name", None)
     return str(exported() if callable(exported) else type(part).__name__).rpartition(".")[2]
 

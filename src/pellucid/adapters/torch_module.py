@@ -6,7 +6,7 @@ import contextlib
 import copy
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class TorchModule(Model):
         self._met: tuple[int, ...] | None = None
         self._meeting, self._output = self._help.before_meeting(self.module), ""
         self._given_batch_size, self._own_batch_size = batch_size, 1
-        kinds = {type(part).__name__ for part in self.module.modules()}
+        kinds = {self._help.kind_of(part) for part in self.module.modules()}
         self.traits = Traits(
             framework="PyTorch",
             input_shape=input_shape,
@@ -59,7 +59,7 @@ class TorchModule(Model):
             channels=self._meeting.channels,
             fingerprint=self._help.fingerprint(self.module),
             versions={"torch": self.torch.__version__},
-            inputs=specs_of(self.module.forward),
+            inputs=specs_of(self._help.forward_of(self.module)),
         )
 
     @classmethod
@@ -75,11 +75,11 @@ class TorchModule(Model):
             raise UnsafeModelError(
                 f"'{candidate}' is opened by torch.export, which may run code from it. If you trust its origin: allow_unsafe=True, or --allow-unsafe."
             )
-        module, specs, samples = _torch()[1].open_exported(candidate)
+        module, specs, outputs, samples = _torch()[1].open_exported(candidate)
         shape = specs[0].shape if len(specs) == 1 else None
         found = cls(module, input_shape=shape, batch_size=samples)
-        found.traits = replace(found.traits, inputs=specs)
-        if shape is not None and None not in shape:
+        found.traits = replace(found.traits, inputs=specs, outputs=outputs if len(outputs) > 1 else {})
+        if shape is not None and None not in shape and len(outputs) == 1:
             found.meet(np.zeros((1, *(size or 1 for size in shape)), np.float32))
         return found
 
@@ -87,7 +87,7 @@ class TorchModule(Model):
         found = copy.copy(self)
         exported = bool(self.traits.inputs) and bool(self.traits.inputs[0].dtype)
         found.packing, found._met = packing, None
-        found.arguments = (lambda arrays: (list(arrays), {})) if exported else call_with(self.module.forward, packing)
+        found.arguments = (lambda arrays: (list(arrays), {})) if exported else call_with(self._help.forward_of(self.module), packing)
         found.traits = replace(self.traits, input_shape=(packing.total,), tokens=all(packing.whole), channels="last")
         return found
 
@@ -115,8 +115,8 @@ class TorchModule(Model):
 
     def _first_meeting(self, one: Any) -> Any:
         """What the module shows of itself on two samples, or on one where it takes no more at a time."""
-        call = None if self.packing is None else self._called
-        two = one.repeat(min(self._given_batch_size or 2, 2), *(1,) * (one.ndim - 1))
+        call = None if self._takes_as_it_is else self._called
+        two = self._twice(one)
         try:
             return self._help.meet(self.module, two, self._output, call)
         except (ShapeError, ModelError):
@@ -126,6 +126,15 @@ class TorchModule(Model):
                     self._given_batch_size = 1
                     return found
             raise
+
+    def _twice(self, one: Any) -> Any:
+        """A sample as often as a batch may hold it, two times at most."""
+        return one.repeat(min(self._given_batch_size or 2, 2), *(1,) * (one.ndim - 1))
+
+    @property
+    def _takes_as_it_is(self) -> bool:
+        """Whether the module is given a batch as it comes."""
+        return self.packing is None
 
     @property
     def batch_size(self) -> int:
@@ -252,7 +261,7 @@ class TorchModule(Model):
     # ---- inside torch -----------------------------------------------------------------------------------------------
 
     def _borrowed(self, *, gradients: bool) -> contextlib.AbstractContextManager[None]:
-        borrowed: contextlib.AbstractContextManager[None] = self._help.borrowed(self.module, self.device, gradients=gradients)
+        borrowed: contextlib.AbstractContextManager[None] = self._help.borrowed(self.module, gradients=gradients)
         return borrowed
 
     def _outputs(self, x: Any, logits: bool) -> Any:
@@ -266,13 +275,18 @@ class TorchModule(Model):
             outputs = self._help.one_output(self._called(x, self._meeting.format), self._output)
         if without is not None and outputs is not without.logits:
             raise UnsupportedError("the network's last softmax or sigmoid is not the same in every pass, so there is no logit; use score='probability'.")
+        return self._checked(outputs, samples)
+
+    def _checked(self, outputs: Any, samples: int) -> Any:
+        """An output with its first axis counting samples, and another one."""
         self._help.check_samples(outputs, samples)
         return outputs if outputs.ndim > 1 else outputs.reshape(samples, 1)
 
-    def _called(self, x: Any, memory_format: Any) -> Any:
-        """What the module makes of a batch, images in this order in memory; of several inputs, of each of them as it takes it."""
+    def _called(self, x: Any, memory_format: Any, call: Callable[..., Any] | None = None) -> Any:
+        """What the module, or a `call` like it, makes of a batch, images in this order in memory; of several inputs, of each of them as it takes it."""
+        call = call or self.module
         if self.packing is None:
-            return self.module(x.contiguous(memory_format=memory_format) if x.ndim == 4 else x)
+            return call(x.contiguous(memory_format=memory_format) if x.ndim == 4 else x)
 
         def shaped(part: Any, shape: tuple[int, ...]) -> Any:
             part = part.reshape(shape)
@@ -285,11 +299,12 @@ class TorchModule(Model):
         positional, keywords = self.arguments(
             self.packing.split(x, lambda x, places: x.tensor_split(places, dim=1), shaped, lambda part: part.to(dtype), whole)
         )
-        return self.module(*positional, **keywords)
+        return call(*positional, **keywords)
 
     def _scores(self, x: Any, weights: Any, target: Target) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""
         read = self._outputs(x, target.reads_logits)
+        weights = weights.to(read.device)  # the parts of a network may lie on several devices
         if target.follows_prediction:
             weights = self.torch.nn.functional.one_hot(read.argmax(dim=-1), read.shape[-1]).to(read.dtype)
             weights = weights - 1 / read.shape[-1] if target.score == "centered_logit" else weights
@@ -380,13 +395,11 @@ class TorchModule(Model):
     def _tensor(self, array: Array) -> Any:
         """A tensor of its own, in the module's precision; of several inputs, which may hold tokens, in one that is exact for whole numbers."""
         dtype = self._dtype if self.packing is None or self._dtype.itemsize > 2 else self.torch.float32
-        flat = self.torch.tensor(np.ascontiguousarray(array).reshape(-1), dtype=dtype)
-        return flat.reshape(array.shape).to(
-            self.device
-        )  # strides of its own: NumPy's may look like another memory format, which a module that calls `view` cannot take
+        flat = self.torch.tensor(np.ascontiguousarray(array).reshape(-1), dtype=dtype, device=self.device)
+        return flat.reshape(array.shape)  # strides of its own: NumPy's may look like another memory format, which a module that calls `view` cannot take
 
     def _index(self, array: Array) -> Any:
-        return self.torch.tensor(np.ascontiguousarray(array, dtype=np.int64)).to(self.device)
+        return self.torch.tensor(np.ascontiguousarray(array, dtype=np.int64), device=self.device)
 
     def _numpy(self, tensor: Any) -> Array:
         """On the host; in float32, or float64 where the module computes in it."""

@@ -117,7 +117,8 @@ class Method(ABC):
         if "gradients" in cls.needs and not model.traits.gradients:
             return f"needs gradients, which {model.traits.framework} does not give"
         if "spatial layer" in cls.needs and not any(layer.spatial for layer in model.layers()):
-            return "needs a layer with channels over a grid (a convolution); this network has none"
+            none = "this network has none" if model.layers() else f"{model.traits.framework} shows no layers"
+            return f"needs a layer with channels over a grid (a convolution); {none}"
         names = model.packing.names if model.packing is not None else model.traits.needed
         if len(names) > 1 and not cls.several_inputs:
             return f"serves one input; this network takes {len(names)}: {', '.join(names)}"
