@@ -15,7 +15,7 @@ import jax_twins
 import torch_twins
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 
-KERAS = re.compile(r"keras|small_cnn|small_rnn|trained_cnn|pellucid_command")
+KERAS = re.compile(r"keras|small_cnn|small_rnn|pellucid_command")
 ROOMS = ("adapters", "api", "apps", "methods", "plans", "recipes", "views")
 """Rooms whose answers may depend on what Keras runs on."""
 
@@ -27,9 +27,10 @@ def _reads_keras(path: Path) -> bool:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks as `keras` every test in a file of such a room that speaks of Keras or of a fixture that is one of its models: `make test` runs these once per
-    backend, the others once."""
+    backend, the others once. What is marked `once`, or asks for a network trained at length, tries methods and recipes, and no backend."""
     for item in items:
-        if item.path.parent.name in ROOMS and _reads_keras(item.path):
+        once = item.get_closest_marker("once") is not None or "trained_cnn" in getattr(item, "fixturenames", ())
+        if item.path.parent.name in ROOMS and _reads_keras(item.path) and not once:
             item.add_marker(pytest.mark.keras)
 
 

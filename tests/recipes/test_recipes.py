@@ -197,6 +197,7 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize(("network", "least"), [("cnn", 0.97), ("rnn", 0.93)])
 def test_held_out_accuracy_on_the_five_thousand_digits(network: str, least: float) -> None:
     assert train(network, "mnist5000", seed=0).accuracy >= least
