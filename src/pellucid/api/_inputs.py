@@ -40,10 +40,10 @@ def gather(model: Model, x: Any) -> tuple[Model, Array]:
     for name in needed if len(needed) > 1 else ():  # a callable of one argument takes them all in it
         if name not in packing.names:
             raise InputError(f"input '{name}' is missing: the network takes {', '.join(needed)}, and {', '.join(packing.names)} were given.")
-    return _packed(model, packing), packing.pack(x)
+    return packed(model, packing), packing.pack(x)
 
 
-def _packed(model: Model, packing: Packing) -> Model:
+def packed(model: Model, packing: Packing) -> Model:
     """The packed model, made once for each packing, so that what is traced or compiled for it serves the next call too."""
     owner, known = vars(model).get("_packings", (None, {}))
     if owner is not model:  # none yet, or those of a model that this one is a copy of

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import adapt
 from pellucid.api import _inputs, _parts, _tokens
+from pellucid.api._held import Held
 from pellucid.api._layer import Subject, carried, carried_rows, goes_round
 from pellucid.api._layer import subject as find_subject
 from pellucid.api._progress import progress_after_patience
@@ -100,15 +100,15 @@ def explain(
     _parts.check_options(name, chosen, options)
     limit, budget = _accuracy(chosen, tolerance, max_evaluations)
     _check_seed(seed)
-    adapted = adapt(model, allow_unsafe=allow_unsafe)
-    adapted, target = _parts.split_output(adapted, target)
+    held = Held.of(model, allow_unsafe)
+    adapted, target = _parts.split_output(held.model(), target)
     adapted, inputs = _inputs.gather(adapted, x)
     adapted.meet(inputs)
     _parts.check_serves(name, chosen, adapted)
     options = _inputs.named(options, adapted.packing)
     names = class_names if class_names is not None else adapted.traits.class_names or None
     given = {"target": target, "seed": seed, "score": score, "class_names": names, "labels": labels, "network": network} | options
-    call = _Call(name, chosen, adapted, inputs, given, options, limit, budget, resume, progress, began)
+    call = _Call(name, chosen, held.read_as(adapted), adapted, inputs, given, options, limit, budget, resume, progress, began)
     subject = _tokens.embedded(adapted, chosen, layer, inputs) or find_subject(adapted, chosen, layer, inputs, target)
     record = _each_alone(call, tolerance, max_evaluations) if goes_round(adapted, subject, inputs) else _explained(call, subject)
     return _strict(record) if strict else record
@@ -120,6 +120,7 @@ class _Call:
 
     name: str
     method: Method
+    held: Held
     model: Model
     inputs: Array
     given: dict[str, Any]
@@ -220,11 +221,13 @@ def _continuation(call: _Call) -> Continuation:
 
 def _going_on(call: _Call) -> Callable[[Explanation, Array, float | None, int | None], Explanation]:
     """The same call again for some of its samples, from where an explanation of them stopped."""
+    held, method, inputs, given, progress = call.held, call.method, call.inputs, call.given, call.progress  # not the call, which has the adapted network
+    most = max(call.max_evaluations, method.default_max_evaluations)
 
     def again(earlier: Explanation, rows: Array, tolerance: float | None, max_evaluations: int | None) -> Explanation:
-        budget = max(call.max_evaluations, call.method.default_max_evaluations) if max_evaluations is None else max_evaluations
-        asked = of_rows(call.given, rows, len(call.inputs)) | {"tolerance": tolerance, "max_evaluations": budget}
-        return explain(call.model, call.inputs[rows], call.method, **asked, resume=earlier, progress=call.progress)
+        budget = most if max_evaluations is None else max_evaluations
+        asked = of_rows(given, rows, len(inputs)) | {"tolerance": tolerance, "max_evaluations": budget}
+        return explain(held, inputs[rows], method, **asked, resume=earlier, progress=progress)
 
     return again
 
