@@ -239,3 +239,22 @@ def test_jax_is_not_imported_for_a_callable() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
     code = "import sys; sys.modules['jax'] = None; import pellucid\ntry: pellucid.JaxFunction(len)\nexcept ImportError as error: print(error)"
     assert "pip install 'pellucid[jax]'" in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_weights_are_the_floating_numbers_of_the_parameters() -> None:
+    def function(parameters: Any, x: Any) -> Any:
+        return x @ parameters["deep"]["kernel"] * parameters["scale"] + parameters["deep"]["step"]
+
+    parameters = {"deep": {"kernel": np.ones((3, 2), np.float32), "step": np.array([1, 2], np.int32)}, "scale": jnp.full((2,), 2.0)}
+    model = pellucid.JaxFunction(function, parameters)
+    assert {name: [array.shape for array in arrays] for name, arrays in model.weights().items()} == {"deep": [(3, 2)], "parameters": [(2,)]}
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_allclose(model.predict(x), [[7, 8]] * 2)
+    compiled = dict(model._compiled)
+    with model.replaced_weights({"deep": [np.zeros((3, 2))]}) as other:
+        np.testing.assert_allclose(other.predict(x), [[1, 2]] * 2)
+        assert other._compiled == compiled  # type: ignore[attr-defined]
+        assert model.predict(x)[0, 0] == 7
+    assert parameters["deep"]["kernel"].tolist() == np.ones((3, 2)).tolist()
+    with pytest.raises(errors.UnsupportedError, match="shows no weights"):
+        pellucid.JaxFunction(lambda x: x).weights()

@@ -16,7 +16,7 @@ import numpy as np
 
 from pellucid.adapters import ADAPTERS, _keras_outputs, _keras_start
 from pellucid.core.errors import InputError, ModelError, UnsupportedError, unknown
-from pellucid.core.model import Layer, Model, Traits
+from pellucid.core.model import Layer, Model, Traits, checked_weights
 from pellucid.core.packing import InputSpec, Packing
 from pellucid.core.target import HEADS
 
@@ -132,17 +132,16 @@ class KerasModel(Model):
     has_weights = True
 
     def weights(self) -> dict[str, tuple[Array, ...]]:
-        parts = {name: trained(layer) for name, layer in self._parts_once()}
-        return {name: tuple(np.array(self.keras.ops.convert_to_numpy(one)) for one in found) for name, found in parts.items() if found}
+        return {name: tuple(_wide(self._on_host(one)) for one in found) for name, found in self._trained().items()}
 
     def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:
-        return self._replaced(weights)
+        trained = self._trained()
+        given = checked_weights({name: [tuple(one.shape) for one in found] for name, found in trained.items()}, weights)
+        return self._replaced([pair for name, arrays in given.items() for pair in zip(trained[name], arrays, strict=True)])
 
     @contextlib.contextmanager
-    def _replaced(self, weights: Mapping[str, Sequence[Array]]) -> Iterator[Model]:
-        parts = dict(self._parts_once())
-        changed = [(variable, array) for name, arrays in weights.items() for variable, array in zip(trained(parts[name]), arrays, strict=True)]
-        before = [(variable, np.array(self.keras.ops.convert_to_numpy(variable))) for variable, _ in changed]
+    def _replaced(self, changed: Sequence[tuple[Any, Array]]) -> Iterator[Model]:
+        before = [(variable, self._on_host(variable)) for variable, _ in changed]
         try:
             for variable, array in changed:
                 variable.assign(array)
@@ -151,11 +150,23 @@ class KerasModel(Model):
             for variable, array in before:
                 variable.assign(array)
 
-    def _parts_once(self) -> list[tuple[str, Any]]:
-        """Layers in the order they are called, each once."""
-        parts = dict(walk(self.network))
-        ordered = [(layer.name, parts[layer.name]) for layer in self._table if layer.name in parts]
-        return list({id(part): (name, part) for name, part in reversed(ordered)}.values())[::-1]
+    def _trained(self) -> dict[str, list[Any]]:
+        """Layer → the variables that training changes, those of the models themselves first, layers in the order they are called; each variable once."""
+        layers = dict(walk(self.network))
+        named = [(layer.name, trained(layers[layer.name])) for layer in self._table if layer.name in layers]
+        within = {id(variable) for _, found in named for variable in found}
+        models = [(part.name, [one for one in part._trainable_variables if id(one) not in within]) for part in self.network._flatten_layers()]
+        found: dict[str, list[Any]] = {}
+        seen: set[int] = set()
+        for name, variables in [*models, *named]:
+            own = [variable for variable in variables if id(variable) not in seen]
+            seen |= {id(variable) for variable in own}
+            if own:
+                found[name] = found.get(name, []) + own
+        return found
+
+    def _on_host(self, variable: Any) -> Array:
+        return np.array(self.keras.ops.convert_to_numpy(variable))
 
     def named(self, names: Sequence[str]) -> dict[str, Any]:
         """The layers of these names; an unknown one is an error that lists those there are."""
@@ -266,7 +277,13 @@ def variables(keras: Any, model: Any) -> list[Any]:
 
 def trained(layer: Any) -> list[Any]:
     """The variables of a layer that training changes, also while it is frozen; statistics and states of random layers are none of them."""
-    return [variable for part in layer._flatten_layers() for variable in part._trainable_variables]
+    changed = {id(variable) for part in layer._flatten_layers() for variable in part._trainable_variables}
+    return [variable for variable in layer.weights if id(variable) in changed]
+
+
+def _wide(array: Array) -> Array:
+    """In float32, or float64 where it is: also what NumPy has no type for."""
+    return array if array.dtype == np.float64 else array.astype(np.float32)
 
 
 def fixed_batch(model: Any) -> int | None:

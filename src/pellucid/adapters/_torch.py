@@ -112,6 +112,32 @@ def named(module: Any) -> dict[str, Any]:
     return parts or ({} if holds_script(module) else {type(module).__name__.lower(): module})
 
 
+def own_parameters(part: Any) -> list[Any]:
+    """What training changes in a part itself; what stands behind a weight that is computed from others (spectral or weight normalisation) is its own too."""
+    behind = getattr(part, "parametrizations", None)
+    found = [*part.parameters(recurse=False), *(behind.parameters() if isinstance(behind, nn.Module) else ())]
+    return [one for one in found if one.is_floating_point()]
+
+
+def host_copy(parameter: Any) -> Any:
+    """A parameter as NumPy's array of its own."""
+    kept = parameter.detach().to("cpu")
+    return (kept if kept.dtype == torch.float64 else kept.float()).numpy().copy()
+
+
+@contextlib.contextmanager
+def replaced(changed: Sequence[tuple[Any, Any]], given: Any) -> Iterator[Any]:
+    """Parameters with other numbers in them for a while; gives what it is given."""
+    before = [(parameter, parameter.detach().clone()) for parameter, _ in changed]
+    try:
+        for parameter, array in changed:
+            parameter.data.copy_(torch.as_tensor(array, device="cpu"))  # past autograd: a graph that the user has not gone back through stays good
+        yield given
+    finally:
+        for parameter, kept in before:
+            parameter.data.copy_(kept)
+
+
 @contextlib.contextmanager
 def borrowed(module: Any, *, gradients: bool) -> Iterator[None]:
     """The module in evaluation mode, its weights out of the graph, in no gradient mode of the caller's; all put back afterwards, and the random state too.

@@ -18,7 +18,7 @@ from pellucid.adapters._arguments import Arguments, call_with, specs_of
 from pellucid.adapters.black_box import name_of
 from pellucid.adapters.keras_jax import BATCH_BUDGET, KerasJax
 from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, ShapeError, UnsupportedError
-from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, Traits, power_of_two_batch
+from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, Traits, checked_weights, power_of_two_batch
 from pellucid.core.packing import Packing
 from pellucid.core.target import Target
 
@@ -89,22 +89,33 @@ class JaxFunction(KerasJax):
         return ()
 
     def weights(self) -> dict[str, tuple[Array, ...]]:
+        if not self.has_weights:
+            return Model.weights(self)
         found: dict[str, tuple[Array, ...]] = {}
         for name, leaf in self._leaves():
-            found[name] = (*found.get(name, ()), np.array(leaf, np.float32))
+            if self._is_weight(leaf):
+                found[name] = (*found.get(name, ()), np.array(leaf, np.float64 if leaf.dtype == np.float64 else np.float32))
         return found
 
     def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:
-        given = {name: iter(arrays) for name, arrays in weights.items()}
-        leaves = [self.jax.numpy.asarray(next(given[name]), leaf.dtype) if name in given else leaf for name, leaf in self._leaves()]
+        shapes = {name: [array.shape for array in arrays] for name, arrays in self.weights().items()}
+        given = {name: iter(arrays) for name, arrays in checked_weights(shapes, weights).items()}
+        leaves = [self.jax.numpy.asarray(next(given[name]), leaf.dtype) if name in given and self._is_weight(leaf) else leaf for name, leaf in self._leaves()]
         found = copy.copy(self)
         found.parameters = self.jax.tree.unflatten(self.jax.tree.structure(self.parameters), leaves)
         return contextlib.nullcontext(found)
 
+    def _is_weight(self, leaf: Any) -> bool:
+        """Whether a parameter has a gradient; counters, keys and single numbers of Python have none here."""
+        return hasattr(leaf, "dtype") and bool(self.jax.numpy.issubdtype(leaf.dtype, self.jax.numpy.floating))
+
     def _leaves(self) -> list[tuple[str, Any]]:
         """Each array of the parameters with the name of the branch that holds it."""
         pairs = self.jax.tree_util.tree_leaves_with_path(self._params())
-        return [("/".join(str(getattr(key, "key", getattr(key, "idx", key))) for key in path[:-1]) or "parameters", leaf) for path, leaf in pairs]
+        return [
+            ("/".join(str(getattr(key, "key", getattr(key, "name", getattr(key, "idx", key)))) for key in path[:-1]) or "parameters", leaf)
+            for path, leaf in pairs
+        ]
 
     def meet(self, inputs: Array) -> None:
         shape = tuple(inputs.shape[1:])

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import softmax
 
 from pellucid.core.errors import UnsupportedError
-from pellucid.core.model import INPUT, Gradients, Layer, Model, Traits, batches
+from pellucid.core.model import INPUT, Gradients, Layer, Model, Traits, batches, checked_weights
 from pellucid.core.target import Target
 
 Array = np.ndarray
@@ -106,8 +106,9 @@ class NumpyModel(Model):
         return {f"dense_{i}": (dense.weights.copy(), dense.bias.copy()) for i, dense in enumerate(self.stack)}
 
     def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:
-        given = {self._place(name): arrays for name, arrays in weights.items()}
-        stack = [replace(dense, weights=given[i][0], bias=given[i][1]) if i in given else dense for i, dense in enumerate(self.stack)]
+        given = checked_weights({name: [array.shape for array in arrays] for name, arrays in self.weights().items()}, weights)
+        placed = {self._place(name): [array.astype(np.float64) for array in arrays] for name, arrays in given.items()}
+        stack = [replace(dense, weights=placed[i][0], bias=placed[i][1]) if i in placed else dense for i, dense in enumerate(self.stack)]
         return contextlib.nullcontext(NumpyModel(stack, self.traits.input_shape or (), softmax=self.traits.head == "softmax", batch_size=self.batch_size))
 
     def _place(self, layer: str) -> int:

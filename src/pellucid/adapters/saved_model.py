@@ -6,6 +6,7 @@ import copy
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,14 @@ class SavedModel(KerasTensorflow):
 
     def named(self, names: Sequence[str]) -> dict[str, Any]:
         return {name: self._tensors[self.layer(name).name] for name in names}
+
+    has_weights = False
+
+    def weights(self) -> dict[str, tuple[Array, ...]]:
+        return Model.weights(self)
+
+    def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> AbstractContextManager[Model]:
+        return Model.replaced_weights(self, weights)
 
     def above(self, layer: str, context: Array) -> Model:
         return _Above(self, layer, context)

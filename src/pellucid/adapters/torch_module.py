@@ -6,7 +6,7 @@ import contextlib
 import copy
 import sys
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from pellucid.adapters._arguments import Arguments, call_with, specs_of
 from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, ShapeError, UnknownLayerError, UnsafeModelError, UnsupportedError, unknown
-from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRows, Traits, batches, power_of_two_batch
+from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRows, Traits, batches, checked_weights, power_of_two_batch
 from pellucid.core.packing import Packing
 from pellucid.core.target import Target
 
@@ -246,6 +246,32 @@ class TorchModule(Model):
                 points = torch.lerp(hidden, present, keep.reshape(-1, *rows.labels.shape[1:]))
                 scores[part] = self._numpy(self._scores(points, weights[sample], target)[0])
         return scores
+
+    has_weights = True
+
+    def weights(self) -> dict[str, tuple[Array, ...]]:
+        return {name: tuple(self._help.host_copy(one) for one in found) for name, found in self._parameters().items()}
+
+    def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:
+        parameters = self._parameters()
+        given = checked_weights({name: [tuple(one.shape) for one in found] for name, found in parameters.items()}, weights)
+        changed = [pair for name, arrays in given.items() for pair in zip(parameters[name], arrays, strict=True)]
+        found: contextlib.AbstractContextManager[Model] = self._help.replaced(changed, self)
+        return found
+
+    def _parameters(self) -> dict[str, list[Any]]:
+        """Layer → its own parameters, those of no layer first, layers in the order they are called; one that several layers share is the first one's."""
+        parts = {name: part for name, part in self.module.named_modules() if "parametrizations" not in name.split(".")}
+        first = {type(self.module).__name__.lower(): parts.pop("")}
+        called = {layer.name: parts[layer.name] for layer in self.layers() if layer.name in parts}
+        found: dict[str, list[Any]] = {}
+        seen: set[int] = set()
+        for name, part in (first | called | parts).items():
+            own = [one for one in self._help.own_parameters(part) if id(one) not in seen]
+            seen |= {id(one) for one in own}
+            if own:
+                found[name] = own
+        return found
 
     def above(self, layer: str, context: Array) -> Model:
         self.meet(context)

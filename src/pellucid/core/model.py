@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.core.errors import UnknownLayerError, UnsupportedError, unknown
+from pellucid.core.errors import ShapeError, UnknownLayerError, UnsupportedError, unknown
 from pellucid.core.packing import InputSpec, Packing
 from pellucid.core.target import Target
 
@@ -268,13 +268,14 @@ class Model(ABC):
     """Whether `weights` and `replaced_weights` are served."""
 
     def weights(self) -> dict[str, tuple[Array, ...]]:
-        """Layer → its weights and biases, layers in the order they are called (of a JAX function, of its parameters); copies. Layers without any are left
-        out, and so are statistics that no gradient changes (of batch normalisation)."""
+        """Layer → its weights and biases, layers in the order they are called (of a JAX function, of its parameters), what belongs to no layer first; copies.
+        Layers without any are left out, and so are statistics that no gradient changes (of batch normalisation). What several layers share is the first
+        one's."""
         raise UnsupportedError(f"{self.traits.framework} shows no weights.")
 
     def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> AbstractContextManager[Model]:
         """A context that gives the network with other weights in some layers, of the shapes that `weights()` gives. When it is left, whether by an error or
-        not, the user's network is as it was, to the byte."""
+        not, the user's network is as it was, to the byte. Parts of it, `above` and `below`, are to be made of the network that the context gives."""
         raise UnsupportedError(f"{self.traits.framework} shows no weights that could be replaced.")
 
     def layer(self, name: str) -> Layer:
@@ -283,6 +284,17 @@ class Model(ABC):
         if name not in known:
             raise UnknownLayerError(unknown("layer", name, known))
         return known[name]
+
+
+def checked_weights(shapes: Mapping[str, Sequence[tuple[int, ...]]], given: Mapping[str, Sequence[Array]]) -> dict[str, list[Array]]:
+    """Weights that are to stand in layers whose own have these shapes; an error for another layer, or for arrays of another number or shape."""
+    for name, arrays in given.items():
+        if name not in shapes:
+            raise UnknownLayerError(unknown("layer with weights", name, shapes))
+        have, want = [tuple(np.shape(array)) for array in arrays], [tuple(shape) for shape in shapes[name]]
+        if have != want:
+            raise ShapeError(f"layer '{name}' has weights of the shapes {want}, and arrays of {have} were given; give them as weights() gives them.")
+    return {name: [np.asarray(array) for array in arrays] for name, arrays in given.items()}
 
 
 def batches(rows: int, size: int) -> Iterator[slice]:
