@@ -151,7 +151,7 @@ def jackknifed(changed: Array, statistic: Callable[[Array], Array]) -> tuple[Arr
     value = statistic(times == 0)
     draws = len(changed)
     alone = [bool((changed[k] & (times == 1)).any()) for k in range(draws)]
-    left = np.stack([statistic(times == changed[k]) if alone[k] else value for k in range(draws)])
+    left = np.stack([statistic(times == changed[k]) - value if alone[k] else np.zeros_like(value) for k in range(draws)])
     return value, np.sqrt((draws - 1) / draws * np.square(left - left.mean(axis=0)).sum(axis=0))
 
 
