@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from pellucid.core.choices import Choice, Choices
+from pellucid.core.evaluation import Evaluation, Score, identity_of
 from pellucid.core.features import FeatureMap
 from pellucid.core.model import Layer
 from pellucid.core.outcome import Check, Outcome, Outcomes
 from pellucid.core.packing import InputSpec, Packing
 from pellucid.core.records import Cost, Explained, Explanation, Inspection, View
+from pellucid.core.verdict import Thresholds, judge
 
 DIGITS = tuple("0123456789")
 COALITION = ("lime", "shap")
@@ -100,6 +103,29 @@ def several(method: str = "integrated_gradients", count: int = 2) -> Explanation
     values, error = (np.concatenate([array, 0.1 * np.abs(own) if i else own], axis=1) for i, array in enumerate(flat))
     axes = ("sample", "feature" if features is not None else "input_0")
     return replace(one, values=values, error=error, axes=axes, inputs=inputs, baseline=np.zeros_like(inputs[:1]), features=features, packing=packing)
+
+
+def varied(record: Explanation) -> Explanation:
+    """The record with choices: another baseline adds 0.01 to every value, another halves them; another score turns their signs."""
+    ones = np.ones(len(record), int)
+
+    def choice(option: str, given: str, values: dict[str, np.ndarray], scaled: bool) -> Choice:
+        stacked, count = np.stack(list(values.values()), axis=1), len(values)
+        error = np.repeat(record.error[:, None], count, axis=1)
+        return Choice(option, given, tuple(values), stacked, error, ("converged",) * count, (scaled,) * count, 20 * count * ones, 10 * count * ones)
+
+    baseline = choice("baseline", "0.0", {"mean": record.values + 0.01, "blur:2": 0.5 * record.values}, False)
+    score = choice("score", "logit", {"probability": -record.values}, True)
+    return replace(record, choices=Choices(record.values, record.error, (baseline, score), {"seed": "draws nothing"}))
+
+
+def evaluation(record: Explanation) -> Evaluation:
+    """One score, far better than chance."""
+    count, none = len(record), np.zeros(len(record))
+    chance = np.random.default_rng(0).normal(0.5, 0.05, (count, 5))
+    score = Score("deletion", "Deletion", "faithfulness", "lower", none + 0.1, none, chance, none.astype(int), none.astype(int), 0.5)
+    verdicts = tuple(judge({"deletion": score}, outcome, i, Thresholds()) for i, outcome in enumerate(record.outcome))
+    return Evaluation(record.method, record.target.labels, {"deletion": score}, verdicts, {}, {}, identity_of(record))
 
 
 def view(count: int = 2, *, network: str = "CNN", seed: int = 0) -> View:

@@ -36,6 +36,8 @@ EVERY = [
     synthetic.states(),
     synthetic.inspection(),
     *(synthetic.several(method) for method in ("integrated_gradients", "lime")),
+    synthetic.varied(synthetic.explanation("lime")),
+    synthetic.evaluation(synthetic.explanation("lime")),
     dataclasses.replace(synthetic.inspection(), input_shape=None, head=None, layers=(), methods={}, views={}),
 ]
 
@@ -214,6 +216,10 @@ def test_arrays_that_disagree_in_length_are_refused() -> None:
     for wrong in ({"score": record.score[:1]}, {"error": record.error[:, :3]}, {"inputs": record.inputs[:1]}, {"degrees": np.array(3.0)}):
         with pytest.raises(FormatError, match="do not agree"):
             from_bytes(to_bytes([dataclasses.replace(record, **wrong)]))
+    choices = synthetic.varied(record).choices
+    shorter = dataclasses.replace(choices, options=(dataclasses.replace(choices.options[0], gradients=np.zeros(1, int)),))
+    with pytest.raises(FormatError, match="do not agree"):
+        from_bytes(to_bytes([dataclasses.replace(record, choices=shorter)]))
 
 
 @pytest.mark.parametrize("name", CHANGES)

@@ -54,7 +54,10 @@ def _one(explanation: Explanation, packing: Packing, name: str) -> Explanation:
     baseline = None if explanation.baseline is None else _own(packing, name, explanation.baseline)
     common: dict[str, Any] = {"baseline": baseline, "statistics": {}, "state": {}, "continuation": None}
     lead = 1 + bool(explanation.targets)
+    choices = explanation.choices
     if explanation.features is None:
+        if choices is not None:
+            common["choices"] = choices.each(lambda array: _own(packing, name, array))
         values, error = (_own(packing, name, array) for array in (explanation.values, explanation.error))
         axes = (*explanation.axes[:lead], *(f"input_{i}" for i in range(values.ndim - lead)))
         return replace(alone, values=values, error=error, axes=axes, **common)
@@ -64,5 +67,7 @@ def _one(explanation: Explanation, packing: Packing, name: str) -> Explanation:
     place[present] = np.arange(len(present))
     names = tuple(explanation.features.names[feature].removeprefix(f"{name}: ") for feature in present)
     features = FeatureMap(place[labels], names, explanation.features.kind)
+    if choices is not None:
+        common["choices"] = choices.each(lambda array: array[..., present])
     pick = np.ix_(*(np.arange(size) for size in explanation.values.shape[:lead]), *(present,) * (explanation.values.ndim - lead))
     return replace(alone, values=explanation.values[pick], error=explanation.error[pick], features=features, **common)

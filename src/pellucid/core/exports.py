@@ -71,6 +71,7 @@ def columns(explanation: Explanation, level: float) -> dict[str, Array]:
     found |= dict(zip(one.axes[1:], np.unravel_index(number, shape), strict=True)) if len(shape) > 1 and not one.of_pairs else {}
     found |= {} if held is None else {"data": held.reshape(samples, -1)[row, first]} | ({"other_data": held[row, other]} if one.of_pairs else {})
     found |= {name: per_value(array) for name, array in {"value": e.values, "error": e.error, "low": low, "high": high}.items()}
+    found |= {} if e.choices is None else {"choice_low": per_value(e.choices.low), "choice_high": per_value(e.choices.high)}
     codes = [[part.code for part in outcome.parts or (outcome,)] for outcome in e.outcome]
     return found | {"score": per_target(e.score), "outcome": per_target(codes, object)}
 

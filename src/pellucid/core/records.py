@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from pellucid.core.apart import apart
+from pellucid.core.choices import Choices, joined_choices
 from pellucid.core.errors import SettingError, UnsupportedError, unknown
 from pellucid.core.exports import to_dataframe, to_shap
 from pellucid.core.features import FeatureMap
@@ -128,7 +129,7 @@ class Explanation:
     "exact" (zeros), "none" (NaN). `interval(.95)` is the one way to read it. `state` holds the sufficient statistics from which `refine` goes on.
 
     Of a network with several inputs, `inputs`, `values` and `error` hold them all in one array (samples, total); `packing` says where each lies, and
-    `by_input` gives each as a record of its own, in its own shape.
+    `by_input` gives each as a record of its own, in its own shape. `choices` are what other choices make of it, where `explain` was asked to `vary` some.
     """
 
     method: str
@@ -151,6 +152,7 @@ class Explanation:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     state: Mapping[str, Array] = field(default_factory=dict)
     packing: Packing | None = None
+    choices: Choices | None = None
     continuation: Continuation | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -190,6 +192,7 @@ class Explanation:
             statistics={name: array[rows] for name, array in self.statistics.items()},
             provenance=_chosen(self.provenance, chosen, len(self)),
             state={name: array[rows] for name, array in self.state.items()},
+            choices=None if self.choices is None else self.choices.of(rows),
             continuation=None if self.continuation is None else replace(self.continuation, rows=self.continuation.rows[rows]),
         )
 
@@ -319,7 +322,7 @@ class Explanation:
 
         Columns: method, sample (its number in the data where the record knows it), target, input (of several), feature, other (of pairs), an index for each
         axis of a grid, data (what the input holds there, the mean over a feature's elements), value, error, low and high (the interval at `level`), score,
-        outcome. `MissingExtraError` where pandas is not installed."""
+        outcome; choice_low and choice_high, the range over choices where some were varied. `MissingExtraError` where pandas is not installed."""
         return to_dataframe(self, level)
 
     def to_shap(self, level: float = 0.95) -> Any:
@@ -474,6 +477,7 @@ def concat(explanations: Sequence[Explanation]) -> Explanation:
         error_kind=next((e.error_kind for e in explanations if e.error_kind != "exact"), "exact"),
         statistics=_joined_statistics([e.statistics for e in explanations]),
         state=_joined_states([e.state for e in explanations]),
+        choices=joined_choices([e.choices for e in explanations]),
         continuation=None,
     )
 

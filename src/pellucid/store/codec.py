@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.choices import Choice, Choices
 from pellucid.core.errors import FormatError
 from pellucid.core.evaluation import Evaluation, Score
 from pellucid.core.features import FeatureMap
@@ -32,7 +33,7 @@ Array = np.ndarray
 Json = Any
 
 RECORDS: Mapping[str, tuple[type, int]] = {
-    "explanation": (Explanation, 3),
+    "explanation": (Explanation, 4),
     "view": (View, 1),
     "inspection": (Inspection, 3),
     "evaluation": (Evaluation, 1),
@@ -41,6 +42,8 @@ RECORDS: Mapping[str, tuple[type, int]] = {
 ELEMENTS: Mapping[str, tuple[type, int]] = {
     **RECORDS,
     "check": (Check, 1),
+    "choice": (Choice, 1),
+    "choices": (Choices, 1),
     "cost": (Cost, 1),
     "explained": (Explained, 2),
     "fact": (Fact, 1),

@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as tensor_bytes
 
+from pellucid.core.choices import Choices
 from pellucid.core.errors import DataNotFoundError, FormatError, SettingError
 from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.files import write_whole
@@ -129,6 +130,7 @@ def _check_lengths(record: Record) -> None:
             e.outcome,
             e.degrees,
             *e.statistics.values(),
+            *(() if e.choices is None else _rows_of(e.choices)),
         )
         samples, shape_fits = _length(e.values), e.error.shape == e.values.shape
     elif isinstance(record, View):
@@ -141,6 +143,12 @@ def _check_lengths(record: Record) -> None:
         return
     if not shape_fits or any(_length(row) != samples for row in rows):
         raise FormatError("its arrays do not agree in length; the file is damaged.")
+
+
+def _rows_of(choices: Choices) -> tuple[Array, ...]:
+    """Every array of choices that has one row a sample."""
+    apart = [(choice.values, choice.error, choice.evaluations, choice.gradients) for choice in choices.options]
+    return (choices.values, choices.error, *(array for arrays in apart for array in arrays))
 
 
 def _length(rows: Array | Sized) -> int:
