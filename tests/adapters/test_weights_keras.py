@@ -72,6 +72,7 @@ def test_shared_layers_count_once_where_they_are_called_first_and_nested_ones_by
     shared, inner = layers.Dense(4, name="shared"), layers.Dense(4, name="inner")
     inputs = keras.Input((4,))
     body = keras.Model(inputs, inner(shared(inputs)), name="body")
+    body.trainable = False  # what is frozen keeps its path too
     x = shared(body(layers.Dense(4, name="first")(inputs)))
     model = keras.Model(inputs, layers.Dense(2, name="last")(shared(x)))
     found = shapes(model)
