@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from pellucid.api._layer import Subject
-from pellucid.api._wrapped import Wrapped
 from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.method import Attribution, Method, Task
 from pellucid.core.model import INPUT, Model, PathRows, batches
 from pellucid.core.target import Target
+from pellucid.core.wrapped import Wrapped
 from pellucid.methods import _stopping
 
 Array = np.ndarray
