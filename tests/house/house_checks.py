@@ -22,6 +22,7 @@ FLOORS = {
     "api": 4,
     "recipes": 4,
     "plans": 5,
+    "checks": 5,
     "report": 5,
     "applications": 6,
     "apps": 7,

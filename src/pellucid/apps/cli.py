@@ -196,6 +196,17 @@ def evaluate(
 
 
 @app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml", help="What is explained, and what must hold of it; see docs/checks.md.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where pictures of expectations that were not kept go.")] = Path("pellucid-figures"),
+) -> None:
+    """Test explanations: exit code 0 where every expectation of the file is kept, 1 where one is not."""
+    from pellucid.apps import checking
+
+    raise typer.Exit(checking.run(file, out))
+
+
+@app.command()
 def inspect(model: Model, allow_unsafe: AllowUnsafe = False) -> None:
     """Show a network's layers, shapes and parameters; which methods and views serve it, and why not the others."""
     from pellucid.apps import work
@@ -212,7 +223,8 @@ def list_(what: Annotated[Catalogues, typer.Argument(help="What to list.")]) -> 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Exit code 0, or 2 with one line on stderr for a mistake in what was given, or 130 where the user broke off."""
+    """Run one command. Exit code 0; 1 where `check` finds an expectation that is not kept; 2 with one line on stderr for a mistake in what was given; 130
+    where the user broke off."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     try:

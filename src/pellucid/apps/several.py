@@ -15,6 +15,7 @@ from pellucid.apps import arguments
 from pellucid.core.errors import InputError
 from pellucid.core.model import Model
 from pellucid.core.packing import Packing
+from pellucid.data.chosen import parse_index
 from pellucid.data.dataset import Dataset
 from pellucid.data.fitting import laid_out
 from pellucid.data.load import labels_of, load_arrays
@@ -69,4 +70,4 @@ def _rows(spec: str, packing: Packing, first: int | None) -> Array:
     name, index = arguments.split_range(spec)
     arrays = load_arrays(name)
     rows = packing.pack({one: arrays[one] for one in packing.names if one in arrays}, spec)
-    return rows[:first] if index is None else rows[arguments.parse_index(index, len(rows))]
+    return rows[:first] if index is None else rows[parse_index(index, len(rows))]

@@ -21,6 +21,7 @@ from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation, located
 from pellucid.data import DATASETS, FEATURES, FILLS
+from pellucid.data.chosen import parse_index
 from pellucid.data.dataset import Dataset
 from pellucid.data.fitting import laid_out
 from pellucid.data.load import holds_several, load
@@ -177,7 +178,7 @@ def _ready(
     model = _model(path, allow_unsafe) if holds_several(data) else None
     if model is not None and len(model.traits.needed) > 1:
         model, samples = several.gathered(model, data)
-        return model, samples, arguments.parse_index(index, len(samples)), several.opened(options, model.packing)
+        return model, samples, parse_index(index, len(samples)), several.opened(options, model.packing)
     samples, chosen = _samples(data, index, checked=checked)
     opened = _opened(options)
     model = model or _model(path, allow_unsafe)
@@ -198,7 +199,7 @@ def _model(path: Path, allow_unsafe: bool) -> Model:
 def _samples(spec: str, index: str, *, checked: bool = True) -> tuple[Dataset, list[int]]:
     """The data of a spec, and the numbers of the chosen samples in it."""
     data = load(spec, checked=checked)
-    return data, arguments.parse_index("0" if len(data) == 1 and index == "0:6" else index, len(data))
+    return data, parse_index("0" if len(data) == 1 and index == "0:6" else index, len(data))
 
 
 def _fitting(data: Dataset, model: Model, spec: str) -> Dataset:
@@ -213,7 +214,7 @@ def rows_of(spec: str, first: int | None) -> np.ndarray:
     """The samples of `DATA` or `DATA[range]`, at most `first` where no range is given."""
     name, index = arguments.split_range(spec)
     data = load(name)
-    return data.inputs[:first] if index is None else data.take(arguments.parse_index(index, len(data))).inputs
+    return data.inputs[:first] if index is None else data.take(parse_index(index, len(data))).inputs
 
 
 def _opened(options: Mapping[str, Any]) -> dict[str, Any]:
