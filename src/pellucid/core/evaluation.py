@@ -48,7 +48,7 @@ class Score:
     @property
     def mean(self) -> float:
         """The mean over samples that have a number."""
-        return float(np.nanmean(self.values)) if np.isfinite(self.values).any() else float("nan")
+        return _mean(self.values)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Of the mean, over samples and over what the metric draws; of one sample, over what it draws alone. NaN where there is nothing to tell from."""
@@ -122,8 +122,8 @@ class Evaluation:
         found: list[tuple[str, ...]] = []
         for name, score in self.scores.items():
             low, high = score.interval(level)
-            chance = f"{score.chance.mean():.3g}" if score.chance.size else "–"
-            lead = "{:.3g} ({:.3g} to {:.3g})".format(np.nanmean(score.lead), *score.lead_interval(level)) if score.chance.size and score.better else "–"
+            chance = f"{_mean(score.chance):.3g}" if score.chance.size else "–"
+            lead = "{:.3g} ({:.3g} to {:.3g})".format(_mean(score.lead), *score.lead_interval(level)) if score.chance.size and score.better else "–"
             found.append((name, score.better or "–", f"{score.mean:.3g}", "–" if np.isnan(low) else f"{low:.3g} to {high:.3g}", chance, lead))
         return found
 
@@ -140,6 +140,12 @@ def identity_of(explanation: Explanation) -> str:
     for array in (explanation.values, explanation.inputs):
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
+
+
+def _mean(values: Array) -> float:
+    """The mean of those that are numbers; NaN where none is."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def _interval(values: Array, error: Array, level: float) -> tuple[float, float]:
