@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pellucid.api.evaluate import evaluate
     from pellucid.api.explain import explain
     from pellucid.api.inspect import inspect
+    from pellucid.api.recommend import recommend
     from pellucid.api.visualize import visualize
     from pellucid.core.errors import PellucidError
     from pellucid.core.evaluation import Evaluation
@@ -45,6 +46,7 @@ _HOMES = {
     "explain": "pellucid.api.explain",
     "inspect": "pellucid.api.inspect",
     "load": "pellucid.store",
+    "recommend": "pellucid.api.recommend",
     "report": "pellucid.report",
     "save": "pellucid.store",
     "visualize": "pellucid.api.visualize",
@@ -68,6 +70,7 @@ __all__ = [
     "explain",
     "inspect",
     "load",
+    "recommend",
     "report",
     "save",
     "visualize",

@@ -101,7 +101,9 @@ def train(
 def explain(
     model: Model,
     data: Data,
-    method: Annotated[str, typer.Option("--method", metavar="NAME[,NAME]", help="See `pellucid list methods`.")],
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME[,NAME]|best", help="See `pellucid list methods`; best: what a panel of metrics prefers here.")
+    ],
     out: FileOrFolder,
     index: Index = "0:6",
     target: Annotated[

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.core.evaluation import Evaluation
+from pellucid.core.recommendation import Recommendation
 from pellucid.core.records import Explanation, Inspection, View
 from pellucid.plans.explanations import Explanations
 from pellucid.plans.folder import shard_name
@@ -146,6 +147,14 @@ def show_evaluations(evaluations: Sequence[Evaluation]) -> None:
     say("")
     verdicts = [(found.method, i, found.labels[i], verdict.word, str(verdict)) for found in evaluations for i, verdict in enumerate(found.verdicts)]
     show("", ("method", "sample", "target", "verdict", "in words"), verdicts, right=("sample",))
+
+
+def show_recommendation(found: Recommendation) -> None:
+    """The table of methods, best first, and why others were left out."""
+    show("", found.columns, found.rows(), right=("mean rank", "evaluations a sample"))
+    for name, reason in found.left_out.items():
+        say(f"{name} not tried: {reason}")
+    say(f"taken: {found.best}\n")
 
 
 def show_plain(catalogue: Catalogue) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from pellucid.adapters import SAVED_MODEL, adapt
 from pellucid.api.explain import explain as explain_samples
 from pellucid.api.inspect import inspect as inspect_model
+from pellucid.api.recommend import CANDIDATES, recommend
 from pellucid.api.visualize import visualize as visualize_samples
 from pellucid.apps import arguments, console, several, targets
 from pellucid.apps.quiet import start_framework
@@ -34,6 +35,8 @@ from pellucid.recipes import NETWORKS
 from pellucid.store import load as load_records
 from pellucid.views import VIEWS
 
+BEST = "best"
+"""In place of a method: let the panel choose."""
 KERAS_FILES = (".keras", ".h5", ".hdf5")
 CATALOGUES = {"methods": METHODS, "metrics": METRICS, "views": VIEWS, "datasets": DATASETS, "networks": NETWORKS, "features": FEATURES, "fills": FILLS}
 
@@ -73,7 +76,8 @@ def explain(
     """Explain the chosen samples by each method, write the records, print one line per method and sample."""
     folder = arguments.is_folder(out)
     (arguments.check_folder if folder else arguments.check_file)(out)
-    names = arguments.parse_names(method, METHODS)
+    best = method == BEST
+    names = list(CANDIDATES) if best else arguments.parse_names(method, METHODS)
     parts = {name: METHODS.load(name) for name in names}
     settings = arguments.parse_settings(pairs, parts)
     given_names = arguments.parse_class_names(class_names)
@@ -87,6 +91,8 @@ def explain(
     options["target"] = targets.of_all(target, chosen, len(samples)) if folder else target
     strict = options.pop("strict")
     shared = {name: given | settings[name] for name, given in arguments.share_options(options, parts).items()}
+    if best:
+        names = [_best(model, samples.inputs[chosen], options | {"class_names": known})]
     if folder:
         told = {"class_names": known, "labels": samples.labels, "network": path.stem, "allow_unsafe": allow_unsafe}
         for name in names:
@@ -102,6 +108,14 @@ def explain(
     write(found, out, f"{path.name}: {', '.join(names)} on {data}")
     console.show_explanations(found, chosen)
     console.written(out)
+
+
+def _best(model: Model, rows: np.ndarray, options: Mapping[str, Any]) -> str:
+    """The method that the panel prefers on the first of the samples; the table is printed."""
+    given = {name: value for name, value in options.items() if value is not None and name not in ("tolerance", "max_evaluations", "seed")}
+    found = recommend(model, rows if model.packing is None else model.packing.unpack(rows), seed=int(options["seed"]), options=given)
+    console.show_recommendation(found)
+    return found.best
 
 
 def _many(plan: Plan, out: Path, model: Model, workers: int, strict: bool) -> None:
