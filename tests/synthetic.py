@@ -107,16 +107,16 @@ def several(method: str = "integrated_gradients", count: int = 2) -> Explanation
 
 def varied(record: Explanation) -> Explanation:
     """The record with choices: another baseline adds 0.01 to every value, another halves them; another score turns their signs."""
-    ones = np.ones(len(record), int)
 
     def choice(option: str, given: str, values: dict[str, np.ndarray], scaled: bool) -> Choice:
         stacked, count = np.stack(list(values.values()), axis=1), len(values)
         error = np.repeat(record.error[:, None], count, axis=1)
-        return Choice(option, given, tuple(values), stacked, error, ("converged",) * count, (scaled,) * count, 20 * count * ones, 10 * count * ones)
+        return Choice(option, given, tuple(values), stacked, error, ("converged",) * count, (scaled,) * count)
 
     baseline = choice("baseline", "0.0", {"mean": record.values + 0.01, "blur:2": 0.5 * record.values}, False)
     score = choice("score", "logit", {"probability": -record.values}, True)
-    return replace(record, choices=Choices(record.values, record.error, (baseline, score), {"seed": "draws nothing"}))
+    cost = np.full(len(record), 60)
+    return replace(record, choices=Choices(record.values, record.error, (baseline, score), cost, cost // 2, {"seed": "draws nothing"}))
 
 
 def evaluation(record: Explanation) -> Evaluation:

@@ -18,11 +18,11 @@ def choices(values: list, *options: tuple[str, list], error: float = 0.0, top: i
     found = []
     for name, tried in options:
         rows = np.array([tried], dtype=float)
-        count, one = len(tried), np.ones(1, int)
+        count = len(tried)
         words = tuple(f"{name} {i}" for i in range(count))
-        found.append(Choice(name, "own", words, rows, np.full(rows.shape, error), ("exact",) * count, (False,) * count, 5 * one, 3 * one))
+        found.append(Choice(name, "own", words, rows, np.full(rows.shape, error), ("exact",) * count, (False,) * count))
     own = np.array([values], dtype=float)
-    return Choices(own, np.full(own.shape, error), tuple(found), {}, top)
+    return Choices(own, np.full(own.shape, error), tuple(found), np.array([10]), np.array([6]), {}, top)
 
 
 KNOWN = choices([4.0, -3.0, 1.0, 0.0], ("baseline", [[4.0, -3.0, 2.0, 0.0], [4.0, 0.0, 1.0, 0.0]]), ("fill", [[3.0, -4.0, 1.0, 0.5]]), error=0.1)
@@ -50,8 +50,11 @@ def test_what_matters_most_is_the_largest_relative_change() -> None:
     np.testing.assert_array_equal(choices([0.0, 0.0], ("fill", [[3.0, 4.0], [0.0, 0.0]])).change, [[1.0]])
 
 
-def test_cost_is_that_of_all_alternatives() -> None:
-    assert (KNOWN.evaluations.tolist(), KNOWN.gradients.tolist()) == ([10], [6])
+def test_a_pair_of_features_counts_once() -> None:
+    pair = np.array([[[0.0, 3.0, 1.0], [3.0, 0.5, 2.0], [1.0, 2.0, 0.0]]])
+    alone = replace(KNOWN.options[0], names=("other",), values=pair[:, None], error=0 * pair[:, None])
+    found = replace(KNOWN, values=pair, error=0 * pair, options=(alone,), of_pairs=True)
+    assert np.argwhere(found.survives[0]).tolist() == [[0, 1], [1, 2]]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +65,7 @@ def varied() -> Explanation:
 def test_choices_go_with_their_samples(varied: Explanation) -> None:
     for index in (1, slice(1, 3), [2, 0], -1):
         part = varied[index]
-        assert len(part.choices) == len(part)
+        assert len(part.choices) == len(part) == len(part.choices.gradients)
         np.testing.assert_array_equal(part.choices.values, part.values)
         np.testing.assert_array_equal(part.choices.spread, varied.choices.spread[np.arange(3)[index] if not isinstance(index, int) else [index]])
     assert pickle.loads(pickle.dumps(varied)).choices.options[0].names == ("mean", "blur:2")  # noqa: S301

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from pellucid.api._provenance import describe, plain, settings
 from pellucid.api._resume import check_agreement, of_rows
 from pellucid.api._several import folded, prepared
 from pellucid.api._stream import explain_stream, is_stream
+from pellucid.api._vary import Asked, VaryLike, asked, with_choices
 from pellucid.core.errors import SettingError, StrictError
 from pellucid.core.inputs import on_host
 from pellucid.core.method import Attribution, Method, Task
@@ -52,6 +53,7 @@ def explain(
     network: str | None = None,
     allow_unsafe: bool = False,
     resume: Explanation | None = None,
+    vary: VaryLike = None,
     progress: bool | None = None,
     **method_settings: Any,
 ) -> Explanation:
@@ -81,6 +83,8 @@ def explain(
     class_names: names of the outputs, for `target` and for reports; None takes the model's own where it brings some. labels: true classes, for reports.
     network: a name for reports.
     resume: an earlier explanation by the same call, with a larger tolerance or a smaller budget: work goes on from there. `explanation.refine()` does this.
+    vary: options whose choice is to be tried otherwise, ["baseline", "fill", "background", "features", "score", "seed"], by stated lists, or by yours:
+        {"baseline": [0.0, "mean"]}. `Explanation.choices` holds the values under each; it costs an explanation for each. See docs/choices.md.
     progress: a bar on standard error when it takes longer than two seconds; None shows it on a terminal.
     **method_settings: the method's own settings (`pellucid list methods`).
 
@@ -110,7 +114,10 @@ def explain(
     given = {"target": target, "seed": seed, "score": score, "class_names": names, "labels": labels, "network": network} | options
     call = _Call(name, chosen, held.read_as(adapted), adapted, inputs, given, options, limit, budget, resume, progress, began)
     subject = _tokens.embedded(adapted, chosen, layer, inputs) or find_subject(adapted, chosen, layer, inputs, target)
+    call = replace(call, vary=asked(vary, call, embedding=bool(subject.embedding)))
     record = _each_alone(call, tolerance, max_evaluations) if goes_round(adapted, subject, inputs) else _explained(call, subject)
+    if call.vary is not None:
+        record = with_choices(record, call.vary, _otherwise(call), resume, progress)
     return _strict(record) if strict else record
 
 
@@ -130,6 +137,7 @@ class _Call:
     resume: Explanation | None
     progress: bool | None
     began: float
+    vary: Asked | None = None
 
 
 def _explained(call: _Call, subject: Subject) -> Explanation:
@@ -222,14 +230,21 @@ def _continuation(call: _Call) -> Continuation:
 def _going_on(call: _Call) -> Callable[[Explanation, Array, float | None, int | None], Explanation]:
     """The same call again for some of its samples, from where an explanation of them stopped."""
     held, method, inputs, given, progress = call.held, call.method, call.inputs, call.given, call.progress  # not the call, which has the adapted network
-    most = max(call.max_evaluations, method.default_max_evaluations)
+    most, vary = max(call.max_evaluations, method.default_max_evaluations), call.vary
 
     def again(earlier: Explanation, rows: Array, tolerance: float | None, max_evaluations: int | None) -> Explanation:
         budget = most if max_evaluations is None else max_evaluations
         asked = of_rows(given, rows, len(inputs)) | {"tolerance": tolerance, "max_evaluations": budget}
-        return explain(held, inputs[rows], method, **asked, resume=earlier, progress=progress)
+        others = None if vary is None else vary.of(rows, len(inputs))
+        return explain(held, inputs[rows], method, **asked, resume=earlier, vary=others, progress=progress)
 
     return again
+
+
+def _otherwise(call: _Call) -> Callable[[Mapping[str, Any]], Explanation]:
+    """The same call with other keywords."""
+    accuracy = {"tolerance": call.tolerance, "max_evaluations": call.max_evaluations}
+    return lambda changes: explain(call.model, call.inputs, call.method, **(call.given | accuracy | dict(changes)), progress=False)
 
 
 def _accuracy(method: Method, tolerance: float | None, max_evaluations: int | None) -> tuple[float, int]:

@@ -68,6 +68,6 @@ def _one(explanation: Explanation, packing: Packing, name: str) -> Explanation:
     names = tuple(explanation.features.names[feature].removeprefix(f"{name}: ") for feature in present)
     features = FeatureMap(place[labels], names, explanation.features.kind)
     if choices is not None:
-        common["choices"] = choices.each(lambda array: array[..., present])
+        common["choices"] = choices.each(lambda array: array[..., present[:, None], present] if explanation.of_pairs else array[..., present])
     pick = np.ix_(*(np.arange(size) for size in explanation.values.shape[:lead]), *(present,) * (explanation.values.ndim - lead))
     return replace(alone, values=explanation.values[pick], error=explanation.error[pick], features=features, **common)

@@ -19,7 +19,7 @@ FEW, SHARE = 5, 0.05
 class Choice:
     """One option in place of which others were tried. `given` says what the explanation was made with, `names` what else was tried. `values` and `error`
     (samples, alternatives, *feature) are in the explanation's own units: other features summed to its own, a score of another scale brought to the length of
-    the explanation's map (`scaled` says which). `codes` are the worst outcome of each. `evaluations` and `gradients` (samples,) count what all of it cost."""
+    the explanation's map (`scaled` says which). `codes` are the worst outcome of each."""
 
     option: str
     given: str
@@ -28,8 +28,6 @@ class Choice:
     error: Array
     codes: tuple[str, ...]
     scaled: tuple[bool, ...]
-    evaluations: Array
-    gradients: Array
 
 
 @dataclass(frozen=True)
@@ -40,13 +38,18 @@ class Choices:
     them, and `spread` is their difference. The range, not a standard deviation: alternatives are a short list that somebody made, no draws from a distribution,
     so that there is nothing to average over; a range says what holds under every one of them. It can only grow with more alternatives, and what the values'
     numerical errors bring is in it too. `left_out` says why an option, or one alternative of it, was not tried. `top`: how many features count as strongest.
+    `of_pairs`: values are of pairs of features, each of which counts once. `evaluations` and `gradients` (samples,) count what all alternatives cost; the cost
+    of the explanation holds them too.
     """
 
     values: Array
     error: Array
     options: tuple[Choice, ...]
+    evaluations: Array
+    gradients: Array
     left_out: Mapping[str, str] = field(default_factory=dict)
     top: int = FEW
+    of_pairs: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -79,7 +82,7 @@ class Choices:
         return np.all([self.strongest, *(self._largest(choice.values[:, i]) for choice in self.options for i in range(len(choice.names)))], axis=0)
 
     def _largest(self, values: Array) -> Array:
-        size = np.abs(values.reshape(len(values), -1))
+        size = np.abs(np.triu(values) if self.of_pairs else values).reshape(len(values), -1)
         found = np.zeros(size.shape, dtype=bool)
         np.put_along_axis(found, np.argsort(-size, axis=1, kind="stable")[:, : self.top], True, axis=1)
         return (found & (size > 0)).reshape(values.shape)
@@ -114,19 +117,9 @@ class Choices:
         choice = next(choice for choice in self.options if choice.option == option)
         return choice.names[int(self._changes(choice)[sample].argmax())]
 
-    @property
-    def evaluations(self) -> Array:
-        """Inputs that went forward for all alternatives together, (samples,)."""
-        return np.sum([choice.evaluations for choice in self.options], axis=0)
-
-    @property
-    def gradients(self) -> Array:
-        return np.sum([choice.gradients for choice in self.options], axis=0)
-
     def of(self, rows: slice | Array) -> Choices:
         """The choices of some samples."""
-        costs = [replace(choice, evaluations=choice.evaluations[rows], gradients=choice.gradients[rows]) for choice in self.options]
-        return replace(self, options=tuple(costs)).each(lambda array: array[rows])
+        return replace(self.each(lambda array: array[rows]), evaluations=self.evaluations[rows], gradients=self.gradients[rows])
 
     def each(self, function: Callable[[Array], Array]) -> Choices:
         """The same with what a function makes of every array of values and errors, (samples, *feature) and (samples, alternatives, *feature)."""
@@ -145,14 +138,19 @@ def joined_choices(choices: Sequence[Choices | None]) -> Choices | None:
     told = [([(choice.option, choice.names, choice.scaled, choice.values.shape[2:]) for choice in one.options], one.top) for one in found]
     if len(found) < len(choices) or any(one != told[0] for one in told):
         return None
+
+    def all_of(parts: Sequence[Choice] | Sequence[Choices], name: str) -> Array:
+        return np.concatenate([getattr(part, name) for part in parts])
+
     options = tuple(
         replace(
             same[0],
+            values=all_of(same, "values"),
+            error=all_of(same, "error"),
             codes=tuple(max(codes, key=lambda code: SEVERITY[code]) for codes in zip(*(choice.codes for choice in same), strict=True)),
-            **{name: np.concatenate([getattr(choice, name) for choice in same]) for name in ("values", "error", "evaluations", "gradients")},
         )
         for same in zip(*(one.options for one in found), strict=True)
     )
     left_out = {name: reason for one in found for name, reason in one.left_out.items()}
-    values, error = np.concatenate([one.values for one in found]), np.concatenate([one.error for one in found])
-    return replace(found[0], values=values, error=error, options=options, left_out=left_out)
+    values, error, evaluations, gradients = (all_of(found, name) for name in ("values", "error", "evaluations", "gradients"))
+    return Choices(values, error, options, evaluations, gradients, left_out, found[0].top, found[0].of_pairs)

@@ -147,8 +147,8 @@ def _check_lengths(record: Record) -> None:
 
 def _rows_of(choices: Choices) -> tuple[Array, ...]:
     """Every array of choices that has one row a sample."""
-    apart = [(choice.values, choice.error, choice.evaluations, choice.gradients) for choice in choices.options]
-    return (choices.values, choices.error, *(array for arrays in apart for array in arrays))
+    apart = [array for choice in choices.options for array in (choice.values, choice.error)]
+    return (choices.values, choices.error, choices.evaluations, choices.gradients, *apart)
 
 
 def _length(rows: Array | Sized) -> int:
