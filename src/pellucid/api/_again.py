@@ -61,7 +61,7 @@ class AsBefore(Again):
     def __call__(self, model: Model, inputs: Array, rows: Array, seed: int | None = None) -> Explanation:
         if self.hindrance:
             raise SettingError(f"the explanation {self.hindrance}.")
-        given = of_rows(self.given, rows, len(self.explanation)) | ({} if seed is None else {"seed": seed})
+        given = of_rows(self.given, rows, len(self.explanation), self.explanation.inputs.ndim) | ({} if seed is None else {"seed": seed})
         return explain(model, inputs, **given, progress=False)
 
 
@@ -69,7 +69,7 @@ def as_before(explanation: Explanation, model: Model, changes: Mapping[str, Any]
     """How the explanation was made; `changes` are keywords of `explain` that take the place of those that a record does not hold."""
     made, lacking = explanation.continuation, dict[str, str]()
     if made is not None and made.given:
-        given = of_rows(made.given, made.rows, made.samples)
+        given = of_rows(made.given, made.rows, made.samples, explanation.inputs.ndim)
     else:
         given, lacking = _from_record(explanation, changes)
     given |= changes

@@ -45,15 +45,15 @@ def _shared(said: Any) -> Any:
     return re.sub(r"^array of shape \(\d+,", "array of shape (…,", said) if isinstance(said, str) else said
 
 
-def of_rows(given: Mapping[str, Any], rows: Array, samples: int) -> dict[str, Any]:
-    """The keywords of a call for some of its samples."""
+def of_rows(given: Mapping[str, Any], rows: Array, samples: int, axes: int = 4) -> dict[str, Any]:
+    """The keywords of a call for some of its samples; `axes` is how many the inputs have, which tells a map of a table each from one map of an image."""
     chosen = dict(given)
     for name in PER_SAMPLE:
         value = chosen.get(name)
         if name == "target":
             chosen[name] = of_samples(value, rows, samples)
             continue
-        least = {"baseline": 2, "features": 3}.get(name, 1)
+        least = {"baseline": 2, "features": min(axes, 3)}.get(name, 1)
         if isinstance(value, Mapping):  # one entry an input
             chosen[name] = {key: of_rows({name: item}, rows, samples)[name] if isinstance(item, np.ndarray) else item for key, item in value.items()}
         elif isinstance(value, np.ndarray) and value.ndim >= least and len(value) == samples:
