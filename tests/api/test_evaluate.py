@@ -294,6 +294,7 @@ def test_parts_keep_what_was_given_for_each_sample() -> None:
         explanation = made(**options)
         found = pellucid.evaluate(MODEL, explanation[4:], Explains(), draws=0)["Explains"]
         np.testing.assert_allclose(found.values, explanation.values[4:].sum(axis=1), rtol=1e-6)
+        np.testing.assert_allclose(explanation[4:].refine(tolerance=0.5).values, explanation.values[4:], rtol=0.1)
 
 
 def test_what_a_record_does_not_hold_hinders_only_who_needs_it(tmp_path: Path) -> None:

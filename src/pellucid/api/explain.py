@@ -217,7 +217,7 @@ def _each_alone(call: _Call, tolerance: float | None, max_evaluations: int | Non
     found = []
     for i in range(len(call.inputs)):
         row = np.array([i])
-        asked = of_rows(call.given, row, len(call.inputs)) | {"tolerance": tolerance, "max_evaluations": max_evaluations}
+        asked = of_rows(call.given, row, len(call.inputs), call.inputs.ndim) | {"tolerance": tolerance, "max_evaluations": max_evaluations}
         found.append(explain(call.model, call.inputs[row], call.method, **asked, resume=None if call.resume is None else call.resume[row], progress=False))
     return replace(concat(found), continuation=_continuation(call))
 
@@ -234,7 +234,7 @@ def _going_on(call: _Call) -> Callable[[Explanation, Array, float | None, int | 
 
     def again(earlier: Explanation, rows: Array, tolerance: float | None, max_evaluations: int | None) -> Explanation:
         budget = most if max_evaluations is None else max_evaluations
-        asked = of_rows(given, rows, len(inputs)) | {"tolerance": tolerance, "max_evaluations": budget}
+        asked = of_rows(given, rows, len(inputs), inputs.ndim) | {"tolerance": tolerance, "max_evaluations": budget}
         others = None if vary is None else vary.of(rows, len(inputs))
         return explain(held, inputs[rows], method, **asked, resume=earlier, vary=others, progress=progress)
 
