@@ -191,7 +191,7 @@ def test_several_inputs_and_outputs_are_named(rows: np.ndarray) -> None:
     with pytest.raises(errors.InputError, match=r"the graph takes x, by; give all of them by name, or fix some: held="):
         OnnxModel(proto, output="y").predict(rows)
     both = OnnxModel(proto, held={"by": np.full((1, 6), 2.0)})
-    with pytest.raises(errors.SettingError, match=r"several outputs: 'y', 'z'.*target=\{'y': 0\}"):
+    with pytest.raises(errors.SettingError, match=r"several outputs: 'y' \(6,\), 'z' \(6,\).*target=\{'y': 0\}"):
         both.predict(rows)
     for name, score in (("y", 2 * rows[:, 3]), ("z", 2 + rows[:, 3])):
         close(pellucid.explain(both, rows, "exact_shap", target={name: 3}).score, score)

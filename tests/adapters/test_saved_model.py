@@ -170,7 +170,7 @@ def test_signatures_and_outputs_are_named(tmp_path: Path) -> None:
     with pytest.raises(errors.UnsupportedError, match="signatures a, b; name one"):
         adapt(folder)
     x = np.random.default_rng(0).random((2, 6)).astype(np.float32)
-    with pytest.raises(errors.SettingError, match=r"several outputs: 'y', 'z'.*target=\{'y': 0\}"):
+    with pytest.raises(errors.SettingError, match=r"several outputs: 'y' \(6,\), 'z' \(6,\).*target=\{'y': 0\}"):
         pellucid.explain(SavedModel(folder, signature="a"), x, "saliency")
     for name, factor in (("y", 1), ("z", 2)):
         found = pellucid.explain(SavedModel(folder, signature="a"), x, "gradient_x_input", target={name: 3})

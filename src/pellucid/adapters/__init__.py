@@ -6,13 +6,14 @@ Each file holds an `Adapter`: whether it recognises an object, and how it opens 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from pellucid.core.catalogue import Catalogue
-from pellucid.core.errors import DataNotFoundError, ModelError, SettingError, UnsafeModelError
+from pellucid.core.errors import DataNotFoundError, ModelError, SettingError, SeveralOutputsError, UnsafeModelError
 from pellucid.core.model import Model
 
 ADAPTERS = Catalogue("framework", "pellucid.adapters", Path(__file__).parent)
@@ -60,7 +61,10 @@ def adapt(model: Any, *, allow_unsafe: bool = False, input_shape: Sequence[int] 
     """
     found = _adapted(model if module is None else _with_weights(model, module), allow_unsafe)
     if input_shape is not None:
-        found.meet(np.zeros((1, *input_shape), np.float32))
+        try:
+            found.meet(np.zeros((1, *input_shape), np.float32))
+        except SeveralOutputsError as several:  # a target will say which one
+            found.traits = replace(found.traits, outputs=several.shapes)
     return found
 
 

@@ -169,10 +169,13 @@ def _sizes(kind: Any) -> Shape | None:
     return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in kind.shape.dim)
 
 
-def score_outputs(proto: Any) -> list[str]:
-    """The outputs of a model that hold numbers, or, where a ZipMap tells them, classes and their chances."""
+def score_outputs(proto: Any) -> dict[str, str]:
+    """The outputs of a model that hold numbers, or, where a ZipMap tells them, classes and their chances; for each the tensor with the numbers."""
     made = {name: node for node in proto.graph.node for name in node.output}
-    return [value.name for value in proto.graph.output if value.type.tensor_type.elem_type in FLOATS or _maps(value, made)]
+    mapped = {value.name: made[value.name].input[0] for value in proto.graph.output if _maps(value, made)}
+    return {
+        value.name: mapped.get(value.name, value.name) for value in proto.graph.output if value.type.tensor_type.elem_type in FLOATS or value.name in mapped
+    }
 
 
 def _output(graph: Any, made: Mapping[str, Any], wanted: str | None) -> tuple[str, Names]:

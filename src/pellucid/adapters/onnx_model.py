@@ -52,8 +52,8 @@ class OnnxModel(Model):
         path = Path(graph) if isinstance(graph, (str, Path)) else None
         proto = graph if path is None else self._help.read(path)
         self._made_with = {"graph": graph, "held": held, "batch_size": batch_size, "providers": providers}
-        several = self._help.score_outputs(proto) if output is None else []
-        self._unsaid = tuple(several) if len(several) > 1 else ()
+        self._several = several if len(several := self._help.score_outputs(proto)) > 1 else {}
+        self._unsaid = output is None and bool(self._several)
         self.graph = self._help.understood(proto, path.parent if path is not None else None, output, tuple(held or ()))
         self.held = {one.name: self._numbers(np.asarray((held or {})[one.name]), one.elements) for one in self.graph.held}
         self.providers = tuple(providers)
@@ -65,7 +65,7 @@ class OnnxModel(Model):
         self.traits = Traits(
             "ONNX",
             inputs[0].shape if len(inputs) == 1 else None,
-            head=self.graph.head,
+            head=None if self._unsaid else self.graph.head,
             tokens=all(one.elements not in self._help.FLOATS for one in inputs),
             class_names=self.graph.class_names,
             fingerprint=self.graph.fingerprint,
@@ -109,7 +109,7 @@ class OnnxModel(Model):
 
     def meet(self, inputs: Array) -> None:
         if self._unsaid:
-            raise several_outputs(dict.fromkeys(self._unsaid))
+            raise several_outputs(self.traits.outputs)
         shape = tuple(inputs.shape[1:])
         if shape == self._met:
             return
@@ -166,11 +166,12 @@ class OnnxModel(Model):
         self._table, self._places = self._help.layers_of(self.graph, known, channels)
         row = 4.0 * sum(float(np.prod([size or 1 for size in one])) for one in (*shapes.values(), *(layer.shape for layer in self._table)) if one)
         self._own_batch_size = power_of_two_batch(row, BATCH_BUDGET)
-        sizes = known.get(self.graph.output, (0, None))[1]
+        shape = known.get(self.graph.output, (0, None))[1]
         if self.packing is not None:
             self.packing = replace(self.packing, channels=tuple(channels[name] for name in self.packing.names))
         where = channels[self.graph.inputs[0].name] if self.packing is None and len(channels) == 1 else "last"
-        self.traits = replace(self.traits, channels=where, output_shape=(sizes[1:] or (1,)) if sizes else None)
+        outputs = {name: sizes[1:] if (sizes := known.get(tensor, (0, None))[1]) else None for name, tensor in self._several.items()}
+        self.traits = replace(self.traits, channels=where, output_shape=(shape[1:] or (1,)) if shape else None, outputs=outputs)
 
     def _batched(self, inputs: Array, tensors: tuple[str, ...], wanted: tuple[str, ...], axes: Mapping[str, str] | None = None) -> list[Array]:
         """The wanted tensors for all inputs, samples first."""

@@ -40,7 +40,8 @@ class SavedModel(KerasTensorflow):
         function = self._help.signature_of(self.loaded, signature)
         self._frozen = self._help.frozen(function)
         self._inputs = self._numeric_inputs()
-        self._signature, self._unsaid = signature, tuple(sorted(function.structured_outputs)) if output is None else ()
+        self._signature, outputs = signature, self._output_shapes(function)
+        self._unsaid = output is None and bool(outputs)
         self._end = self._one_output(function, output)
         head, self._logits = self._help.head_of(self._end)
         specs = tuple(self._spec_of(tensor) for tensor in self._inputs)
@@ -51,13 +52,14 @@ class SavedModel(KerasTensorflow):
             framework="a TensorFlow SavedModel",
             input_shape=specs[0].shape if len(specs) == 1 else None,
             output_shape=None if self._end.shape.rank is None else tuple(self._end.shape[1:]) or (1,),
-            head=head,
+            head=None if self._unsaid else head,
             gradients=any(tensor.dtype.is_floating for tensor in self._inputs),
             tokens=not any(tensor.dtype.is_floating for tensor in self._inputs),
             channels="first" if first is not None and self._help.channels_first(first) else "last",
             fingerprint=self._help.fingerprint(self._frozen.graph),
             versions={"tensorflow": self.tf.__version__},
             inputs=specs,
+            outputs=outputs,
         )
         self._traced: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._pieces: dict[tuple[str, ...], Any] = {}
@@ -91,8 +93,8 @@ class SavedModel(KerasTensorflow):
 
     def meet(self, inputs: Array) -> None:
         """Learn the shapes that the signature leaves free altogether."""
-        if len(self._unsaid) > 1:
-            raise several_outputs(dict.fromkeys(self._unsaid))
+        if self._unsaid:
+            raise several_outputs(self.traits.outputs)
         if self.traits.input_shape is None:
             self.traits = replace(self.traits, input_shape=tuple(inputs.shape[1:]))
         shape = self.traits.output_shape
@@ -225,6 +227,11 @@ class SavedModel(KerasTensorflow):
     def _spec_of(self, tensor: Any) -> InputSpec:
         shape = None if tensor.shape.rank is None else tuple(tensor.shape[1:])
         return InputSpec(tensor.name.partition(":")[0], shape, tensor.dtype.name)
+
+    def _output_shapes(self, function: Any) -> dict[str, tuple[int | None, ...] | None]:
+        """The shapes of several outputs by name; empty where there is one."""
+        shapes = [None if tensor.shape.rank is None else tuple(tensor.shape[1:]) for tensor in self._frozen.outputs]
+        return dict(zip(sorted(function.structured_outputs), shapes, strict=True)) if len(shapes) > 1 else {}
 
     def _one_output(self, function: Any, output: str | None) -> Any:
         names = sorted(function.structured_outputs)

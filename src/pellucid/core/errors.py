@@ -7,10 +7,11 @@
      │   ├─ NonFiniteError                   NaN or infinity
      │   └─ EmptyError                       no sample at all
      ├─ UnknownNameError (LookupError)       a name that is in no catalogue
-     │   ├─ UnknownMethodError, UnknownViewError, UnknownLayerError, UnknownClassError,
+     │   ├─ UnknownMethodError, UnknownViewError, UnknownMetricError, UnknownLayerError, UnknownClassError,
      │   └─ UnknownDatasetError, UnknownNetworkError, UnknownPartError
      ├─ SettingError (TypeError, ValueError) a keyword or a value that a method does not take
-     │   └─ CombinationError                 parts that do not fit together
+     │   ├─ CombinationError                 parts that do not fit together
+     │   └─ SeveralOutputsError              a network with several outputs, and no word of which one
      ├─ ModelError                           the model cannot be used
      │   ├─ DamagedModelError                a file that cannot be read
      │   ├─ UnsafeModelError                 a file that would run code
@@ -28,7 +29,7 @@ Each text says what came, what was expected and what to do.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class PellucidError(Exception):
@@ -100,6 +101,14 @@ class SettingError(PellucidError, TypeError, ValueError):
 
 class CombinationError(SettingError):
     """Two settings do not fit together."""
+
+
+class SeveralOutputsError(SettingError):
+    """The network returns several outputs and the target does not say which one it is of. `shapes` holds theirs by name, None where one is unknown."""
+
+    def __init__(self, text: str, shapes: Mapping[str, tuple[int | None, ...] | None] | None = None) -> None:
+        super().__init__(text)
+        self.shapes = dict(shapes or {})
 
 
 class ModelError(PellucidError):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pellucid.core.errors import SettingError, ShapeError, UnknownClassError, unknown
+from pellucid.core.errors import SettingError, SeveralOutputsError, ShapeError, UnknownClassError, unknown
 from pellucid.core.inputs import on_host
 from pellucid.core.scoring import checked_scores, name_of
 
@@ -202,10 +202,11 @@ def class_index(name: str | int, names: Sequence[str]) -> int:
     return index % len(names)
 
 
-def several_outputs(shapes: Mapping[str, Sequence[int | None] | None]) -> SettingError:
+def several_outputs(shapes: Mapping[str, tuple[int | None, ...] | None]) -> SeveralOutputsError:
     """A network gives several outputs, of these shapes, and the target does not say which one it is of."""
-    told = ", ".join(f"'{name}'" if shape is None else f"'{name}' {tuple(shape)}" for name, shape in shapes.items())
-    return SettingError(f"the network returns several outputs: {told}. Say which one the target is of, e.g. target={{'{next(iter(shapes))}': 0}}.")
+    told = ", ".join(f"'{name}'" if shape is None else f"'{name}' {shape}" for name, shape in shapes.items())
+    text = f"the network returns several outputs: {told}. Say which one the target is of, e.g. target={{'{next(iter(shapes))}': 0}}."
+    return SeveralOutputsError(text, shapes)
 
 
 def default_names(classes: int, given: Sequence[str] | None) -> list[str]:
