@@ -70,11 +70,16 @@ class Score:
         return np.asarray(np.sqrt(self.chance.var(axis=1, ddof=1) * (1 + 1 / draws) + self.error**2))
 
     def lead_interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Of the mean lead over samples; of one sample, from the spread of its random importances."""
+        """Of the mean lead, over samples and over random importances; of one sample, from the spread of its random importances.
+
+        Samples meet the same random importances: where their explanations are alike, so are these, and more samples do not average them out.
+        """
         if len(self.values) == 1:
             reach = float(t_quantile((1 + level) / 2, max(self.chance.shape[1] - 1, 1)) * self.lead_error[0])
             return float(self.lead[0]) - reach, float(self.lead[0]) + reach
-        return _interval(self.lead, self.lead_error * 0, level)
+        known, draws = self.chance[np.isfinite(self.lead)], self.chance.shape[1]
+        shared = float(known.mean(axis=0).std(ddof=1) / np.sqrt(draws)) if len(known) and draws > 1 else 0.0
+        return _interval(self.lead, self.lead_error * 0, level, shared)
 
 
 @dataclass(frozen=True)
@@ -148,8 +153,8 @@ def _mean(values: Array) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
-def _interval(values: Array, error: Array, level: float) -> tuple[float, float]:
-    """Of the mean of values, by their spread; of one value, by its own error."""
+def _interval(values: Array, error: Array, level: float, shared: float = 0.0) -> tuple[float, float]:
+    """Of the mean of values, by their spread and a standard error that all of them share; of one value, by its own error."""
     if not 0 < level < 1:
         raise SettingError(f"level must lie between 0 and 1, got {level}; for 95 % write 0.95.")
     finite = np.isfinite(values)
@@ -161,6 +166,6 @@ def _interval(values: Array, error: Array, level: float) -> tuple[float, float]:
         if not spread:
             return (float("nan"),) * 2
     else:
-        spread, degrees = float(known.std(ddof=1) / np.sqrt(count)), count - 1.0
+        spread, degrees = float(np.hypot(known.std(ddof=1) / np.sqrt(count), shared)), count - 1.0
     reach = float(t_quantile((1 + level) / 2, degrees)) * spread
     return float(known.mean()) - reach, float(known.mean()) + reach
