@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.core.metric import Trial
-from pellucid.core.model import MaskRows
+from pellucid.core.model import MaskRows, Model
+from pellucid.core.target import Target
 
 Array = np.ndarray
 MASK_BYTES = 32e6
@@ -61,8 +62,15 @@ def _scored(trial: Trial, queue: list[Removal]) -> list[Array]:
         np.repeat(np.searchsorted(samples, [removal.sample for removal in queue]), counts),
         np.concatenate([np.tile(np.arange(fills), len(removal.kept)) if removal.fill is None else removal.fill for removal in queue]),
     )
-    found = np.split(trial.model.masked_scores(rows, trial.target.take(samples)), np.cumsum(counts)[:-1])
+    found = np.split(_scores_of(trial.model, rows, trial.target.take(samples)), np.cumsum(counts)[:-1])
     return [scores.reshape(-1, rows).mean(axis=1) for scores, rows in zip(found, each, strict=True)]
+
+
+def _scores_of(model: Model, rows: MaskRows, target: Target) -> Array:
+    """Where each element of the input is a unit, a mask is laid over it on the host, which costs nothing beside a pass, and a device would gather what is
+    in place already. A target that is a function reads outputs on the host."""
+    elements = len(rows.labels) == 1 and np.array_equal(rows.labels.ravel(), np.arange(rows.labels.size))
+    return Model.masked_scores(model, rows, target) if elements or target.function is not None else model.masked_scores(rows, target)
 
 
 def order_of(importance: Array, present: Array) -> Array:
@@ -71,12 +79,11 @@ def order_of(importance: Array, present: Array) -> Array:
     return units[np.argsort(-importance[units], kind="stable")]
 
 
-def kept_by_steps(order: Array, width: int, steps: int) -> Array:
-    """Masks (steps + 1, width): with step k the first k / steps of the units in `order` are gone; at step 0 none, at the last all of them."""
-    edges = np.round(np.linspace(0, len(order), steps + 1)).astype(int)
+def kept_after(order: Array, width: int, counts: Array) -> Array:
+    """Masks (counts, width): in each the first so many of the units in `order` are gone."""
     gone_at = np.full(width, len(order))
     gone_at[order] = np.arange(len(order))
-    kept: Array = gone_at[None] >= edges[:, None]
+    kept: Array = gone_at[None] >= counts[:, None]
     return kept
 
 
