@@ -47,3 +47,16 @@ def test_figures_do_not_depend_on_the_layout(draw: object, method: str) -> None:
         if hasattr(mine, "get_segments"):
             np.testing.assert_array_equal(np.asarray(mine.get_segments()), np.asarray(theirs.get_segments()))
     assert limits([(first, 1), (first, 1)]) == limits([(last, 1), (last, 1)])
+
+
+@pytest.mark.parametrize("layout", [lambda record: record, channels_first])
+def test_a_feature_of_all_channels_shows_its_own_value(layout: object) -> None:
+    gray = synthetic.explanation("lime")
+    record = layout(coloured(gray))
+    np.testing.assert_allclose(attribution_map(record)[0].get_array(), attribution_map(gray)[0].get_array())
+    np.testing.assert_allclose(error_map(record)[0].get_array(), error_map(gray)[0].get_array())
+    apart = np.arange(3) + 3 * np.broadcast_to(gray.features.labels, (1, 28, 28, 3))
+    names = tuple(f"{name}, channel {i}" for name in gray.features.names for i in range(3))
+    each = replace(coloured(gray), features=replace(gray.features, labels=apart, names=names))
+    each = replace(each, values=np.repeat(gray.values, 3, axis=1), error=np.repeat(gray.error, 3, axis=1))
+    np.testing.assert_allclose(attribution_map(each)[0].get_array(), 3 * attribution_map(gray)[0].get_array(), rtol=1e-6)

@@ -46,6 +46,13 @@ def is_signed(explanation: Explanation) -> bool:
     return explanation.features is not None or bool((explanation.values < 0).any())
 
 
+def adds_up(explanation: Explanation, *, signed: bool) -> bool:
+    """Whether channels are added up on a map, of a record with channels last: where values have a direction, but not where a feature holds all channels of its
+    elements, each of which then shows the feature's whole value."""
+    features = explanation.features
+    return signed and (features is None or features.labels.ndim < 4 or features.labels.shape[-1] > 1)
+
+
 def as_map(values: Array, shape: tuple[int, ...], *, signed: bool) -> Array:
     """One sample's values of an input's `shape` as (rows, columns): channels summed where signed, else their largest."""
     full = values.reshape(shape).astype(np.float64)

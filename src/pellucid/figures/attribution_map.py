@@ -9,31 +9,33 @@ from matplotlib.axes import Axes
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import POSITIVE, SIGNED, own_axes, words
 from pellucid.figures._layout import channels_last
-from pellucid.figures._picture import as_map, as_picture, aspect_of, bare, check_sample, colour_bar, draw_borders, draw_outline, flat_labels, is_signed
+from pellucid.figures._picture import adds_up, as_map, as_picture, aspect_of, bare, check_sample, colour_bar, draw_borders, draw_outline, flat_labels, is_signed
 
 Array = np.ndarray
 
 
-def map_of(explanation: Explanation, sample: int) -> Array:
+def map_of(explanation: Explanation, sample: int, *, signed: bool | None = None) -> Array:
     """The values of one sample over its input, shape (rows, columns): what this figure shows."""
     chosen = channels_last(explanation[check_sample(sample, len(explanation))])
-    return as_map(chosen.to_input()[0], chosen.inputs.shape[1:], signed=is_signed(explanation))
+    signed = is_signed(explanation) if signed is None else signed
+    return as_map(chosen.to_input()[0], chosen.inputs.shape[1:], signed=adds_up(chosen, signed=signed))
 
 
 def attribution_map(
-    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, limit: float | None = None, title: str = "attribution"
+    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, limit: float | None = None, title: str = "attribution", signed: bool | None = None
 ) -> tuple[Artist, ...]:
     """One sample's attribution as a map with its colour bar; `limit` gives several maps one scale.
 
     Values with a direction are shown from −limit to limit, white at zero (red speaks for the target, blue against it), channels summed; others from 0 to
-    limit, the largest channel. The input's edge is drawn faintly, and the borders of features where there are any. The image comes first among the artists.
+    limit, the largest channel; `signed` decides it otherwise. A feature that holds all channels shows its value. The input's edge is drawn faintly, and the
+    borders of features where there are any. The image comes first among the artists.
     """
     ax = own_axes(ax, "map", 2.3)
     sample = check_sample(sample, len(explanation))
     explanation = channels_last(explanation)
-    shown = map_of(explanation, sample)
+    signed = is_signed(explanation) if signed is None else signed
+    shown = map_of(explanation, sample, signed=signed)
     reach = float(limit if limit is not None else np.abs(shown).max()) or 1.0
-    signed = is_signed(explanation)
     low, cmap = (-reach, SIGNED) if signed else (0.0, POSITIVE)
     image = ax.imshow(shown, cmap=cmap, vmin=low, vmax=reach, interpolation="nearest", aspect=aspect_of(shown.shape))
     artists: list[Artist | None] = [image]

@@ -12,7 +12,7 @@ from pellucid.core.errors import UnsupportedError
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import ERROR, MUTED, own_axes, words
 from pellucid.figures._layout import channels_last
-from pellucid.figures._picture import as_map, as_picture, aspect_of, bare, check_sample, colour_bar, draw_outline, is_signed
+from pellucid.figures._picture import adds_up, as_map, as_picture, aspect_of, bare, check_sample, colour_bar, draw_outline, is_signed
 
 Array = np.ndarray
 NOTES = {"exact": "exact:\nno error to show", "none": "no error\nestimate"}
@@ -25,7 +25,7 @@ def error_of(explanation: Explanation, sample: int, level: float = 0.95) -> Arra
     chosen = channels_last(explanation[check_sample(sample, len(explanation))])
     _, upper = chosen.interval(level)
     spread = replace(chosen, values=upper - chosen.values).to_input()[0]
-    if not is_signed(explanation):
+    if not adds_up(chosen, signed=is_signed(explanation)):
         return as_map(spread, chosen.inputs.shape[1:], signed=False)
     return np.sqrt(as_map(np.square(spread.astype(np.float64)), chosen.inputs.shape[1:], signed=True))
 
