@@ -43,6 +43,7 @@ class Shap(Method):
     answers: ClassVar[str] = "What is each feature's fair share of the score, against a background?"
     family: ClassVar[str] = "coalition"
     promises: ClassVar[frozenset[str]] = frozenset({"efficiency", "symmetry", "dummy"})
+    unit: ClassVar[str] = "score"
     accepts: ClassVar[frozenset[str]] = frozenset({"background", "features", "fill"})
     several_inputs: ClassVar[bool] = True
     error_kind: ClassVar[str] = "standard_error"
