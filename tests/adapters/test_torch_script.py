@@ -100,6 +100,21 @@ def test_new_weights_are_seen() -> None:
     np.testing.assert_allclose(model.predict(inputs, logits=True), before + 1, rtol=1e-4)
 
 
+def test_weights_are_shown_and_replaced_for_a_while() -> None:
+    module, inputs = seeded(Images).eval(), noise(3, 3, 12, 12)
+    model, own = adapt(made(module, "script")), adapt(module)
+    for name, arrays in own.weights().items():
+        for mine, his in zip(model.weights()[name], arrays, strict=True):
+            np.testing.assert_array_equal(mine, his)
+    assert list(model.weights()) == ["conv", "out", "block.0"]
+    before = model.predict(inputs, logits=True)
+    weight, bias = model.weights()["out"]
+    with model.replaced_weights({"out": (weight, bias + 1)}) as changed:
+        np.testing.assert_allclose(changed.predict(inputs, logits=True), before + 1, rtol=1e-4)
+    np.testing.assert_array_equal(model.predict(inputs, logits=True), before)
+    assert adapt(made(module, "frozen")).weights() == {}
+
+
 class Ends(nn.Module):
     """A dense layer and an end. It takes what scripting takes: no functions as attributes."""
 
@@ -194,13 +209,13 @@ class Two(nn.Module):
         super().__init__()
         self.a, self.b = nn.Linear(4, 3), nn.Linear(6, 3)
 
-    def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        return self.a(left) * self.b(right)
+    def forward(self, left: torch.Tensor, right: torch.Tensor, scale: float = 2.0) -> torch.Tensor:
+        return functional.softmax(self.a(left) * self.b(right) * scale, 1)
 
 
 class Keyed(Two):
     def forward(self, x: dict[str, torch.Tensor]) -> torch.Tensor:
-        return self.a(x["left"]) * self.b(x["right"])
+        return functional.softmax(self.a(x["left"]) * self.b(x["right"]), 1)
 
 
 @pytest.mark.parametrize(("build", "way"), [(Two, "script"), (Two, "trace"), (Keyed, "script")])
@@ -209,9 +224,10 @@ def test_several_inputs(build: Callable[[], Any], way: str) -> None:
     script = made(module, way, *inputs.values())
     for method in ("saliency", "exact_shap"):
         found, want = (pellucid.explain(one, inputs, method, target=1) for one in (script, module))
+        assert found.provenance["score"] == want.provenance["score"] == "logit"
         np.testing.assert_allclose(found.by_input["right"].values, want.by_input["right"].values, rtol=1e-4, atol=1e-6)
     if build is Two:
-        assert [spec.name for spec in adapt(script).traits.inputs] == ["left", "right"]
+        assert adapt(script).traits.needed == ("left", "right")
         swapped = pellucid.explain(script, {"right": inputs["right"], "left": inputs["left"]}, "saliency", target=1)
         np.testing.assert_array_equal(swapped.by_input["left"].values, pellucid.explain(script, inputs, "saliency", target=1).by_input["left"].values)
         with pytest.raises(errors.InputError, match="takes 2 inputs, left, right"):
@@ -271,12 +287,12 @@ def test_what_takes_nothing_but_whole_numbers_is_given_them(way: str) -> None:
 
 def test_a_batch_is_as_large_as_for_the_module() -> None:
     """What is made within TorchScript is counted, so that memory holds it."""
-    module = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    script, inputs = adapt(made(module, "script")), noise(1, 3, 96, 96)
-    own = adapt(module)
-    own.meet(inputs)
-    script.meet(inputs)
-    assert script.batch_size == own.batch_size < 64
+    large = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for module, inputs in ((large, noise(1, 3, 96, 96)), (nn.Sequential(*(nn.Tanh() for _ in range(300))), noise(1, 1000))):
+        script, own = adapt(made(module, "script")), adapt(module)
+        own.meet(inputs)
+        script.meet(inputs)
+        assert script.batch_size == own.batch_size <= 64
 
 
 def test_a_trace_of_one_sample_takes_one_at_a_time() -> None:
@@ -346,6 +362,9 @@ def test_a_fingerprint_is_of_the_code_and_the_weights_and_the_same_in_every_proc
     with torch.no_grad():
         changed.body.bias += 1
     assert len({softmax, *frozen, found(changed, "g.pt"), found(changed, "h.pt", "frozen")}) == 5
+    assert len({adapt(made(seeded(lambda: Method()), "trace", noise(1, 5))).traits.fingerprint for _ in range(3)}) == 1  # torch gives each a class of its own
+    large = [nn.Sequential(nn.Linear(200, 100)) for _ in range(2)]  # too large to be printed in the code
+    assert len({adapt(made(one, "frozen")).traits.fingerprint for one in large}) == 2
     code = f"import pellucid; print(pellucid.adapt({str(tmp_path / 'a.pt')!r}, allow_unsafe=True).traits.fingerprint)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == softmax
 

@@ -51,7 +51,7 @@ def test_the_command_line_lists(line: str) -> None:
 
 @pytest.mark.parametrize(
     ("suffix", "extra"),
-    [(".keras", "tensorflow"), (".h5", "tensorflow"), (".onnx", "onnx"), (".pt2", "torch"), ("", "tensorflow")],
+    [(".keras", "tensorflow"), (".h5", "tensorflow"), (".onnx", "onnx"), (".pt2", "torch"), (".pt", "torch"), ("", "tensorflow")],
 )
 def test_a_missing_framework_is_one_line_with_what_to_install(tmp_path: Path, suffix: str, extra: str) -> None:
     file = tmp_path / f"model{suffix}"

@@ -29,7 +29,10 @@ app = typer.Typer(
 
 Model = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="A .keras, .h5, .hdf5 or .onnx file, a SavedModel's folder, or a .pt2 file of torch.export (with --allow-unsafe)."),
+    typer.Argument(
+        metavar="MODEL",
+        help="A .keras, .h5, .hdf5 or .onnx file, a SavedModel's folder; with --allow-unsafe a .pt2 file of torch.export or a .pt file of TorchScript.",
+    ),
 ]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="mnist:test, file.npz:key, file.npy, an image file; for several inputs file.npz.")]
 Index = Annotated[str, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6, 0,4,9, or : for all.")]
