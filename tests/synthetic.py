@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from pellucid.core.choices import Choice, Choices
+from pellucid.core.comparison import Comparison
 from pellucid.core.evaluation import Evaluation, Score, identity_of
 from pellucid.core.features import FeatureMap
 from pellucid.core.model import Layer
@@ -126,6 +127,15 @@ def evaluation(record: Explanation) -> Evaluation:
     score = Score("deletion", "Deletion", "faithfulness", "lower", none + 0.1, none, chance, none.astype(int), none.astype(int), 0.5)
     verdicts = tuple(judge({"deletion": score}, outcome, i, Thresholds()) for i, outcome in enumerate(record.outcome))
     return Evaluation(record.method, record.target.labels, {"deletion": score}, verdicts, {}, {}, identity_of(record))
+
+
+def compared(count: int = 2) -> Comparison:
+    """SHAP beside LIME, as `compare` would have them, but with the rank agreement made up."""
+    a, b = explanation("shap", count), explanation("lime", count, 1)
+    error = np.hypot(a.error, b.error).astype(np.float64)
+    known = np.linspace(0.2, 0.4, count)
+    interval, shared = np.stack([known - 0.1, known + 0.1], axis=1), np.tile([0.25, 0.5], (count, 1))
+    return Comparison(a, b, ("SHAP", "LIME"), ("method",), error, np.full(error.shape, 60.0), known, interval, shared, False, True, ("Made up.",), {"seed": 0})
 
 
 def view(count: int = 2, *, network: str = "CNN", seed: int = 0) -> View:

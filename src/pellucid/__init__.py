@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pellucid.adapters import adapt
     from pellucid.adapters.jax_function import JaxFunction
+    from pellucid.api.compare import compare
     from pellucid.api.evaluate import evaluate
     from pellucid.api.explain import explain
     from pellucid.api.inspect import inspect
     from pellucid.api.recommend import recommend
     from pellucid.api.visualize import visualize
+    from pellucid.core.comparison import Comparison
     from pellucid.core.errors import PellucidError
     from pellucid.core.evaluation import Evaluation
     from pellucid.core.records import Explanation, Inspection, View, concat
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from pellucid.store import load, save
 
 _HOMES = {
+    "Comparison": "pellucid.core.comparison",
     "Evaluation": "pellucid.core.evaluation",
     "Explanation": "pellucid.core.records",
     "Explanations": "pellucid.plans",
@@ -41,6 +44,7 @@ _HOMES = {
     "Several": "pellucid.core.target",
     "View": "pellucid.core.records",
     "adapt": "pellucid.adapters",
+    "compare": "pellucid.api.compare",
     "concat": "pellucid.core.records",
     "evaluate": "pellucid.api.evaluate",
     "explain": "pellucid.api.explain",
@@ -54,6 +58,7 @@ _HOMES = {
 
 __version__ = "0.1.0"
 __all__ = [
+    "Comparison",
     "Evaluation",
     "Explanation",
     "Explanations",
@@ -65,6 +70,7 @@ __all__ = [
     "View",
     "__version__",
     "adapt",
+    "compare",
     "concat",
     "evaluate",
     "explain",

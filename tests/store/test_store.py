@@ -38,6 +38,7 @@ EVERY = [
     *(synthetic.several(method) for method in ("integrated_gradients", "lime")),
     synthetic.varied(synthetic.explanation("lime")),
     synthetic.evaluation(synthetic.explanation("lime")),
+    synthetic.compared(),
     dataclasses.replace(synthetic.inspection(), input_shape=None, head=None, layers=(), methods={}, views={}),
 ]
 
@@ -220,6 +221,10 @@ def test_arrays_that_disagree_in_length_are_refused() -> None:
     for shorter in ({"gradients": choices.gradients[:1]}, {"options": choices.of(slice(1)).options}):
         with pytest.raises(FormatError, match="do not agree"):
             from_bytes(to_bytes([dataclasses.replace(record, choices=dataclasses.replace(choices, **shorter))]))
+    pair = synthetic.compared()
+    for wrong in ({"rank": pair.rank[:1]}, {"b": pair.b[:1]}, {"error": pair.error[:, :3]}, {"a": dataclasses.replace(pair.a, score=pair.a.score[:1])}):
+        with pytest.raises(FormatError, match="do not agree"):
+            from_bytes(to_bytes([dataclasses.replace(pair, **wrong)]))
 
 
 @pytest.mark.parametrize("name", CHANGES)

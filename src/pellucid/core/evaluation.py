@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.comparison import Comparison
 from pellucid.core.errors import SettingError, unknown
 from pellucid.core.records import Explanation, Inspection, View, t_quantile
 from pellucid.core.verdict import MIXED, NOT_SUPPORTED, SUPPORTED, Verdict
@@ -136,7 +137,7 @@ class Evaluation:
         return f"Evaluation({self.method!r}, samples={len(self)}, metrics={list(self.scores)})"
 
 
-Record = Explanation | View | Inspection | Evaluation
+Record = Explanation | View | Inspection | Evaluation | Comparison
 
 
 def identity_of(explanation: Explanation) -> str:

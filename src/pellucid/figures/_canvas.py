@@ -24,6 +24,7 @@ FOR = "#b2182b"
 AGAINST = "#2166ac"
 INK = "#333333"
 MUTED = "#9aa3ad"
+BAND = "#d5d9de"
 MARGINS = {
     # left, right, bottom, top in inches, and the width of what lies between as a multiple of its height
     "picture": (0.1, 0.1, 0.1, 0.32, 1.0),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.records import Explanation
-from pellucid.figures._canvas import AGAINST, FOR, INK, own_axes, short_name, words
+from pellucid.figures._canvas import AGAINST, BAND, FOR, INK, own_axes, short_name, words
 from pellucid.figures._picture import check_sample
 
 Array = np.ndarray
@@ -22,20 +24,33 @@ def strongest(explanation: Explanation, sample: int, count: int) -> Array:
     return np.asarray(present[order][:count])
 
 
-def feature_bars(explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, count: int = 8, title: str = "strongest features") -> tuple[Artist, ...]:
-    """Bars of the strongest features, the strongest on top, red for and blue against the target, with 95 % intervals where there is an error.
+def feature_bars(
+    explanation: Explanation,
+    *,
+    sample: int = 0,
+    ax: Axes | None = None,
+    count: int = 8,
+    title: str = "strongest features",
+    features: Sequence[int] | Array | None = None,
+) -> tuple[Artist, ...]:
+    """Bars of the strongest features, the strongest on top, red for and blue against the target, with 95 % intervals where there is an error; `features` are
+    others by number, in their order.
 
-    One bar a feature, then one artist with the error bars if there are any.
+    One bar a feature, then one artist with the error bars if there are any. Where choices were varied, each bar lies on a gray band, first of all artists: from
+    the smallest to the largest value under any choice.
     """
     if explanation.values.ndim != 2 and not explanation.of_pairs:
         raise UnsupportedError(f"'{explanation.method}' attributes to elements of a grid, not to features; draw 'attribution_map'.")
     ax = own_axes(ax, "bars", 2.3)
     sample = check_sample(sample, len(explanation))
-    chosen = strongest(explanation, sample, count)
+    chosen = strongest(explanation, sample, count) if features is None else np.asarray(features, dtype=int)
     values = explanation.values[sample].ravel()[chosen]
     places = np.arange(len(chosen))
-    bars = ax.barh(places, values, color=[FOR if value > 0 else AGAINST for value in values], height=0.7)
-    artists: list[Artist] = list(bars)
+    artists: list[Artist] = []
+    if explanation.choices is not None:
+        low, high = (ends[sample].ravel()[chosen] for ends in (explanation.choices.low, explanation.choices.high))
+        artists += ax.barh(places, high - low, left=low, color=BAND, height=0.96)
+    artists += ax.barh(places, values, color=[FOR if value > 0 else AGAINST for value in values], height=0.5 if artists else 0.7)
     _, upper = explanation[sample].interval(0.95)
     half = upper[0].ravel()[chosen] - values
     if explanation.error_kind not in ("exact", "none"):

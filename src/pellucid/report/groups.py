@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.comparison import Comparison
 from pellucid.core.errors import SettingError
 from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.records import Explanation, Inspection, View
@@ -60,12 +61,13 @@ def sample_key(sample: Array) -> bytes:
 
 
 def group(records: Sequence[Record]) -> list[NetworkGroup]:
-    """Records by network, in the order in which networks first appear, those with explanations first. Evaluations go with the explanation they are of."""
+    """Records by network, in the order in which networks first appear, those with explanations first. Evaluations go with the explanation they are of, and
+    comparisons, which may be of two networks, stand by themselves."""
     networks: dict[str, NetworkGroup] = {}
     for record in records:
         if not isinstance(record, Record):
-            raise SettingError(f"a report takes explanations, views, inspections and evaluations, got {type(record).__name__}.")
-    shown = [record for record in records if not isinstance(record, Evaluation)]
+            raise SettingError(f"a report takes explanations, views, inspections, evaluations and comparisons, got {type(record).__name__}.")
+    shown = [record for record in records if not isinstance(record, (Evaluation, Comparison))]
     names = _names(shown)
     for record in shown:
         key = _fingerprint(record) or _given_name(record)

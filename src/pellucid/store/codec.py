@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.choices import Choice, Choices
+from pellucid.core.comparison import Comparison
 from pellucid.core.errors import FormatError
 from pellucid.core.evaluation import Evaluation, Score
 from pellucid.core.features import FeatureMap
@@ -37,6 +38,7 @@ RECORDS: Mapping[str, tuple[type, int]] = {
     "view": (View, 1),
     "inspection": (Inspection, 3),
     "evaluation": (Evaluation, 1),
+    "comparison": (Comparison, 1),
 }
 """What a file may hold, and the newest version of each that this release reads."""
 ELEMENTS: Mapping[str, tuple[type, int]] = {

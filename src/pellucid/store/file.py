@@ -14,6 +14,7 @@ from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as tensor_bytes
 
 from pellucid.core.choices import Choices
+from pellucid.core.comparison import Comparison
 from pellucid.core.errors import DataNotFoundError, FormatError, SettingError
 from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.files import write_whole
@@ -33,7 +34,7 @@ def save(records: Record | Sequence[Record], path: str | os.PathLike[str]) -> Pa
     chosen = [records] if isinstance(records, Record) else list(records) if isinstance(records, Sequence) else [records]
     for record in chosen:
         if not isinstance(record, Record):
-            raise SettingError(f"save takes explanations, views, inspections and evaluations, got {type(record).__name__}.")
+            raise SettingError(f"save takes explanations, views, inspections, evaluations and comparisons, got {type(record).__name__}.")
     if not chosen:
         raise SettingError("save needs at least one record, got none.")
     return write_whole(path, to_bytes(chosen))
@@ -139,6 +140,11 @@ def _check_lengths(record: Record) -> None:
         scores = record.scores.values()
         rows = (record.verdicts, *(row for score in scores for row in (score.values, score.error, score.chance, score.evaluations, score.gradients)))
         samples, shape_fits = len(record.labels), True
+    elif isinstance(record, Comparison):
+        for one in (record.a, record.b):
+            _check_lengths(one)
+        rows, samples = (record.b, record.rank, record.rank_interval, record.overlap), len(record)
+        shape_fits = record.error.shape == record.degrees.shape == record.a.values.shape == record.b.values.shape
     else:
         return
     if not shape_fits or any(_length(row) != samples for row in rows):
