@@ -8,6 +8,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 from matplotlib.image import AxesImage
+from test_channels import channels_first, coloured
 
 import synthetic
 from pellucid.api.compare import compare
@@ -15,7 +16,6 @@ from pellucid.core.comparison import Comparison
 from pellucid.core.errors import SettingError
 from pellucid.core.records import Explanation
 from pellucid.figures import FIGURES, png_bytes
-from test_channels import channels_first, coloured
 
 
 def draw(*args: object, **keywords: object) -> tuple:
