@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import pytest
 
 import jax_twins
 import torch_twins
-from pellucid.adapters.numpy_model import Dense, NumpyModel
+from numpy_networks import random_stack
+from pellucid.adapters.numpy_model import NumpyModel
 
 KERAS = re.compile(r"keras|small_cnn|small_rnn|pellucid_command")
 ROOMS = ("adapters", "api", "apps", "methods", "plans", "recipes", "views")
@@ -32,20 +32,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         once = item.get_closest_marker("once") is not None or "trained_cnn" in getattr(item, "fixturenames", ())
         if item.path.parent.name in ROOMS and _reads_keras(item.path) and not once:
             item.add_marker(pytest.mark.keras)
-
-
-def random_stack(seed: int, sizes: tuple[int, ...], activation: str = "relu") -> list[Dense]:
-    """Dense layers with random weights and random biases (a network without biases would make Integrated Gradients exact in one step)."""
-    generator = np.random.default_rng(seed)
-    last = len(sizes) - 2
-    return [
-        Dense(
-            generator.normal(size=(i, o)) / np.sqrt(i),
-            0.3 * generator.normal(size=o),
-            "linear" if n == last else activation,
-        )
-        for n, (i, o) in enumerate(itertools.pairwise(sizes))
-    ]
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import pellucid
-from conftest import random_stack
+from numpy_networks import random_stack
 from pellucid.adapters.numpy_model import NumpyModel
 from pellucid.core.errors import CombinationError, InputError, SettingError, ShapeError, UnknownMetricError, UnsupportedError
 from pellucid.core.evaluation import Evaluation, Score

@@ -15,8 +15,8 @@ import pytest
 
 import pellucid
 import two_inputs
-from conftest import random_stack
 from embedding_model import EmbeddingModel
+from numpy_networks import random_stack
 from pellucid.adapters.numpy_model import NumpyModel
 from pellucid.core.errors import PellucidError, UnsupportedError
 from pellucid.core.evaluation import Evaluation

@@ -11,7 +11,7 @@ from planted import claims
 
 import pellucid
 from choices import needed
-from conftest import random_stack
+from numpy_networks import random_stack
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.records import Explanation
