@@ -15,8 +15,8 @@ MODULES = sorted(
     if ">>> " in path.read_text(encoding="utf-8")
 )
 
-NEEDS = {"pellucid.adapters.jax_function": "jax", "pellucid.adapters.sklearn_estimator": "sklearn"}
-"""Examples that show a framework, which may be absent."""
+NEEDS = {"pellucid.adapters.jax_function": "jax", "pellucid.adapters.sklearn_estimator": "sklearn", "pellucid.core.records": "pandas"}
+"""Examples that show a framework or another library, which may be absent."""
 
 
 @pytest.mark.parametrize("name", MODULES)

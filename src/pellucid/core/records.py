@@ -322,7 +322,13 @@ class Explanation:
 
         Columns: method, sample (its number in the data where the record knows it), target, input (of several), feature, other (of pairs), an index for each
         axis of a grid, data (what the input holds there, the mean over a feature's elements), value, error, low and high (the interval at `level`), score,
-        outcome; choice_low and choice_high, the range over choices where some were varied. `MissingExtraError` where pandas is not installed."""
+        outcome; choice_low and choice_high, the range over choices where some were varied. `MissingExtraError` where pandas is not installed.
+
+        >>> import numpy as np, pellucid
+        >>> found = pellucid.explain(lambda x: x @ np.array([[1.0], [2.0]]), np.array([[3.0, 4.0]]), "shap")
+        >>> found.to_dataframe()[["feature", "data", "value"]].values.tolist()
+        [['column 0', 3.0, 3.0], ['column 1', 4.0, 8.0]]
+        """
         return to_dataframe(self, level)
 
     def to_shap(self, level: float = 0.95) -> Any:
