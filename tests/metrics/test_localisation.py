@@ -130,12 +130,12 @@ def test_units_that_a_sample_lacks_are_never_the_largest() -> None:
     labels = np.array([[[0, 1, 2, 3]] * 2, [[0, 0, 1, 1]] * 2])
     model = lambda x: x.sum(axis=(1, 2, 3))[:, None]  # noqa: E731
     made = pellucid.explain(model, x, "shap", features=labels)
-    found = replace(made, values=np.array([[-4.0, -1, -2, -3], [-2.0, -1, 0, 0]]))
+    found = replace(made, values=np.array([[-4.0, -2, -1, -3], [-2.0, -1, 0, 0]]))
     truth = np.zeros((2, 4))
-    truth[:, 1] = 1
+    truth[:, 2] = 1
     scores = pellucid.evaluate(model, found, ["pointing_game", "iou"], truth=truth, draws=5)
-    np.testing.assert_allclose(scores["pointing_game"].values, [1, 0])
-    np.testing.assert_allclose(scores["iou"].values, [1, 0])
+    np.testing.assert_allclose(scores["pointing_game"].values, [1, 1 / 2])
+    np.testing.assert_allclose(scores["iou"].values, [1, 1 / 3])
     alone = pellucid.evaluate(model, found[1:], "pointing_game", truth=truth, draws=5)["pointing_game"]
     np.testing.assert_array_equal(alone.chance, scores["pointing_game"].chance[1:])
 
@@ -151,6 +151,8 @@ def test_channels_first_and_colours() -> None:
     assert (pellucid.evaluate(net, found, "pointing_game", truth=truth, draws=0)["pointing_game"].values == 0).all()
     near = pellucid.evaluate(net, found, {"pointing_game": {"tolerance": 1.0}}, truth=truth, draws=0)["pointing_game"]
     assert (near.values == 1).all()
+    beside = claims(net, x.astype(np.float32), np.roll(values, 4, axis=3))
+    assert (pellucid.evaluate(net, beside, {"pointing_game": {"tolerance": 1.0}}, truth=truth, draws=0)["pointing_game"].values == 0).all()
 
 
 def test_settings_and_refusals() -> None:

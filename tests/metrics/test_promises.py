@@ -204,6 +204,11 @@ def test_cost_is_two_evaluations_a_used_unit_and_one_a_mask_of_a_dummy() -> None
     made = pellucid.explain(ALIKE, X, "integrated_gradients", target=0)
     found = measure(ALIKE, made, "dummy", {"masks": 10})
     assert (found.evaluations == 2 * 4 + 10 * 2 + 10).all()
+    x = X.copy()
+    x[:, 5] = 0  # what equals the baseline needs no evaluation
+    found = measure(ALIKE, pellucid.explain(ALIKE, x, "integrated_gradients", target=0), "dummy", {"masks": 10})
+    assert (found.evaluations == 2 * 4 + 10 + 10).all()
+    assert (found.curves["dummies"] == 2).all()
 
 
 # ---- symmetry -------------------------------------------------------------------------------------------------------
@@ -241,6 +246,15 @@ def test_units_that_are_alike_alone_but_not_together_are_no_pair() -> None:
     found = measure(score, claims(score, x, values, "shap"), "symmetry", {"masks": 40})
     assert found.curves["pairs"] == 0
     assert np.isnan(found.values).all()
+
+
+def test_a_pair_that_differs_in_the_whole_input_alone_is_none() -> None:
+    """Random masks hardly ever hold all of the other twelve."""
+    whole = lambda x: x[:, :1] + x[:, 1:2] + x[:, 2:].prod(axis=1, keepdims=True) * (x[:, :1] - x[:, 1:2])  # noqa: E731
+    made = claims(whole, np.ones((1, 14)), np.ones((1, 14)), "shap", features="columns", tolerance=0.9, max_evaluations=400)
+    for seed in range(5):
+        found = measure(whole, made, "symmetry", {"masks": 2}, seed=seed, draws=0)
+        assert found.curves["pairs"] == 0
 
 
 def test_alike_at_both_ends_of_a_way_is_not_alike_on_it() -> None:
