@@ -51,7 +51,8 @@ def test_a_feature_that_is_strong_under_one_fill_alone_does_not_survive() -> Non
     assert found.choices.survives[0].tolist() == [True, False, True, False, False, True, True]
     assert found.choices.matters_most == ("fill",)
     np.testing.assert_allclose(found.choices.spread[0], [0, 8, 0, 0, 0, 0, 0.2], atol=1e-12)
-    assert found.choices.furthest(0, "fill") == "array of shape (7,)"
+    choice, place = found.choices.furthest(0)
+    assert (choice.option, choice.names[place]) == ("fill", "array of shape (7,)")
 
 
 def test_features_are_brought_to_the_units_of_the_explanation() -> None:

@@ -45,7 +45,7 @@ def test_what_matters_most_is_the_largest_relative_change() -> None:
     norm = np.sqrt(26.0)
     np.testing.assert_allclose(KNOWN.change, [[3 / norm, np.sqrt(2.25) / norm]])
     assert KNOWN.matters_most == ("baseline",)
-    assert KNOWN.furthest(0, "baseline") == "baseline 1"
+    assert [(choice.option, place) for choice, place in (KNOWN.furthest(0), KNOWN.furthest(0, "fill"))] == [("baseline", 1), ("fill", 0)]
     np.testing.assert_allclose(KNOWN.noise, np.full((1, 2), np.sqrt(2 * 4 * 0.01) / norm))
     np.testing.assert_array_equal(choices([0.0, 0.0], ("fill", [[3.0, 4.0], [0.0, 0.0]])).change, [[1.0]])
 

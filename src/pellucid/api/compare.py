@@ -196,7 +196,8 @@ def _differing(a: Explanation, b: Explanation) -> dict[str, tuple[str, str]]:
             if settings[0].get(name) != settings[1].get(name):
                 note(name, [f"{name} {one.get(name)}" for one in settings])
     if a.target.labels != b.target.labels:
-        note("target", [", ".join(dict.fromkeys(one.target.labels)) for one in both])
+        alone = all(len(set(one.target.labels)) == 1 for one in both)
+        note("target", [one.target.labels[0] if alone else "" for one in both])
     if not np.array_equal(a.inputs, b.inputs):
         note("input", [f"sample {', '.join(str(i) for i in one.get('indices') or ('?',))}" for one in told])
     if a.target.score != b.target.score:
@@ -207,7 +208,7 @@ def _differing(a: Explanation, b: Explanation) -> dict[str, tuple[str, str]]:
 
 
 def _names(told: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
-    """What to call both: all that differs, the seed only where nothing else does."""
-    chosen = {word: names for word, names in told.items() if word != "seed"} or dict(told)
-    first, second = (", ".join(names[i] if len(names[i]) <= MOST else names[i][: MOST - 1] + "…" for names in chosen.values()) for i in (0, 1))
+    """What to call both: all that differs and has a short name, the seed only where nothing else does."""
+    chosen = [names for word, names in told.items() if word != "seed" and any(names)] or [names for names in told.values() if any(names)]
+    first, second = (", ".join(names[i] if len(names[i]) <= MOST else names[i][: MOST - 1] + "…" for names in chosen) for i in (0, 1))
     return (first, second) if first != second else (f"{first or 'the same'} (a)", f"{second or 'the same'} (b)")

@@ -112,10 +112,11 @@ class Choices:
         """For each sample the option with the largest `change`, the first of equals."""
         return tuple(self.options[place].option for place in self.change.argmax(axis=1))
 
-    def furthest(self, sample: int, option: str) -> str:
-        """The alternative of an option that changes a sample's map most."""
+    def furthest(self, sample: int, option: str = "") -> tuple[Choice, int]:
+        """The alternative that changes a sample's map most, of an option, of the one that matters most where none is named: the choice, and its place there."""
+        option = option or self.matters_most[sample]
         choice = next(choice for choice in self.options if choice.option == option)
-        return choice.names[int(self._changes(choice)[sample].argmax())]
+        return choice, int(self._changes(choice)[sample].argmax())
 
     def of(self, rows: slice | Array) -> Choices:
         """The choices of some samples."""

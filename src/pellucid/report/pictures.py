@@ -10,17 +10,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pellucid.core.apart import seen_from
+from pellucid.core.choices import Choices
+from pellucid.core.comparison import Comparison
 from pellucid.core.records import Explanation, View
 from pellucid.figures import limits, panels, png_bytes, stacked
 from pellucid.figures.activation_map import activation_map
 from pellucid.figures.attribution_map import attribution_map
+from pellucid.figures.choice_spread import choice_spread
+from pellucid.figures.difference import difference
 from pellucid.figures.error_map import error_map
 from pellucid.figures.feature_bars import feature_bars
 from pellucid.figures.input_image import input_image
 from pellucid.figures.interactions import interactions
 from pellucid.figures.overlay import overlay
 from pellucid.figures.probabilities import probabilities
-from pellucid.report.words import title_of
+from pellucid.report.words import flat, title_of
 
 DPI = 150
 HEIGHT = 1.75
@@ -83,7 +87,10 @@ def explanation_pictures(explanation: Explanation, row: int, limits: Mapping[str
     found = []
     for word, (one, place) in drawn_apart(explanation, row).items():
         picture = explanation_picture(one, place, limits.get(word), f"{name}-{word}" if word else name, title=word or "map")
-        found.append(replace(picture, alt=f"Of the input {word}: {picture.alt}") if word else picture)
+        more = (
+            (choices_picture(one, one.choices, place, f"{picture.name}-choices"),) if one.choices is not None and one.on_grid and one.features is None else ()
+        )
+        found += [replace(each, alt=f"Of the input {word}: {each.alt}") if word else each for each in (picture, *more)]
     return tuple(found)
 
 
@@ -105,7 +112,19 @@ def explanation_picture(explanation: Explanation, row: int, limit: float | None,
     else:
         error_map(explanation, sample=row, ax=right)
     beside = "its strongest features with 95 % intervals" if coalition else "the same over the input" if exact else "its 95 % error"
+    beside += ", on bands of the range over choices" if coalition and explanation.choices is not None else ""
     alt = f"{title_of(explanation)} map for the target {explanation.target.labels[row]}, and {beside}"
+    return Picture(name, png_bytes(left.figure.figure, DPI), alt)
+
+
+def choices_picture(explanation: Explanation, choices: Choices, row: int, name: str) -> Picture:
+    """How far a map depends on choices, and the map under the one that changes it most."""
+    one, (choice, other) = explanation[row], choices.furthest(row)
+    left, right = panels(("map", "map"), HEIGHT)
+    choice_spread(one, ax=left)
+    there = replace(one, values=choice.values[row : row + 1, other], choices=None)
+    attribution_map(there, ax=right, title=flat(f"{choice.option} {choice.names[other]}", 22))
+    alt = f"{title_of(explanation)}: the range of the map over choices, and the map with the {choice.option} {choice.names[other]}"
     return Picture(name, png_bytes(left.figure.figure, DPI), alt)
 
 
@@ -120,6 +139,14 @@ def _pairs_picture(explanation: Explanation, row: int, name: str) -> Picture:
     feature_bars(alone, sample=row, ax=effects, count=5, title="strongest main effects")
     alt = f"{title_of(explanation)} of pairs for the target {explanation.target.labels[row]}, the strongest pairs and main effects with 95 % intervals"
     return Picture(name, png_bytes(square.figure.figure, DPI), alt)
+
+
+def difference_picture(comparison: Comparison, row: int, name: str) -> Picture:
+    """Both and their difference."""
+    artists = difference(comparison, sample=row)
+    alt = f"{comparison.names[0]}, {comparison.names[1]}, and the first minus the second, of sample {comparison.numbers[row]}"
+    figure = artists[0].figure
+    return Picture(name, b"" if figure is None else png_bytes(figure.figure, DPI), alt)
 
 
 def view_pictures(view: View, row: int, stem: str) -> list[Picture]:

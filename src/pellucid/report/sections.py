@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.comparison import Comparison
 from pellucid.core.errors import SettingError
 from pellucid.core.evaluation import Evaluation, Record, identity_of
 from pellucid.core.outcome import Check
 from pellucid.core.records import Explanation, Inspection, View
 from pellucid.figures import scale_key
 from pellucid.report import words
+from pellucid.report.choices import choice_words
+from pellucid.report.compared import Compared, side_by_side
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
 from pellucid.report.pictures import Picture, drawn_apart, explanation_pictures, input_picture, limits_apart, view_pictures
 
@@ -57,6 +60,7 @@ class Card:
     checks: tuple[Line, ...]
     more: tuple[Picture, ...] = ()
     trust: Trust | None = None
+    choices: tuple[str, ...] = ()
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -112,6 +116,7 @@ class Page:
     networks: tuple[Network, ...]
     guide: tuple[tuple[str, str, str], ...]
     scales: tuple[tuple[str, str], ...]
+    compared: tuple[Compared, ...] = ()
 
     @property
     def pictures(self) -> list[Picture]:
@@ -121,7 +126,7 @@ class Page:
             for sample in network.samples:
                 found += [sample.picture, *(picture for card in sample.cards for picture in card.pictures)]
             found += [picture for view in network.views for picture in view.pictures]
-        return found
+        return found + [sample.picture for pair in self.compared for sample in pair.samples]
 
 
 def compose(records: Sequence[Record], title: str | None = None) -> Page:
@@ -137,7 +142,10 @@ def compose(records: Sequence[Record], title: str | None = None) -> Page:
     guide = tuple((words.plain_title(name), *words.answers(name)) for name in names)
     used = dict.fromkeys(explanation.target.score for found in groups for explanation in found.explanations)
     scales = tuple((score.replace("_", " "), words.SCORES[score]) for score in used if score in words.SCORES)
-    return Page(title or "What the network saw, and why it decided", _summary(groups), networks, tuple(row for row in guide if row[1]), scales)
+    pairs = [record for record in records if isinstance(record, Comparison)]
+    compared = tuple(side_by_side(pair, f"compared-{i + 1}") for i, pair in enumerate(pairs))
+    summary = _summary(groups, len(pairs))
+    return Page(title or "What the network saw, and why it decided", summary, networks, tuple(row for row in guide if row[1]), scales, compared)
 
 
 def slug(name: str) -> str:
@@ -153,7 +161,7 @@ def _unique(stems: list[str]) -> list[str]:
     return [stem if stems.count(stem) == 1 else f"{stem}-{stems[: i + 1].count(stem)}" for i, stem in enumerate(stems)]
 
 
-def _summary(groups: Sequence[NetworkGroup]) -> str:
+def _summary(groups: Sequence[NetworkGroup], compared: int) -> str:
     samples = len({key for found in groups for key in found.samples})
     methods = len({name for found in groups for name in found.methods})
     parts = []
@@ -162,7 +170,9 @@ def _summary(groups: Sequence[NetworkGroup]) -> str:
     views = sum(len(found.views) for found in groups)
     if views:
         parts.append(f"{count(views, 'view')} of what happens inside")
-    return ", ".join([*parts, count(len(groups), "network")])
+    if compared:
+        parts.append(count(compared, "comparison"))
+    return ", ".join([*parts, count(len(groups), "network")] if groups else parts)
 
 
 def count(number: int, noun: str) -> str:
@@ -248,9 +258,10 @@ def _verdict(cards: Sequence[Card]) -> str:
 def _card(explanation: Explanation, row: int, limits: Mapping[str, float | None], anchor: str) -> Card:
     cost, outcome = explanation.cost, explanation.outcome[row]
     forward, backward = int(cost.evaluations[row]), int(cost.gradients[row])
+    others = "" if explanation.choices is None else f"; {int(explanation.choices.evaluations[row]):,} for other choices"
     facts = [
         ("error", words.error_words(explanation, row)),
-        ("evaluations", f"{forward:,}, of which {backward:,} with a gradient"),
+        ("evaluations", f"{forward:,}, of which {backward:,} with a gradient{others}"),
         ("time", f"{words.seconds(cost.seconds / max(len(explanation), 1))} a sample (mean of {len(explanation)})"),
     ]
     if explanation.baseline_score is not None:
@@ -260,7 +271,8 @@ def _card(explanation: Explanation, row: int, limits: Mapping[str, float | None]
         facts.append(("layer", str(resolved["layer"])))
     picture, *more = explanation_pictures(explanation, row, limits, f"{anchor}-{slug(explanation.method)}")
     checks = tuple(line(check) for check in outcome.checks)
-    return Card(explanation.method, words.title_of(explanation), line(outcome.worst), picture, tuple(facts), checks, tuple(more))
+    told = choice_words(explanation, row)
+    return Card(explanation.method, words.title_of(explanation), line(outcome.worst), picture, tuple(facts), checks, tuple(more), choices=told)
 
 
 def check_of_something(trials: Mapping[str, Evaluation], groups: Sequence[NetworkGroup]) -> None:
