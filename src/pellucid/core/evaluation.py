@@ -52,8 +52,14 @@ class Score:
         return _mean(self.values)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Of the mean, over samples and over what the metric draws; of one sample, over what it draws alone. NaN where there is nothing to tell from."""
-        return _interval(self.values, self.error, level)
+        """Of the mean, over samples and over what the metric draws; of one sample, over what it draws alone. NaN where there is nothing to tell from.
+
+        What is drawn for all samples alike (`curves["by_draw"]`) is not averaged out by more of them.
+        """
+        drawn = self.curves.get("by_draw")
+        known = None if drawn is None or drawn.shape[1] < 2 else drawn[np.isfinite(drawn).all(axis=1)]
+        shared = 0.0 if known is None or not len(known) else float(known.mean(axis=0).std(ddof=1) / np.sqrt(known.shape[1]))
+        return _interval(self.values, self.error, level, shared)
 
     @property
     def lead(self) -> Array:

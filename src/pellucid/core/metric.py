@@ -98,7 +98,8 @@ class Trial:
 class Measurement:
     """What a metric gives back: `values` and `error` (samples, maps), the error being the standard error that comes from what the metric draws itself, 0 where
     it draws nothing. `evaluations` and `gradients` (samples,) count what the explanation's own map cost. `curves` hold further arrays of map 0, one row a
-    sample; `resolved` what the metric chose by itself, as plain values: it is kept with the settings."""
+    sample, among them "by_draw" (samples, draws): the values by what was drawn for all samples alike. `resolved` is what the metric chose by itself, as plain
+    values that are kept with the settings."""
 
     values: Array
     error: Array
@@ -141,7 +142,8 @@ def unit_importance(explanation: Explanation, units: FeatureMap) -> Array:
     """The sum of an explanation's values over the elements of each unit, (samples, units): what was attributed by these features themselves as it is."""
     same = explanation.features
     if same is not None and same.kind == units.kind and np.array_equal(same.labels, units.labels):
-        return np.asarray(explanation.shares, dtype=np.float64)
+        shares = np.asarray(explanation.shares, dtype=np.float64)
+        return np.pad(shares, ((0, 0), (0, len(units.names) - shares.shape[1])))  # one sample alone may have fewer units than it has in company
     spread = np.asarray(explanation.to_input(), dtype=np.float64)
     if same is not None:
         spread = spread / elements_of(same, spread.shape)
