@@ -60,11 +60,12 @@ def carry_out(plan: Planned, out: Path, model: Model, *, executor: Any = "serial
     size = plan.shard_size or together(source.first)
     first, shards = first_shard(source.shards(size))
     sample = _first_sound(first)
+    read = split_output(model, plan.keywords.get("target"))[0]
     if sample is not None:
-        model.meet(sample)
+        read.meet(sample)
     shared = {name: value for name, value in keywords.items() if name not in first.own}
     job = _job(plan, model, shared, chosen, source)
-    manifest = _manifest(plan, job, model, size, sample) | {"data": described(source, size), "versions": versions(model)}
+    manifest = _manifest(plan, job, read, size, sample) | {"data": described(source, size), "versions": versions(model)}
     if not (out / MANIFEST).exists():
         try_one(job, first)
     with Folder(out) as folder:
@@ -122,7 +123,7 @@ def _manifest(plan: Planned, job: Job, model: Model, size: int, sample: Array | 
         "framework": traits.framework,
         "fingerprint": traits.fingerprint,
         "batch_size": model.batch_size,
-        OUTPUTS: _probe(split_output(model, plan.keywords.get("target"))[0], sample),
+        OUTPUTS: _probe(model, sample),
     }
     file = {"file": os.path.basename(plan.model)} if isinstance(plan.model, (str, os.PathLike)) else {}
     return {"type": "plan", "version": VERSION, "plan": told, "model": file | known}
