@@ -401,6 +401,16 @@ def test_a_wrong_shape_is_said_in_the_words_of_the_operation() -> None:
         pellucid.explain(script, noise(2, 4), "saliency")
 
 
+def test_what_cannot_be_called_is_refused() -> None:
+    class Other(nn.Module):
+        @torch.jit.export
+        def run(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    with pytest.raises(errors.ModelError, match="no method 'forward'"):
+        adapt(made(Other(), "script"))
+
+
 def test_statistics_of_the_batch_that_were_traced_are_refused() -> None:
     module = seeded(Images).train()
     with warnings.catch_warnings():

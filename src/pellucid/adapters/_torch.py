@@ -169,13 +169,15 @@ def borrowed(module: Any, *, gradients: bool) -> Iterator[None]:
                 parameter.requires_grad_(True)
 
 
-def _without_cudnn() -> contextlib.AbstractContextManager[None]:
-    """cuDNN gives no gradient of a recurrent layer in evaluation mode; its other settings stay the caller's."""
+@contextlib.contextmanager
+def _without_cudnn() -> Iterator[None]:
+    """cuDNN gives no gradient of a recurrent layer in evaluation mode. `cudnn.flags` would set its other settings too."""
     cudnn = torch.backends.cudnn
-    found: contextlib.AbstractContextManager[None] = cudnn.flags(
-        enabled=False, benchmark=cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=cudnn.allow_tf32
-    )
-    return found
+    before, cudnn.enabled = cudnn.enabled, False
+    try:
+        yield
+    finally:
+        cudnn.enabled = before
 
 
 def _keep_random_state(stack: contextlib.ExitStack, devices: set[Any]) -> None:

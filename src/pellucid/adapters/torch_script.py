@@ -33,6 +33,8 @@ class TorchScript(TorchModule):
 
     def __init__(self, module: Any, *, batch_size: int | None = None) -> None:
         self._script, self._whole = _script(), False
+        if not module._c._has_method("forward"):
+            raise ModelError("the TorchScript module has no method 'forward', by which a network is called; script a module that has one.")
         self._constants = tuple(self._script.constants_of(module))
         self._before_head: Callable[..., Any] | None = None
         shape = self._script.input_shape(module)
