@@ -136,6 +136,8 @@ def test_units_that_a_sample_lacks_are_never_the_largest() -> None:
     scores = pellucid.evaluate(model, found, ["pointing_game", "iou"], truth=truth, draws=5)
     np.testing.assert_allclose(scores["pointing_game"].values, [1, 1 / 2])
     np.testing.assert_allclose(scores["iou"].values, [1, 1 / 3])
+    many = pellucid.evaluate(model, found[1:], "pointing_game", truth=truth, draws=40)["pointing_game"]
+    assert set(many.chance[0]) == {0, 1 / 2}, "random importances went to units that the sample lacks"
     alone = pellucid.evaluate(model, found[1:], "pointing_game", truth=truth, draws=5)["pointing_game"]
     np.testing.assert_array_equal(alone.chance, scores["pointing_game"].chance[1:])
 
