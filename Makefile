@@ -41,7 +41,7 @@ $(VENV)/.installed-%: $(VENV)/.made pyproject.toml
 	@echo "installing pellucid[$*] into $(VENV) (once; minutes on a slow line)"
 	@case '$*' in test|peers) $(PIP) $(TORCH) ;; esac
 	@$(PIP) --editable '.[$*]'
-	@case '$*' in test|peers) $(PIP) --no-deps 'captum>=0.7' saliency xplique einops deprecated opencv-python-headless ;; esac
+	@case '$*' in test|peers) $(PIP) --no-deps 'captum>=0.7' saliency xplique einops deprecated opencv-python-headless 'quantus>=0.6' cachetools ;; esac
 	@case '$*' in test|peers) $(PIP) --no-deps $(NETWORKS) ;; esac
 	@case '$*' in peers) $(PIP) --no-deps grad-cam ttach ;; esac
 	@touch $@

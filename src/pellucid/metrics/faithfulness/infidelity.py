@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from pellucid.core.errors import SettingError
 from pellucid.core.layout import channels_of, from_last, to_last
-from pellucid.core.metric import Measurement, Metric, Trial, elements_of
+from pellucid.core.metric import Measurement, Metric, Trial
 from pellucid.core.model import Model, batches
 from pellucid.core.records import Explanation
 from pellucid.metrics._changed import Changed, changed_outputs, scores_of
@@ -19,8 +19,8 @@ from pellucid.metrics._draws import key_of
 Array = np.ndarray
 STREAM = 13
 """Keeps these draws apart from those of random importances, which have the same seed."""
-AT_ONCE = 32
-"""Inputs that are changed at a time."""
+AT_ONCE = 2**18
+"""Elements of inputs that are changed at a time."""
 PERTURBATIONS = ("noisy_baseline", "square", "gaussian")
 VALUES = ("contributions", "sensitivities")
 SMALLEST = 1e-30
@@ -88,20 +88,18 @@ class Infidelity(Metric):
         samples, maps, _ = trial.importance.shape
         values, error = np.zeros((samples, maps)), np.zeros((samples, maps))
         perturbed = _Perturbed(self, trial, self._kind(trial.explanation))
-        parts = list(batches(self.runs, AT_ONCE))
         told: list[Array] = []
 
         def changes() -> Iterator[Changed]:
             for sample in range(samples):
-                for part in parts:
-                    inputs, effect = perturbed.rows(sample, part)
-                    told.append(effect)
+                for inputs, foretold in perturbed.of_sample(sample):
+                    told.append(foretold)
                     yield Changed(sample, inputs)
 
         outputs = changed_outputs(trial, changes(), samples * self.runs)
         for sample in range(samples):
-            scores = np.concatenate([scores_of(trial, sample, next(outputs)) for _ in parts])
-            foretold, told = np.concatenate(told[: len(parts)]), told[len(parts) :]
+            scores = np.concatenate([scores_of(trial, sample, next(outputs)) for _ in perturbed.parts])
+            foretold = np.concatenate([told.pop(0) for _ in perturbed.parts])
             values[sample], error[sample] = infidelity_of(foretold, trial.scores[sample] - scores, scaled=self.scaled)
         return Measurement(values, error, np.full(samples, self.runs), np.zeros(samples, int), resolved={"perturbation": perturbed.kind})
 
@@ -124,76 +122,77 @@ class _Perturbed:
     metric: Infidelity
     trial: Trial
     kind: str
-    sizes: Array = field(init=False)
-    keys: list[tuple[int, int]] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "keys", [key_of(self.trial, sample) for sample in range(len(self.trial.inputs))])
-        object.__setattr__(self, "sizes", elements_of(self.trial.units, self.trial.inputs.shape))
+    @property
+    def parts(self) -> list[slice]:
+        return list(batches(self.metric.runs, max(1, AT_ONCE // self.trial.inputs[0].size)))
 
-    def rows(self, sample: int, part: slice) -> tuple[Array, Array]:
-        """Inputs (n, *shape) of some of the runs, and the fall that each map foretells, (n, maps). Each run has a stream of its own."""
-        trial, x = self.trial, self.trial.inputs[sample].astype(np.float64)
-        streams = [(run, np.random.default_rng((*self.keys[sample], run, STREAM))) for run in range(part.start, part.stop)]
-        replaced = np.stack([self._replaced(sample, generator) for _, generator in streams])
-        fills = trial.fills[sample if len(trial.fills) > 1 else 0]
-        absent = np.stack([fills[run % len(fills)] for run, _ in streams])
-        changed = np.where(replaced, absent, x)
-        if self.kind != "square" and self.metric.noise:
-            noise = np.stack([self._noise(x, generator) for _, generator in streams])
-            changed = changed + noise * (replaced | (self.kind == "gaussian"))
-        if self.metric.values == "sensitivities":
-            spread = self._spread(sample)
-            return changed, (x - changed).reshape(len(changed), -1) @ spread.reshape(len(spread), -1).T
-        return changed, self._shares(sample, replaced) @ trial.importance[sample].T
+    def of_sample(self, sample: int) -> Iterator[tuple[Array, Array]]:
+        """Inputs (n, *shape) of some of the runs, and the fall that each map foretells, (n, maps), until there have been all."""
+        trial, metric = self.trial, self.metric
+        places, noise = (np.random.default_rng((*key_of(trial, sample), STREAM, k)) for k in range(2))
+        fills, x = trial.fills[sample if len(trial.fills) > 1 else 0], trial.inputs[sample].astype(np.float64)
+        deviation = metric.noise * (float(x.std()) or 1.0) if self.kind != "square" else 0.0
+        labels = np.broadcast_to(trial.units.of(sample), x.shape)
+        spread = self._spread(sample, labels) if metric.values == "sensitivities" else trial.importance[sample]
+        for part in self.parts:
+            count = part.stop - part.start
+            replaced = np.broadcast_to(self._replaced(sample, labels, count, places), (count, *x.shape))
+            changed = np.where(replaced, fills[np.arange(part.start, part.stop) % len(fills)], x)
+            if deviation:
+                changed += deviation * self._noise(changed.shape, noise) * (replaced | (self.kind == "gaussian"))
+            moved = x - changed if metric.values == "sensitivities" else _shares(replaced, labels, trial.importance.shape[2])
+            yield changed, moved.reshape(count, -1) @ spread.reshape(len(spread), -1).T
 
-    def _replaced(self, sample: int, generator: np.random.Generator) -> Array:
-        """Which elements are replaced by the fill, (*shape)."""
-        trial = self.trial
-        shape, labels = trial.inputs.shape[1:], np.broadcast_to(trial.units.of(sample), trial.inputs.shape[1:])
+    def _replaced(self, sample: int, labels: Array, count: int, generator: np.random.Generator) -> Array:
+        """Which elements are replaced by the fill, (count, …) that broadcasts to (count, *shape)."""
         if self.kind == "gaussian":
-            return np.zeros(shape, dtype=bool)
+            return np.zeros((count, *(1,) * labels.ndim), dtype=bool)
         if self.kind == "square":
-            return _square(shape, channels_of(trial.explanation), generator) & (labels >= 0)
-        units = np.flatnonzero(trial.present[sample])
-        chosen = np.zeros(trial.present.shape[1] + 1, dtype=bool)  # the last is label −1
-        chosen[generator.choice(units, max(round(self.metric.share * len(units)), 1), replace=False, shuffle=False)] = True
-        return np.asarray(chosen[labels])
+            channels = channels_of(self.trial.explanation)
+            squares = _squares(to_last(labels[None], channels).shape[1:3], generator.random((count, 3)))
+            return from_last(squares[..., None], channels) & (labels >= 0)
+        units = np.flatnonzero(self.trial.present[sample])
+        taken = max(round(self.metric.share * len(units)), 1)
+        first = np.argpartition(generator.random((count, len(units))), taken - 1, axis=1)[:, :taken]
+        chosen = np.zeros((count, self.trial.present.shape[1] + 1), dtype=bool)  # the last is label −1
+        np.put_along_axis(chosen, units[first], True, axis=1)
+        return np.asarray(chosen[:, labels.ravel()].reshape(count, *labels.shape))
 
-    def _noise(self, x: Array, generator: np.random.Generator) -> Array:
+    def _noise(self, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
         """Drawn with channels last, so that a network that reads them first meets the same."""
         channels = channels_of(self.trial.explanation)
-        deviation = self.metric.noise * (float(x.std()) or 1.0)
-        shape = to_last(x[None], channels).shape[1:]
-        return deviation * from_last(generator.standard_normal(shape)[None], channels)[0]
+        return from_last(generator.standard_normal(to_last(np.broadcast_to(0.0, shape), channels).shape), channels)
 
-    def _shares(self, sample: int, replaced: Array) -> Array:
-        """Which share of each unit is replaced, (n, units)."""
-        labels = np.broadcast_to(self.trial.units.of(sample), replaced.shape[1:]).ravel()
-        weight = np.where(labels >= 0, 1 / self.sizes[sample].ravel(), 0) * replaced.reshape(len(replaced), -1)
-        width = self.trial.importance.shape[2]
-        return np.stack([np.bincount(np.maximum(labels, 0), row, minlength=width) for row in weight])
-
-    def _spread(self, sample: int) -> Array:
+    def _spread(self, sample: int, labels: Array) -> Array:
         """The importance of each map over the elements of the input, (maps, *shape)."""
-        trial = self.trial
-        importance, shape = trial.importance[sample], trial.inputs.shape[1:]
-        labels = np.broadcast_to(trial.units.of(sample), shape)
+        trial, importance = self.trial, self.trial.importance[sample]
         if trial.explanation.features is not None or trial.units.kind not in ("pixels", "elements"):
-            return np.where(labels >= 0, importance[:, np.maximum(labels, 0)], 0) / self.sizes[sample]
+            sizes = np.bincount(labels[labels >= 0], minlength=importance.shape[1])
+            return np.where(labels >= 0, (importance / np.maximum(sizes, 1))[:, np.maximum(labels, 0)], 0)
         own = np.asarray(trial.explanation.to_input()[sample], dtype=np.float64).ravel()
         places = np.argsort(labels.ravel(), kind="stable").reshape(importance.shape[1], -1)  # the elements (its channels) of each unit
         ranked = np.argsort(importance, axis=1, kind="stable")
         found = np.zeros((len(importance), own.size))
         for k in range(len(importance)):  # a random importance gave the values of one unit to another: of equal ones it does not matter which
             found[k, places[ranked[k]]] = own[places[ranked[0]]]
-        return found.reshape(-1, *shape)
+        return found.reshape(-1, *labels.shape)
 
 
-def _square(shape: tuple[int, ...], channels: str, generator: np.random.Generator) -> Array:
-    """A random square of an image, over all its channels."""
-    mask: Array = np.zeros(to_last(np.empty((1, *shape)), channels).shape, dtype=bool)
-    side = int(generator.integers(1, max(1, min(mask.shape[1:3]) // 2) + 1))
-    top, left = (int(generator.integers(size - side + 1)) for size in mask.shape[1:3])
-    mask[:, top : top + side, left : left + side] = True
-    return from_last(mask, channels)[0]
+def _squares(grid: tuple[int, ...], drawn: Array) -> Array:
+    """Squares on a grid, (n, rows, columns), by numbers from 0 to 1 (n, 3): of sides up to half of the shorter side, anywhere within."""
+    sides = 1 + (drawn[:, 0] * max(1, min(grid) // 2)).astype(int)
+    inside = []
+    for axis, size in enumerate(grid):
+        first = (drawn[:, 1 + axis] * (size - sides + 1)).astype(int)
+        inside.append((np.arange(size) >= first[:, None]) & (np.arange(size) < (first + sides)[:, None]))
+    return np.asarray(inside[0][:, :, None] & inside[1][:, None, :])
+
+
+def _shares(replaced: Array, labels: Array, width: int) -> Array:
+    """Which share of each unit is replaced, (n, units)."""
+    flat, count = labels.ravel(), len(replaced)
+    inside = flat >= 0
+    places = flat[inside] + width * np.arange(count)[:, None]
+    found = np.bincount(places.ravel(), replaced.reshape(count, -1)[:, inside].ravel(), count * width).reshape(count, width)
+    return found / np.maximum(np.bincount(flat[inside], minlength=width), 1)

@@ -30,11 +30,12 @@ class Monotonicity(Metric):
     replaced by the rows of the fill, E (f(x) − f(x with i replaced))²; from −1 to 1. A `background` of data makes it the expectation that is meant. Of more
     than `units` units that many are drawn, and `error` is the jackknife's over them. Costs an evaluation for each unit and row of the fill.
 
-    "steps" (Arya et al., in AIX360 and Quantus): units are put into the fill, the least important first (values, not amounts), in `steps` equal steps; the
+    "steps" (Arya et al., in AIX360): units are put into the fill, the least important first (values, not amounts), in `steps` equal steps; the
     share of steps at which the score does not fall, of which Arya et al. ask only whether it is 1. Where no unit ever lowers the score, any order gets 1, and
     this form cannot tell an explanation from chance: its lead is 0.
 
-    Quantus 0.6's MonotonicityCorrelation is the first form with units in groups and its changes divided by f(x)², which leaves ranks as they are.
+    Quantus 0.6's MonotonicityCorrelation is the first form with units in groups and its changes divided by f(x)², which leaves ranks as they are. Its
+    Monotonicity never puts a unit in, so that everything passes.
 
     >>> Monotonicity(units=200).better
     'higher'
