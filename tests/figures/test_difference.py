@@ -93,6 +93,15 @@ def test_each_of_several_inputs_has_a_row() -> None:
     assert any(title.endswith("\nmeta") for title in titles)
 
 
+def test_all_samples_stand_below_each_other() -> None:
+    found = compare(synthetic.explanation("shap"), synthetic.explanation("lime", seed=1))
+    shown = images(draw(found, sample=None))
+    assert len(shown) == 9
+    np.testing.assert_allclose(shown[8].get_array(), shown[6].get_array() - shown[7].get_array())
+    np.testing.assert_allclose(shown[3].get_array(), found.a.to_input()[1, ..., 0])
+    assert shown[5].axes.get_title() == "sample 1: a − b"
+
+
 def test_what_is_no_comparison_is_refused_and_titles_are_plain_text() -> None:
     with pytest.raises(SettingError, match="compare"):
         draw(synthetic.explanation())

@@ -12,6 +12,7 @@ from typing import Any
 
 from pellucid.apps import tables
 from pellucid.core.catalogue import Catalogue, settings_of
+from pellucid.core.choices import VARIABLE
 from pellucid.core.errors import OutputError, SettingError, unknown
 from pellucid.core.method import OPTIONS
 
@@ -95,6 +96,19 @@ def share_options(options: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[
         for name in takers or parts:
             shared[name][option] = value
     return shared
+
+
+def share_vary(text: str | None, parts: Mapping[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """By method which of the options to be varied are its own; all of them for all, so that they object, where none has any."""
+    names = [] if text is None else [name.strip() for name in text.split(",") if name.strip()]
+    if text is not None and not names:
+        raise SettingError(f"--vary {text!r} names no option; known: {', '.join(VARIABLE)}.")
+    for name in names:
+        if name not in VARIABLE:
+            raise SettingError(f"--vary {text!r}: {unknown('option', name, VARIABLE)}")
+    common = {"score": lambda part: True, "seed": lambda part: part.error_kind == "standard_error"}
+    own = {method: [name for name in names if common.get(name, lambda part, name=name: name in part.accepts)(part)] for method, part in parts.items()}
+    return {method: {"vary": chosen or names} for method, chosen in own.items() if chosen or (names and not any(own.values()))}
 
 
 def parse_class_names(text: str | None) -> list[str] | None:

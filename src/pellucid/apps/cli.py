@@ -131,6 +131,10 @@ def explain(
     max_evaluations: Annotated[int | None, typer.Option("--max-evaluations", metavar="N", help="Most evaluations a sample.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of sampling.")] = 0,
     class_names: Annotated[str | None, typer.Option("--class-names", metavar="A,B|@FILE", help="Names of the outputs, or a file of them.")] = None,
+    vary: Annotated[
+        str | None,
+        typer.Option("--vary", metavar="NAME[,NAME]", help="Try other choices of baseline, fill, background, features, score, seed; see docs/choices.md."),
+    ] = None,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="FILE", help="Records of the same call to go on from, with a smaller tolerance.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a check fails, instead of saying so in the outcome.")] = False,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes, with a folder; each opens the model itself.")] = 1,
@@ -154,6 +158,7 @@ def explain(
         class_names=class_names,
         resume=resume,
         allow_unsafe=allow_unsafe,
+        vary=vary,
         workers=workers,
         shard_size=shard_size,
     )
@@ -198,6 +203,30 @@ def evaluate(
 
     options = {"features": features, "fill": fill, "background": background, "truth": truth, "draws": draws, "seed": seed}
     trust.run(model, records, metrics, out, options, settings or [], allow_unsafe=allow_unsafe)
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Records of `pellucid explain … --out FILE.safetensors`.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Others: of another method, network, class or input; or the same file.")],
+    method: Annotated[str | None, typer.Option("--method", metavar="NAME[,NAME]", help="Which explanation of the files, or of A and of B.")] = None,
+    target: Annotated[str | None, typer.Option("--target", metavar="NAME[,NAME]", help="Which of several targets, or of A and of B.")] = None,
+    index: Annotated[str, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples of the records.")] = ":",
+    features: Annotated[
+        str | None, typer.Option("--features", metavar="NAME", help="What is compared: patches:4, ...; the coarser features of both where left out.")
+    ] = None,
+    scaled: Annotated[
+        bool | None, typer.Option("--scaled/--as-they-are", help="Maps divided by their length, or not; by what their units are where left out.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="One figure (.png), report (.html), records (.safetensors) or a table (.csv, .parquet).")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the draws behind the interval of the rank agreement.")] = 0,
+) -> None:
+    """Say how two explanations differ: by how much, whether they rank alike, and where they part."""
+    from pellucid.apps import comparing
+
+    comparing.run(a, b, method, target, index, out, features=features, scaled=scaled, seed=seed)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pellucid.core.catalogue import Catalogue, settings_of
+from pellucid.core.comparison import HEADINGS, Comparison
 from pellucid.core.evaluation import Evaluation
 from pellucid.core.recommendation import Recommendation
 from pellucid.core.records import Explanation, Inspection, View
@@ -53,6 +54,26 @@ def show_explanations(explanations: Sequence[Explanation], samples: Sequence[int
     ]
     score = f"score ({explanations[0].target.score})"
     show("", ("method", "sample", "target", score, "evaluations", "outcome", "in words"), rows, right=("sample", score, "evaluations"))
+
+
+def show_choices(explanations: Sequence[Explanation], samples: Sequence[int]) -> None:
+    """What choices make of each sample, method by method; nothing where none were varied."""
+    varied = [one for one in explanations if one.choices is not None]
+    if not varied:
+        return
+    from pellucid.report.choices import choice_words
+
+    rows = [(one.method, samples[i], *choice_words(one, i)[:2]) for one in varied for i in range(len(one))]
+    say("")
+    show("", ("method", "sample", "which choice matters most", "what is strong under every choice"), rows, right=("sample",))
+
+
+def show_comparison(found: Comparison) -> None:
+    """What was done so that both could be compared, then one row a sample."""
+    say(f"a: {found.names[0]}; b: {found.names[1]}")
+    for note in found.notes:
+        say(note)
+    show("", HEADINGS, found.rows(), right=("sample", *HEADINGS[3:6]))
 
 
 def show_plan(found: Explanations, *, going_on: bool) -> None:

@@ -70,6 +70,7 @@ def explain(
     class_names: str | None,
     resume: Path | None,
     allow_unsafe: bool,
+    vary: str | None = None,
     workers: int = 1,
     shard_size: int | None = None,
 ) -> None:
@@ -80,6 +81,7 @@ def explain(
     names = list(CANDIDATES) if best else arguments.parse_names(method, METHODS)
     parts = {name: METHODS.load(name) for name in names}
     settings = arguments.parse_settings(pairs, parts)
+    varied = arguments.share_vary(vary, parts)
     given_names = arguments.parse_class_names(class_names)
     arguments.check_folder_options(out, {"--workers": workers > 1, "--shard-size": shard_size is not None}, resume)
     earlier = {} if resume is None else _earlier(resume, names)
@@ -90,7 +92,7 @@ def explain(
     targets.check_length(target, len(chosen))
     options["target"] = targets.of_all(target, chosen, len(samples)) if folder else target
     strict = options.pop("strict")
-    shared = {name: given | settings[name] for name, given in arguments.share_options(options, parts).items()}
+    shared = {name: given | settings[name] | varied.get(name, {}) for name, given in arguments.share_options(options, parts).items()}
     if best:
         names = [_best(model, samples.inputs[chosen], options | {"class_names": known})]
     if folder:
@@ -107,6 +109,7 @@ def explain(
         found.append(located(record, data, chosen))
     write(found, out, f"{path.name}: {', '.join(names)} on {data}")
     console.show_explanations(found, chosen)
+    console.show_choices(found, chosen)
     console.written(out)
 
 

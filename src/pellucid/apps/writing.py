@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pellucid.apps import tables
+from pellucid.core.comparison import Comparison
 from pellucid.core.evaluation import Record
 from pellucid.core.records import Explanation
 
@@ -22,16 +23,19 @@ def write(records: Sequence[Record], out: Path, title: str) -> Path:
 
         save(records, out)
     elif suffix in tables.SUFFIXES:
-        tables.write([record for record in records if isinstance(record, Explanation)], out)
+        tables.write([record for record in records if isinstance(record, (Explanation, Comparison))], out)
     else:
         _figure(records, out)
     return out
 
 
 def _figure(records: Sequence[Record], out: Path) -> None:
-    """Samples × methods and targets, or samples × layers of a view."""
+    """Samples × methods and targets, samples × layers of a view, or the samples of a comparison."""
     from pellucid.figures import FIGURES, save
 
+    if isinstance(records[0], Comparison):
+        save(FIGURES.load("difference")(records[0], sample=None)[0].figure, out)
+        return
     explanations = [one for record in records if isinstance(record, Explanation) for one in record.split()]
     artists = FIGURES.load("comparison")(explanations) if explanations else FIGURES.load("layers")(records[0])
     save(artists[0].figure, out)

@@ -22,23 +22,24 @@ SIDE, WIDE = 1.9, 26
 Triple = tuple[Explanation, Explanation, Explanation]
 
 
-def difference(comparison: Comparison, *, sample: int = 0, count: int = 8) -> tuple[Artist, ...]:
-    """One sample: a, b and a − b; always on a figure of its own. Of several inputs each has a row.
+def difference(comparison: Comparison, *, sample: int | None = 0, count: int = 8) -> tuple[Artist, ...]:
+    """One sample, or all of them below each other where that is None: a, b and a − b; always on a figure of its own. Of several inputs each has a row.
 
     Maps are red for and blue against the target, white at zero, channels summed, so that the third is what the first two differ by; of tables, pairs and units
     of a layer the features that differ most are bars, with their 95 % intervals. The first two have one scale where their values have the same units.
     """
     if not isinstance(comparison, Comparison):
         raise SettingError(f"this figure takes what pellucid.compare returns, got {type(comparison).__name__}.")
-    rows = _rows(comparison[check_sample(sample, len(comparison))])
-    bars = any(_as_bars(row[0]) for row in rows.values())
-    maps = not all(_as_bars(row[0]) for row in rows.values())
-    axes = cells(len(rows), 3, (SIDE, SIDE), left=0.95 if bars else 0.08, right=0.62 if maps else 0.12, below=0.3)
+    chosen = range(len(comparison)) if sample is None else [check_sample(sample, len(comparison))]
+    rows = [(i, name, row) for i in chosen for name, row in _rows(comparison[i]).items()]
+    bars = [_as_bars(row[0]) for _, _, row in rows]
+    axes = cells(len(rows), 3, (SIDE, SIDE), left=0.95 if any(bars) else 0.08, right=0.12 if all(bars) else 0.62, below=0.3)
     artists: list[Artist] = []
-    for (name, row), places in zip(rows.items(), axes, strict=True):
-        titles = [*(_title(word, name or one.target.labels[0]) for word, one in zip(comparison.names, row[:2], strict=True)), "a − b"]
+    for (i, name, row), places in zip(rows, axes, strict=True):
+        titles = [_title(word, name or one.target.labels[0]) for word, one in zip(comparison.names, row[:2], strict=True)]
+        apart = "a − b" if len(chosen) == 1 else f"sample {comparison.numbers[i]}: a − b"
         draw = _bars if _as_bars(row[0]) else _maps
-        artists += draw(row, places, titles, comparison.same_units, count)
+        artists += draw(row, places, [*titles, apart], comparison.same_units, count)
     for place in (place for row in axes for place in row):
         place.title.set_fontsize(7)
     return tuple(artists)
