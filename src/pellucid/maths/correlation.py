@@ -6,6 +6,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 Array = np.ndarray
+LEFT_OUT = 200
+"""Enough pairs to know a standard error to within a tenth."""
 ROUNDING = 1e-12
 """Values that spread by less than this share of the largest are constant."""
 
@@ -42,7 +44,8 @@ def spearman(a: Array, b: Array) -> Array:
 
 
 def spearman_error(a: Array, b: Array) -> float:
-    """The standard error of `spearman` of two lists (n,) of independent pairs: the jackknife's, each pair left out in turn, so that the others' ranks move.
+    """The standard error of `spearman` of two lists (n,) of independent pairs: the jackknife's, each of the first `LEFT_OUT` pairs left out in turn, so that
+    the others' ranks move. The order of the pairs must not tell of them.
 
     >>> x = np.random.default_rng(0).normal(size=(2, 400))
     >>> round(spearman_error(x[0], x.sum(axis=0)), 2)
@@ -50,13 +53,15 @@ def spearman_error(a: Array, b: Array) -> float:
     """
     if len(a) < 3:
         return float("nan")
-    return float(_jackknifed(pearson(_ranks_without_each(a), _ranks_without_each(b))))
+    each = pearson(_ranks_without_each(a), _ranks_without_each(b))
+    return float(_jackknifed(each) * np.sqrt((len(a) - 1) / (len(each) - 1)))
 
 
 def _ranks_without_each(values: Array) -> Array:
-    """The ranks of all values but one, (n, n − 1): row j is without value j."""
-    ranks = rankdata(values) - (values[:, None] < values) - (values[:, None] == values) / 2
-    return np.asarray(ranks[~np.eye(len(values), dtype=bool)].reshape(len(values), -1))
+    """The ranks of all values but one, (pairs left out, n − 1): row j is without value j."""
+    out = np.arange(min(len(values), LEFT_OUT))[:, None]
+    ranks = rankdata(values) - (values[out] < values) - (values[out] == values) / 2
+    return np.asarray(ranks[np.arange(len(values)) != out].reshape(len(out), -1))
 
 
 def _jackknifed(each: Array) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from pellucid.core.errors import SettingError
 from pellucid.core.metric import Measurement, Metric, Trial
 from pellucid.maths.correlation import pearson, pearson_error
-from pellucid.metrics._draws import key_of
+from pellucid.metrics._draws import key_of, subsets
 from pellucid.metrics._masks import Removal, removed_scores
 
 Array = np.ndarray
@@ -55,13 +55,13 @@ class FaithfulnessCorrelation(Metric):
         samples, maps, _ = trial.importance.shape
         values, error, passes = np.full((samples, maps), np.nan), np.zeros((samples, maps)), np.zeros(samples, int)
         gone = [self._subsets(trial.present[sample], key_of(trial, sample)) for sample in range(samples)]
-        removals = (Removal(sample, ~subsets) for sample, (subsets, _) in enumerate(gone))
-        for sample, ((subsets, drawn), scores) in enumerate(zip(gone, removed_scores(trial, removals, samples), strict=True)):
-            held = trial.importance[sample] @ subsets.T.astype(np.float64)
+        removals = (Removal(sample, ~taken) for sample, (taken, _) in enumerate(gone))
+        for sample, ((taken, drawn), scores) in enumerate(zip(gone, removed_scores(trial, removals, samples), strict=True)):
+            held = trial.importance[sample] @ taken.T.astype(np.float64)
             fall = np.broadcast_to(trial.scores[sample] - scores, held.shape)
             values[sample] = pearson(held, fall)
-            error[sample] = pearson_error(held, fall) if drawn else 0.0
-            passes[sample] = len(subsets) * trial.fills.shape[1]
+            error[sample, 0] = pearson_error(held[0], fall[0]) if drawn else 0.0
+            passes[sample] = len(taken) * trial.fills.shape[1]
         return Measurement(values, error, passes, np.zeros(samples, int))
 
     def _subsets(self, present: Array, key: tuple[int, int]) -> tuple[Array, bool]:
@@ -69,7 +69,9 @@ class FaithfulnessCorrelation(Metric):
         units = np.flatnonzero(present)
         size = min(max(round(self.size * len(units)), 1) if self.size < 1 else int(self.size), len(units))
         drawn = math.comb(len(units), size) > self.runs
-        generator = np.random.default_rng((*key, STREAM))
-        chosen = [generator.choice(units, size, replace=False, shuffle=False) for _ in range(self.runs)] if drawn else itertools.combinations(units, size)
-        masks = [np.isin(np.arange(len(present)), one) for one in chosen]
-        return np.array(masks).reshape(-1, len(present)), drawn
+        if drawn:
+            return subsets(present, size, self.runs, np.random.default_rng((*key, STREAM))), True
+        chosen = list(itertools.combinations(units, size))
+        masks = np.zeros((len(chosen), len(present)), dtype=bool)
+        np.put_along_axis(masks, np.array(chosen, dtype=int).reshape(-1, size), True, axis=1)
+        return masks, False

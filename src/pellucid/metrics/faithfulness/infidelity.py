@@ -14,7 +14,7 @@ from pellucid.core.metric import Measurement, Metric, Trial
 from pellucid.core.model import Model, batches
 from pellucid.core.records import Explanation
 from pellucid.metrics._changed import Changed, changed_outputs, scores_of
-from pellucid.metrics._draws import key_of
+from pellucid.metrics._draws import key_of, subsets
 
 Array = np.ndarray
 STREAM = 13
@@ -152,11 +152,9 @@ class _Perturbed:
             channels = channels_of(self.trial.explanation)
             squares = _squares(to_last(labels[None], channels).shape[1:3], generator.random((count, 3)))
             return from_last(squares[..., None], channels) & (labels >= 0)
-        units = np.flatnonzero(self.trial.present[sample])
-        taken = max(round(self.metric.share * len(units)), 1)
-        first = np.argpartition(generator.random((count, len(units))), taken - 1, axis=1)[:, :taken]
-        chosen = np.zeros((count, self.trial.present.shape[1] + 1), dtype=bool)  # the last is label −1
-        np.put_along_axis(chosen, units[first], True, axis=1)
+        present = self.trial.present[sample]
+        chosen = subsets(present, max(round(self.metric.share * int(present.sum())), 1), count, generator)
+        chosen = np.concatenate([chosen, np.zeros((count, 1), bool)], axis=1)  # the last is label −1
         return np.asarray(chosen[:, labels.ravel()].reshape(count, *labels.shape))
 
     def _noise(self, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
