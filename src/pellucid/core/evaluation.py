@@ -56,10 +56,8 @@ class Score:
 
         What is drawn for all samples alike (`curves["by_draw"]`) is not averaged out by more of them.
         """
-        drawn = self.curves.get("by_draw")
-        known = None if drawn is None or drawn.shape[1] < 2 else drawn[np.isfinite(drawn).all(axis=1)]
-        shared = 0.0 if known is None or not len(known) else float(known.mean(axis=0).std(ddof=1) / np.sqrt(known.shape[1]))
-        return _interval(self.values, self.error, level, shared)
+        drawn = self.curves.get("by_draw", np.zeros((len(self.values), 0)))
+        return _interval(self.values, self.error, level, drawn[np.isfinite(drawn).all(axis=1)])
 
     @property
     def lead(self) -> Array:
@@ -84,9 +82,7 @@ class Score:
         if len(self.values) == 1:
             reach = float(t_quantile((1 + level) / 2, max(self.chance.shape[1] - 1, 1)) * self.lead_error[0])
             return float(self.lead[0]) - reach, float(self.lead[0]) + reach
-        known, draws = self.chance[np.isfinite(self.lead)], self.chance.shape[1]
-        shared = float(known.mean(axis=0).std(ddof=1) / np.sqrt(draws)) if len(known) and draws > 1 else 0.0
-        return _interval(self.lead, self.lead_error * 0, level, shared)
+        return _interval(self.lead, self.lead_error * 0, level, self.chance[np.isfinite(self.lead)])
 
 
 @dataclass(frozen=True)
@@ -160,8 +156,9 @@ def _mean(values: Array) -> float:
     return float(known.mean()) if known.size else float("nan")
 
 
-def _interval(values: Array, error: Array, level: float, shared: float = 0.0) -> tuple[float, float]:
-    """Of the mean of values, by their spread and a standard error that all of them share; of one value, by its own error."""
+def _interval(values: Array, error: Array, level: float, shared: Array) -> tuple[float, float]:
+    """Of the mean of values, by their spread and that of what all of them share, (samples, draws), over draws; of one value, by its own error. Degrees of
+    freedom are those of the sum of two variances (Satterthwaite)."""
     if not 0 < level < 1:
         raise SettingError(f"level must lie between 0 and 1, got {level}; for 95 % write 0.95.")
     finite = np.isfinite(values)
@@ -173,6 +170,11 @@ def _interval(values: Array, error: Array, level: float, shared: float = 0.0) ->
         if not spread:
             return (float("nan"),) * 2
     else:
-        spread, degrees = float(np.hypot(known.std(ddof=1) / np.sqrt(count), shared)), count - 1.0
+        variances = [(float(known.var(ddof=1)) / count, count - 1)]
+        if len(shared) and shared.shape[1] > 1:
+            variances.append((float(shared.mean(axis=0).var(ddof=1)) / shared.shape[1], shared.shape[1] - 1))
+        total = sum(variance for variance, _ in variances)
+        below = sum(variance**2 / freedom for variance, freedom in variances)
+        spread, degrees = float(np.sqrt(total)), total**2 / below if below else count - 1.0
     reach = float(t_quantile((1 + level) / 2, degrees)) * spread
     return float(known.mean()) - reach, float(known.mean()) + reach
