@@ -52,11 +52,13 @@ demo: $(VENV)/.installed-demo
 	@$(QUIET_LOGS) $(BIN)/pellucid demo --out pellucid-demo
 
 test: $(VENV)/.installed-test
-	@set -e; which='slow or not slow'; for backend in $(BACKENDS); do \
-	  echo "tests, Keras on $$backend"; \
-	  KERAS_BACKEND=$$backend $(QUIET_LOGS) $(BIN)/python -m pytest -m "$$which"; \
-	  which=keras; \
-	done
+	@echo "tests: all with Keras on $(firstword $(BACKENDS)), and again those that depend on what Keras runs on; two runs at a time, each tells when it has ended"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(addprefix .tested-,$(BACKENDS))
+
+.tested-%: $(VENV)/.installed-test
+	@echo "tests, Keras on $*"
+	@KERAS_BACKEND=$* OMP_NUM_THREADS=1 $(QUIET_LOGS) $(BIN)/python -m pytest -p no:cacheprovider \
+	  -m '$(if $(filter $*,$(firstword $(BACKENDS))),slow or not slow,keras)'
 
 test-alone: $(VENV)/.installed-test
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(addprefix .alone-,$(ALONE))
