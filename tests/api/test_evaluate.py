@@ -325,6 +325,18 @@ def test_again_changes_what_is_explained_with() -> None:
     np.testing.assert_allclose(changed.values, made(fill=1.0).values.sum(axis=1))
 
 
+def test_samples_without_a_number_are_left_out_of_the_mean() -> None:
+    x = X.copy()
+    x[:3, 4] = 0  # a dummy, in three samples
+    explanation = pellucid.explain(MODEL, x, "shap")
+    found = pellucid.evaluate(MODEL, replace(explanation, values=np.ones((6, 5))), "dummy", draws=2)
+    assert np.isnan(found["dummy"].values[3:]).all()
+    assert found["dummy"].mean == pytest.approx(1 / 5)
+    assert "nan" not in found.rows()[0][2:5]
+    none = pellucid.evaluate(MODEL, explanation[3:], "dummy", draws=2)
+    assert none.rows()[0][2:5] == ("nan", "–", "nan")
+
+
 def test_a_score_has_an_interval_and_a_lead() -> None:
     found: Evaluation = pellucid.evaluate(MODEL, made(), "deletion", draws=10)
     score = found["deletion"]
