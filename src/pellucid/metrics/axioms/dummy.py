@@ -18,7 +18,7 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Dummy(Axiom):
-    """The share of the absolute attribution that lies on dummies: units whose change never changed the score, on `masks` random masks of the other units.
+    """The share of the absolute attribution that lies on dummies: units whose change never changed the score, on `masks` random masks of the others.
 
     A dummy is looked for in the game that was explained. Of methods that share it out (Shapley values, feature ablation, …) units are as they are or as in the
     fill or background; of Integrated and Expected Gradients anything between. Gradients, and methods that make their own way, promise nothing to a unit only

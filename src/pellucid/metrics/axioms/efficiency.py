@@ -11,10 +11,11 @@ from pellucid.metrics.axioms._promise import Axiom
 
 @dataclass(frozen=True)
 class Efficiency(Axiom):
-    """|Σ values − (f(x) − v(∅))| as a share of |f(x) − v(∅)|, for methods that share a game out among features; v(∅) is the mean score with all features
-    absent, over the rows of the fill or background that was explained with. Both are read from the network now: one evaluation a row. NaN where both are the
-    same. Of interactions of pairs the features' own shares are added. `curves`: both sides of the equation. Draws nothing; random importances have the same
-    sum.
+    """|Σ values − (f(x) − v(∅))| as a share of |f(x) − v(∅)|, for methods that share a game out among features.
+
+    v(∅) is the mean score with all features absent, over the rows of the fill or background that was explained with. Both are read from the network now: one
+    evaluation a row. NaN where both are the same. Of interactions of pairs the features' own shares are added. `curves`: both sides of the equation. Draws
+    nothing; random importances have the same sum.
 
     LIME's weights are a fit and promise no sum; neither do occlusion, feature ablation and RISE.
 

@@ -16,11 +16,12 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class EffectiveComplexity(Metric):
-    """The smallest number k of units, the most important first by absolute value, with which the score stays as it is while the fill stands for all others:
-    the mean of |f(k units and fill) − f(x)| over the fill's rows is at most `tolerance` of |f(x) − f(fill)|, f the score that was explained (the paper's
-    definition with the absolute difference for its loss, relative to the whole). The smaller the better: who reads these units has read all that matters.
-    Counts are tried at `steps` places, evenly apart on a scale of ratios (one by one where units are no more), so that a number is known to within that ratio;
-    NaN where the fill has the same score as the input. Costs `steps` × rows of the fill in evaluations.
+    """The smallest number k of units, the most important first by absolute value, with which the score stays as it is while the fill stands for all others.
+
+    It stays where the mean of |f(k units and fill) − f(x)| over the fill's rows is at most `tolerance` of |f(x) − f(fill)|, f the score that was explained
+    (the paper's definition with the absolute difference for its loss, relative to the whole). The smaller the better: who reads these units has read all that
+    matters. Counts are tried at `steps` places, evenly apart on a scale of ratios (one by one where units are no more), so that a number is known to within
+    that ratio; NaN where the fill has the same score as the input. Costs `steps` × rows of the fill in evaluations.
 
     With `above` it is the number of units whose absolute importance, as a share of the largest, is greater than that: no pass, and nothing of the network
     (what Quantus calls by this name, there with 1e-5). Random importances have as many.

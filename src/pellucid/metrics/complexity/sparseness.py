@@ -13,9 +13,11 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Sparseness(Metric):
-    """The Gini index of the absolute importances of the units that a sample has: with these sorted, a_1 ≤ … ≤ a_d, it is Σ_k (2k − d − 1) a_k / (d Σ_k a_k).
-    0 where all are equally important, 1 − 1/d where one is alone, NaN where none is. It depends on how many units there are, so that numbers of different
-    features are not to be compared. Costs no pass; the random importances have the same values, and so the same index.
+    """The Gini index of the absolute importances of the units that a sample has.
+
+    With these sorted, a_1 ≤ … ≤ a_d, it is Σ_k (2k − d − 1) a_k / (d Σ_k a_k). 0 where all are equally important, 1 − 1/d where one is alone, NaN where none
+    is. It depends on how many units there are, so that numbers of different features are not to be compared. Costs no pass; the random importances have the
+    same values, and so the same index.
 
     >>> Sparseness().better
     'higher'

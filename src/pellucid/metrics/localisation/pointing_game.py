@@ -18,8 +18,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class PointingGame(Metric):
-    """1 where the unit with the largest importance lies in the truth, 0 where it does not; of a unit that lies in it in part, that part. Where several units
-    are the largest, the mean over them: what a point drawn among them would hit. The mean over samples is the paper's accuracy.
+    """1 where the unit with the largest importance lies in the truth, 0 where it does not; of a unit that lies in it in part, that part.
+
+    Where several units are the largest, the mean over them: what a point drawn among them would hit. The mean over samples is the paper's accuracy.
 
     `tolerance` (pixels) counts a point as a hit that comes so near, in a circle, as the paper's 15 pixels do for objects in photographs. Costs no pass.
 

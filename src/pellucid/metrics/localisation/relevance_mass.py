@@ -11,9 +11,10 @@ from pellucid.core.metric import Measurement, Metric, Trial
 
 @dataclass(frozen=True)
 class RelevanceMass(Metric):
-    """The positive importance inside the truth over all positive importance (relevance mass accuracy). What a unit has is spread evenly over its elements, so
-    that of a unit that lies in the truth in part, that part counts. By chance it is the truth's share of the units; NaN where no unit is positive. What speaks
-    against the target does not count. Costs no pass.
+    """The positive importance inside the truth over all positive importance (relevance mass accuracy).
+
+    What a unit has is spread evenly over its elements, so that of a unit that lies in the truth in part, that part counts. By chance it is the truth's share
+    of the units; NaN where no unit is positive. What speaks against the target does not count. Costs no pass.
 
     >>> RelevanceMass().better
     'higher'
