@@ -82,13 +82,16 @@ def movable(trial: Trial) -> Array:
     return found
 
 
-def stands_still(model: Model, explanation: Explanation) -> str:
-    """Why no input can be moved a little; empty where one can."""
+def stands_still(model: Model, explanation: Explanation, setting: str, given: bool) -> str:
+    """Why no input can be moved; empty where one can. Whether whole numbers are tokens is not always known: by the `setting` that is `given`, the user says
+    that they are numbers."""
     if model.packing is not None:
-        whole = len(model.packing.tokens) == len(model.packing)
-    else:
-        whole = model.traits.tokens and np.array_equal(explanation.inputs, np.round(explanation.inputs))
-    return "moves the input a little, which tokens, whole numbers, cannot be" if whole else ""
+        return "moves the inputs, which whole numbers cannot be" if len(model.packing.tokens) == len(model.packing) else ""
+    if not model.traits.tokens or not np.array_equal(explanation.inputs, np.round(explanation.inputs)):
+        return ""
+    if any("Embedding" in layer.kind for layer in model.layers()):
+        return "moves the inputs, which tokens cannot be"
+    return "" if given else f"moves the inputs, which tokens cannot be; where these whole numbers are numbers, say by how much: {setting}"
 
 
 def own_error(explanation: Explanation) -> Array:

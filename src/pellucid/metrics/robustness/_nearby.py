@@ -9,7 +9,9 @@ import numpy as np
 
 from pellucid.core.errors import SettingError, ShapeError
 from pellucid.core.metric import Measurement, Trial
-from pellucid.metrics._explained import Passes, Piece, disturbed, movable, own_error, ranges
+from pellucid.core.model import Model
+from pellucid.core.records import Explanation
+from pellucid.metrics._explained import Passes, Piece, disturbed, movable, own_error, ranges, stands_still
 
 Array = np.ndarray
 At = Callable[[Piece, Array, Array], Array]
@@ -22,6 +24,11 @@ def check_nearby(draws: int, radius: Any) -> None:
     given = np.asarray(radius, dtype=float)
     if not (np.isfinite(given).all() and (given >= 0).all() and (given > 0).any()):
         raise SettingError(f"radius must be a number above 0, or an array of such for each number of an input, got {radius!r}.")
+
+
+def cannot_move(radius: Any, model: Model, explanation: Explanation) -> str:
+    """Why an input cannot be moved a little; empty where it can."""
+    return stands_still(model, explanation, "radius=array of amounts, one for each number of an input", bool(np.ndim(radius)))
 
 
 def largest(trial: Trial, draws: int, radius: Any, same_prediction: bool, at: At, name: str) -> Measurement:

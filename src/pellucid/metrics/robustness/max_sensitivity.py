@@ -10,8 +10,8 @@ import numpy as np
 from pellucid.core.metric import Measurement, Metric, Trial
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
-from pellucid.metrics._explained import Piece, distance, stands_still
-from pellucid.metrics.robustness._nearby import check_nearby, largest
+from pellucid.metrics._explained import Piece, distance
+from pellucid.metrics.robustness._nearby import cannot_move, check_nearby, largest
 
 Array = np.ndarray
 
@@ -47,7 +47,7 @@ class MaxSensitivity(Metric):
         check_nearby(self.draws, self.radius)
 
     def refuses(self, model: Model, explanation: Explanation) -> str:
-        return super().refuses(model, explanation) or stands_still(model, explanation)
+        return super().refuses(model, explanation) or cannot_move(self.radius, model, explanation)
 
     def measure(self, trial: Trial) -> Measurement:
         return largest(trial, self.draws, self.radius, self.same_prediction, _change, "change")

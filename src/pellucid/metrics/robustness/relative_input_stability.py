@@ -11,8 +11,8 @@ from pellucid.core.errors import SettingError
 from pellucid.core.metric import Measurement, Metric, Trial
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
-from pellucid.metrics._explained import Piece, stands_still
-from pellucid.metrics.robustness._nearby import check_nearby, largest
+from pellucid.metrics._explained import Piece
+from pellucid.metrics.robustness._nearby import cannot_move, check_nearby, largest
 
 Array = np.ndarray
 
@@ -51,7 +51,7 @@ class RelativeInputStability(Metric):
             raise SettingError(f"floor must be above 0, got {self.floor}.")
 
     def refuses(self, model: Model, explanation: Explanation) -> str:
-        return super().refuses(model, explanation) or stands_still(model, explanation)
+        return super().refuses(model, explanation) or cannot_move(self.radius, model, explanation)
 
     def measure(self, trial: Trial) -> Measurement:
         def ratio(piece: Piece, there: Array, own: Array) -> Array:

@@ -25,7 +25,8 @@ class InputInvariance(Metric):
     paper; powers of two lose few bits of the input). All else stays as it was set: a baseline or fill of zeros is still zero, so that Integrated Gradients from
     zero, Gradient × Input and all that puts zeros in the place of features depend on the shift, while gradients, and baselines that move along ("mean",
     "blur:2"), do not. One explanation, with the seed of the first, so that a method that draws meets the same draws; what its error leaves open by itself is
-    `curves["own_error"]`. Tokens cannot be shifted; of several inputs those with numbers are.
+    `curves["own_error"]`. Tokens cannot be shifted, and whole numbers that may
+    be tokens only by a `shift` that is given; of several inputs those with numbers are.
 
     >>> InputInvariance().better
     'lower'
@@ -45,7 +46,7 @@ class InputInvariance(Metric):
             raise SettingError(f"shift must be a number other than 0, got {self.shift}.")
 
     def refuses(self, model: Model, explanation: Explanation) -> str:
-        return super().refuses(model, explanation) or stands_still(model, explanation).replace("moves the input a little", "shifts the input")
+        return super().refuses(model, explanation) or stands_still(model, explanation, "shift=1.0", self.shift is not None)
 
     def measure(self, trial: Trial) -> Measurement:
         samples = len(trial.inputs)

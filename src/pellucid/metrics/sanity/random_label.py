@@ -21,13 +21,14 @@ class RandomLabel(Metric):
     """The similarity of the explanation to that of another `network` of the same kind, trained on the same inputs with their labels permuted: the smaller the
     better. A map that is the same for both says nothing of what was learnt.
 
-    `network` is what `explain` takes, and must be given: metrics={"random_label": {"network": other}}. To train it, with data of `pellucid.load`:
+    `network` is what `explain` takes, and must be given: metrics={"random_label": {"network": other}}. With Keras, for instance:
 
-        data = pellucid.load("mnist5000:train")
-        data = dataclasses.replace(data, labels=np.random.default_rng(0).permutation(data.labels))
-        other = train("cnn", data, epochs=60).model          # from pellucid.recipes.train import train
+        other = keras.models.clone_model(model)  # the same kind, with new weights
+        other.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        other.fit(x, np.random.default_rng(0).permutation(y), epochs=60)
 
-    It must fit the random labels, far better than chance on what it was trained on, or it is a network with random weights and nothing more. `similarity` and
+    It must fit the random labels, far better than chance on what it was trained on, or it is a network with random weights and nothing more; augmentation
+    (that of `pellucid train`, too) keeps it from that. `similarity` and
     `absolute` as in weight_randomisation. One explanation, by the seed of the first, of the classes that were explained, and a forward pass.
 
     >>> RandomLabel().better
