@@ -1,7 +1,7 @@
 """Writes one page per method, per metric and per view from the code: `make docs`. `--check` only says whether the pages are current.
 
-Each method's picture is made by the command that its page shows, on a digit CNN trained for the purpose; a picture that is there is kept, so that only
-new methods are drawn. `--redraw` draws all.
+Each method's picture is made by the command that its page shows, on a digit CNN trained for the purpose, and so are those of the pages in `SHOWN`; a picture
+that is there is kept, so that only new ones are drawn. `--redraw` draws all.
 """
 
 from __future__ import annotations
@@ -29,6 +29,16 @@ SAMPLE = 33
 EXAMPLES = {"exact_shap": "--features patches:7", "shapley_interactions": "--features patches:7"}
 """Methods whose example needs other options than their family's."""
 
+ON_A_DIGIT = f"pellucid explain cnn.keras mnist5000:test --index {SAMPLE} --method integrated_gradients,shap --features patches:4"
+SHOWN = {
+    "choices": [f"{ON_A_DIGIT} --vary baseline,fill,score --out choices.png"],
+    "compare": [
+        f"{ON_A_DIGIT} --out digit.safetensors",
+        "pellucid compare digit.safetensors digit.safetensors --method integrated_gradients,shap --out compare.png",
+    ],
+}
+"""Pages that are written by hand, and the commands of their pictures, the last of which writes it."""
+
 
 def example(name: str) -> str:
     """The command whose picture a method's page shows."""
@@ -39,8 +49,8 @@ def example(name: str) -> str:
     return " ".join(f"pellucid explain cnn.keras mnist5000:test --index {SAMPLE} --method {name} {options} --out {name}.png".split())
 
 
-def draw(names: list[str]) -> None:
-    """The pictures of some methods, by a network trained now."""
+def draw(names: list[str], shown: list[str]) -> None:
+    """The pictures of some methods and pages, by a network trained now."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     command = Path(sys.executable).parent / "pellucid"
     with tempfile.TemporaryDirectory() as folder:
@@ -48,6 +58,16 @@ def draw(names: list[str]) -> None:
         for name in names:
             words = example(name).split()
             subprocess.run([command, *words[1:-1], PICTURES / f"{name}.png"], cwd=folder, check=True)
+        for page in shown:
+            *before, last = (line.split() for line in SHOWN[page])
+            for words in before:
+                subprocess.run([command, *words[1:]], cwd=folder, check=True)
+            subprocess.run([command, *last[1:-1], picture_of(page)], cwd=folder, check=True)
+
+
+def picture_of(page: str) -> Path:
+    """Where the picture of a page lies."""
+    return PICTURES.parent / f"{page}.png"
 
 
 def _text(part: type) -> str:
@@ -137,7 +157,7 @@ def stale() -> list[str]:
     there = {path for folder in FOLDERS for path in (HERE / folder).glob("*.md")}
     differing = {path for path, text in wanted.items() if not path.exists() or path.read_text(encoding="utf-8") != text}
     pictures = {PICTURES / f"{name}.png" for name in METHODS}
-    undrawn = pictures ^ set(PICTURES.glob("*.png"))
+    undrawn = pictures ^ set(PICTURES.glob("*.png")) | {picture_of(page) for page in SHOWN if not picture_of(page).exists()}
     return sorted(str(path.relative_to(HERE)) for path in differing | (there - set(wanted)) | undrawn)
 
 
@@ -150,10 +170,12 @@ def main() -> int:
     for path in PICTURES.glob("*.png"):
         if path.stem not in METHODS:
             path.unlink()
-    undrawn = [name for name in METHODS if "--redraw" in sys.argv[1:] or not (PICTURES / f"{name}.png").exists()]
-    if undrawn:
+    redraw = "--redraw" in sys.argv[1:]
+    undrawn = [name for name in METHODS if redraw or not (PICTURES / f"{name}.png").exists()]
+    shown = [page for page in SHOWN if redraw or not picture_of(page).exists()]
+    if undrawn or shown:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        draw(undrawn)
+        draw(undrawn, shown)
     for folder in FOLDERS:
         (HERE / folder).mkdir(exist_ok=True)
         for path in set((HERE / folder).glob("*.md")) - set(wanted):

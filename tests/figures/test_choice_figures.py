@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from test_channels import channels_first, coloured
 
 import synthetic
 from pellucid.core.errors import UnsupportedError
 from pellucid.figures.choice_spread import choice_spread
+from pellucid.figures.comparison import comparison
 from pellucid.figures.feature_bars import feature_bars, strongest
 
 
@@ -43,6 +45,21 @@ def test_the_layout_of_channels_does_not_matter() -> None:
     last = coloured(synthetic.explanation("integrated_gradients"))
     mine, theirs = (choice_spread(synthetic.varied(record))[0].get_array() for record in (channels_first(last), last))
     np.testing.assert_allclose(mine, theirs)
+
+
+def test_maps_on_one_figure_are_followed_by_their_spread() -> None:
+    varied, plain = synthetic.varied(synthetic.explanation("shap")), synthetic.explanation("integrated_gradients")
+    images = [artist for artist in comparison([varied, plain]) if isinstance(artist, AxesImage)]
+    assert [image.axes.get_title().split("\n")[0] for image in images[:4]] == [
+        "input, logit 3",
+        f"shap: {varied.target.labels[0]}",
+        "choice spread",
+        f"integrated gradients: {plain.target.labels[0]}",
+    ]
+    assert images[2].axes.get_title().endswith("most: score")
+    np.testing.assert_allclose(images[6].get_array(), choice_spread(varied, sample=1)[0].get_array())
+    both = comparison([synthetic.varied(synthetic.several("integrated_gradients", 1))])
+    assert sum("choice spread" in artist.axes.get_title() for artist in both if isinstance(artist, AxesImage)) == 2
 
 
 def test_without_choices_there_is_no_spread() -> None:

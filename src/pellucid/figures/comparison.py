@@ -13,6 +13,7 @@ from pellucid.core.records import Explanation
 from pellucid.figures._grid import cells
 from pellucid.figures._scales import limits
 from pellucid.figures.attribution_map import attribution_map
+from pellucid.figures.choice_spread import choice_spread
 from pellucid.figures.feature_bars import feature_bars
 from pellucid.figures.input_image import input_image
 from pellucid.figures.interactions import interactions
@@ -23,6 +24,7 @@ SIDE = 1.7
 def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     """One row a sample, the input first, then one map a method; always on a figure of its own. Methods whose values have the same units share a
     scale within a row. Of several inputs each comes with the maps of its own. Units of a layer that lie on no grid are bars, pairs of features squares.
+    Where choices were varied, a map is followed by its range over them, which names the option that matters most.
 
     The explanations must be of the same samples. A map's title names the method, its target and how the explanation ended.
     """
@@ -36,7 +38,7 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     drawn = [explanation for group in groups for explanation in group]
     pairs = any(explanation.of_pairs for explanation in drawn)
     bars = pairs or not all(explanation.on_grid for explanation in drawn)
-    columns = len(groups) + len(drawn)
+    columns = len(groups) + len(drawn) + sum(_has_spread(explanation) for explanation in drawn)
     axes = cells(len(first), columns, (SIDE, SIDE), left=0.9 if bars else 0.08, right=0.52, below=0.85 if pairs else 0.3 if bars else 0.08)
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
@@ -46,7 +48,15 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
             artists += input_image(shown, sample=sample, ax=next(places), title=f"{name}, {first.target.score} {first.score[sample]:.3g}")
             for explanation, limit in zip(group, limits([(explanation, sample) for explanation in group]), strict=True):
                 artists += _drawn(explanation, sample, next(places), limit)
+                if explanation.choices is not None and _has_spread(explanation):
+                    most = explanation.choices.matters_most[sample]
+                    artists += choice_spread(explanation, sample=sample, ax=(ax := next(places)), title=f"choice spread\nmost: {most}")
+                    ax.title.set_fontsize(7)
     return tuple(artists)
+
+
+def _has_spread(explanation: Explanation) -> bool:
+    return explanation.choices is not None and explanation.on_grid and not explanation.of_pairs
 
 
 def _by_input(explanations: Sequence[Explanation]) -> list[list[Explanation]]:
