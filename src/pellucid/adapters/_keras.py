@@ -14,14 +14,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pellucid.adapters import ADAPTERS, _keras_outputs, _keras_start
-from pellucid.core.errors import InputError, ModelError, UnsupportedError, unknown
+from pellucid.adapters import ADAPTERS, _keras_inputs, _keras_outputs, _keras_start
+from pellucid.adapters._arguments import Arguments, call_with
+from pellucid.core.errors import InputError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits, checked_weights
-from pellucid.core.packing import InputSpec, Packing
+from pellucid.core.packing import Packing
 from pellucid.core.target import HEADS
 
 Array = np.ndarray
 Call = Callable[..., Any]
+FOREIGN = ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer")
+"""Keras's own layers that run a function or network of the user's."""
 
 
 class KerasModel(Model):
@@ -35,35 +38,55 @@ class KerasModel(Model):
     rank = 10
     backend: ClassVar[str]
     title: ClassVar[str]
+    arguments: Arguments
+    ends_in_call: bool = False
+    """Whether the head is a function that is called, and no layer's."""
 
     def introduce(self, network: Any, **versions: str) -> None:
         """Learn what a Keras model says of itself."""
         self.keras = _keras_start.start()
         self.network = network
-        specs = input_specs(network)
-        self._output, self._shown = "", self._run_on_zeros()
-        self._table = layer_table(self.keras, network, self._shown.shapes)
-        kinds = [layer.kind for layer in self._table]
+        self.taken = _keras_inputs.taken(self.keras, network, [layer for _, layer in walk(network)])
+        kinds = [type(layer).__name__ for _, layer in walk(network)]
+        self._output = ""
         self.traits = Traits(
             framework=self.title,
-            input_shape=specs[0].shape if len(specs) == 1 else None,
+            input_shape=self.taken.shape,
             gradients=True,
             scales_input=any(kind in ("Rescaling", "Normalization") for kind in kinds),
             tokens="Embedding" in kinds,
             channels=channels_of(network),
             fingerprint=fingerprint(network),
             versions={"keras": self.keras.__version__, **versions},
-            inputs=specs,
+            inputs=self.taken.specs,
         )
-        self._find_output()
+        self._learn()
 
-    def _run_on_zeros(self) -> _keras_outputs.Shown:
-        """What only a run shows of a model, or of its last part, that is a class without a graph."""
-        shape, final = _keras_outputs.built_shape(self.network), final_operation(self.network)
-        if getattr(self.network, "outputs", None) and not hasattr(final, "layers"):
-            return _keras_outputs.Shown({}, {}, {})
-        shape = tuple(self.network.input_shape) if shape is None else shape
-        return _keras_outputs.run_on_zeros(self.keras, self.network, shape, list(walk(self.network)), wrapped_calls)
+    def _learn(self) -> None:
+        """Layers, output and head, those that only a run on zeros shows as far as the shapes of the inputs are known."""
+        shown = _keras_outputs.Shown({}, {}, {})
+        if self._by_run and self.traits.input_shape is not None:
+            zeros = np.zeros((1, *(size or 1 for size in self.traits.input_shape)), np.float32)
+            shown = _keras_outputs.run_on_zeros(self.keras, self.network, lambda: self.run(zeros), list(walk(self.network)), wrapped_calls)
+        self._shown = shown
+        self._table = layer_table(self.keras, self.network, shown.shapes)
+        self._find_output()
+        self.size_batches()
+
+    @property
+    def _by_run(self) -> bool:
+        """Whether the network, or its last part, is a class without a graph."""
+        return not getattr(self.network, "outputs", None) or hasattr(final_operation(self.network), "layers")
+
+    def size_batches(self) -> None:
+        """Settle how many samples go through the network at a time."""
+        raise NotImplementedError
+
+    @property
+    def bytes_of_one(self) -> float:
+        """What one sample makes."""
+        whole = self.traits.input_shape
+        return activation_bytes(self.network, self._table, [spec.shape for spec in self.taken.specs] if whole is None else [whole])
 
     def _find_output(self) -> None:
         """The shape of the output that is read, what makes it, and the head: none of these where there are several and none is chosen yet."""
@@ -74,8 +97,19 @@ class KerasModel(Model):
         final = None if symbolic is None else operation_of(symbolic)
         self._final = self._shown.makers.get(str(place)) if final is None or hasattr(final, "layers") else final
         several = {} if "" in known else known
-        head = None if place is None else head_of(self._final)
+        head, self.ends_in_call = None if place is None else head_of(self._final), False
         self.traits = replace(self.traits, output=self._output, output_shape=known.get(str(place)), outputs=several, head=head)
+        if place is not None and head is None and self.traits.input_shape is not None and may_hide_head(self._final):
+            with contextlib.suppress(*_keras_outputs.UNRUN):
+                head = self.head_in_call(tuple(size or 1 for size in self.traits.input_shape))
+        if head is not None:
+            self.ends_in_call = self.traits.head is None
+            self.traits = replace(self.traits, head=head)
+
+    def head_in_call(self, shape: tuple[int, ...]) -> str | None:
+        """ "softmax", "log_softmax" or "sigmoid" over the last axis, where a function that is no layer ends the network, as a run on inputs of this shape
+        shows."""
+        raise NotImplementedError
 
     def reading(self, output: str) -> Model:
         found = copy.copy(self)
@@ -112,19 +146,28 @@ class KerasModel(Model):
         found.packing = replace(packing, channels=tuple(channels if len(shape) > 1 else "last" for shape in packing.shapes))
         found.traits = replace(self.traits, input_shape=(packing.total,), tokens=all(packing.whole), channels="last")
         found.__dict__ |= {name: {} for name in ("_traced", "_compiled", "_cuts") if name in self.__dict__}  # what was made for another kind of input
+        if self.taken.struct is None:
+            found.arguments = call_with(self.network.call, packing)
+        found._learn()
         return found
 
-    def given(self, x: Any) -> Any:
-        """A batch as the network takes it: of several inputs each by itself, in the network's own list or mapping."""
+    def run(self, x: Any) -> Any:
+        """What the network returns for a batch, of several inputs each by itself: in its own list or mapping, or as arguments."""
+        struct, tree = self.taken.struct, self.keras.tree
         if self.packing is None:
-            return x
+            return self.network(x if struct is None else tree.pack_sequence_as(struct, [x]), training=False)
         ops = self.keras.ops
 
         def whole(part: Any, kind: str) -> Any:
             return part > 0.5 if kind == "bool" else ops.cast(ops.round(part), "int32")
 
         arrays = self.packing.split(x, lambda x, places: ops.split(x, places, axis=1), ops.reshape, lambda part: part, whole)
-        return self.keras.tree.pack_sequence_as(self.network._inputs_struct, arrays)
+        positional, keywords = self.arguments(arrays) if struct is None else ([tree.pack_sequence_as(struct, arrays)], {})
+        return self.network(*positional, **keywords, training=False)
+
+    def output_of(self, x: Any) -> Any:
+        """The tensor that is read, of what the network returns for a batch."""
+        return self.one_output(self.run(x))
 
     def layers(self) -> tuple[Layer, ...]:
         return self._table
@@ -184,37 +227,19 @@ class KerasModel(Model):
         """The network as it is run here: no update of its own is kept, `values` stand for its variables, its softmax or sigmoid is left out where asked."""
         stack = contextlib.ExitStack()
         stack.enter_context(self.keras.StatelessScope(state_mapping=values, initialize_variables=False))
-        if logits and self.traits.head:
+        if logits and self.traits.head and not self.ends_in_call:
             stack.enter_context(without_head(self._final))
         return stack
+
+    def check_head(self, found: str | None) -> None:
+        """Raise where a pass does not end in the call that the network was seen to end in."""
+        if found != self.traits.head:
+            raise UnsupportedError("the network's last softmax or sigmoid is not the same in every pass, so there is no logit; use score='probability'.")
 
     def check_gradient(self, found: Array) -> None:
         """Raise where a gradient with respect to tokens is wanted, of which frameworks say that it is zero."""
         if self.traits.tokens and not np.any(found):
             raise UnsupportedError("the network reads tokens, which have no gradient; name the embedding as the layer, or use a coalition method.")
-
-
-def input_specs(model: Any) -> tuple[InputSpec, ...]:
-    """What a network takes, in its order: names, shapes without the batch axis, types; a number that goes into an embedding is a whole one."""
-    try:
-        shape = model.input_shape
-    except (AttributeError, ValueError) as error:
-        shape = _keras_outputs.built_shape(model)
-        if shape is None:
-            raise ModelError(
-                "the Keras model shows no input shape (it is not built, or a class with several inputs); run it once, model(x[:1]), or "
-                "give it one: inputs = keras.Input(shape); model = keras.Model(inputs, model(inputs))."
-            ) from error
-    tensors = list(getattr(model, "inputs", None) or ())
-    if len(tensors) < 2:
-        return (InputSpec(tensors[0].name if tensors else "input", tuple(shape[1:]), str(getattr(tensors[0], "dtype", "")) if tensors else ""),)
-    struct = model._inputs_struct
-    names = sorted(struct) if isinstance(struct, dict) else [tensor.name for tensor in tensors]
-    embeddings = [layer for _, layer in walk(model) if type(layer).__name__ == "Embedding"]
-    reached = {id(tensor): layer for layer in embeddings for node in layer._inbound_nodes for tensor in node.input_tensors}
-    hidden = any(all(reached.get(id(tensor)) is not layer for tensor in tensors) for layer in embeddings)
-    kinds = ["int32" if id(tensor) in reached else "" if hidden and "float" in str(tensor.dtype) else str(tensor.dtype) for tensor in tensors]
-    return tuple(InputSpec(name, tuple(tensor.shape[1:]), kind) for name, tensor, kind in zip(names, tensors, kinds, strict=True))
 
 
 def walk(model: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -292,9 +317,9 @@ def fixed_batch(model: Any) -> int | None:
     return min(sizes) if sizes else None
 
 
-def activation_bytes(model: Any, table: tuple[Layer, ...]) -> float:
-    """Bytes of all layers' float32 outputs for one input; a recurrent layer counts its gates at every step."""
-    shapes = [layer.shape for layer in table if layer.shape] + [spec.shape for spec in input_specs(model) if spec.shape]
+def activation_bytes(model: Any, table: tuple[Layer, ...], inputs: Sequence[tuple[int | None, ...] | None]) -> float:
+    """Bytes of all layers' float32 outputs for one sample, and of its inputs of these shapes; a recurrent layer counts its gates at every step."""
+    shapes = [shape for shape in (*(layer.shape for layer in table), *inputs) if shape]
     total = float(sum(np.prod([size or 1 for size in shape]) for shape in shapes))
     for _, layer in walk(model):
         if hasattr(layer, "cell") and hasattr(layer, "units"):
@@ -333,6 +358,13 @@ def head_of(operation: Any) -> str | None:
     activation = vars(operation).get("activation") if operation is not None else None
     name = str(getattr(activation, "__name__", None) or type(operation).__name__.lower()).replace("logsoftmax", "log_softmax")
     return name if name in HEADS and getattr(operation, "axis", -1) == -1 else None
+
+
+def may_hide_head(final: Any) -> bool:
+    """Whether what makes the output may end in a softmax that Keras has no word for: there is no such layer, it is the user's own, or its activation is."""
+    activation = None if final is None else vars(final).get("activation")
+    own = [type(final).__module__, *([] if activation is None else [getattr(activation, "__module__", None) or ""])]
+    return final is None or type(final).__name__ in FOREIGN or not all(module.startswith("keras.") for module in own)
 
 
 @contextlib.contextmanager

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from pellucid.core.errors import PellucidError, SettingError, unknown
 from pellucid.core.target import several_outputs
 
 Shape = tuple[int | None, ...]
+UNRUN = (PellucidError, ValueError, TypeError, RuntimeError, ArithmeticError, LookupError, AttributeError)
+"""What a network may raise that cannot be run on zeros, or traced."""
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,6 @@ class Shown:
     shapes: Mapping[str, Shape]
     makers: Mapping[str, Any]
     outputs: Mapping[str, Shape]
-
-
-def built_shape(model: Any) -> Shape | None:
-    """The shape (batch, *input) that a model without a graph was first called with, where it has one input."""
-    shapes = list((vars(model).get("_build_shapes_dict") or {}).values())
-    alone = len(shapes) == 1 and isinstance(shapes[0], (tuple, list)) and all(size is None or isinstance(size, int) for size in shapes[0])
-    return (None, *shapes[0][1:]) if alone else None
 
 
 def named(keras: Any, model: Any, returned: Any) -> dict[str, Any]:
@@ -60,8 +53,8 @@ def graph_outputs(keras: Any, model: Any) -> dict[str, Any]:
     return {} if not outputs else named(keras, model, outputs if struct is None else struct)
 
 
-def run_on_zeros(keras: Any, model: Any, shape: Shape, layers: Sequence[tuple[str, Any]], wrapped: Any) -> Shown:
-    """What a model shows on one sample of zeros; nothing where it cannot be run so. `wrapped` is `_keras.wrapped_calls`."""
+def run_on_zeros(keras: Any, model: Any, run: Callable[[], Any], layers: Sequence[tuple[str, Any]], wrapped: Any) -> Shown:
+    """What a model shows where `run` runs it on one sample of zeros; nothing where it cannot be run so. `wrapped` is `_keras.wrapped_calls`."""
     seen: dict[str, Any] = {}
 
     def record(name: str, layer: Any, call: Any) -> Any:
@@ -73,10 +66,9 @@ def run_on_zeros(keras: Any, model: Any, shape: Shape, layers: Sequence[tuple[st
 
         return recorded
 
-    zeros = np.zeros((1, *(size or 1 for size in shape[1:])), np.float32)
-    with contextlib.suppress(PellucidError, ValueError, TypeError, RuntimeError, ArithmeticError, LookupError):
+    with contextlib.suppress(*UNRUN):
         with keras.StatelessScope(initialize_variables=False), wrapped(dict(layers), record):
-            found = named(keras, model, model(zeros, training=False))
+            found = named(keras, model, run())
         parts = dict(layers)
         makers = {output: parts[name] for output, value in found.items() for name, one in seen.items() if one is value}
         return Shown({name: tuple(value.shape[1:]) for name, value in seen.items()}, makers, {name: tuple(value.shape[1:]) for name, value in found.items()})

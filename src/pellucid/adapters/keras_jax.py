@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,16 +36,24 @@ class KerasJax(_keras.KerasModel):
     title = "Keras on JAX"
 
     def __init__(self, keras_model: Any) -> None:
-        self.jax = _imported()
+        self.jax, self._help = _imported()
         self.introduce(keras_model, jax=self.jax.__version__)
-        row = _keras.activation_bytes(keras_model, self._table)
-        largest = 4 * max((float(np.prod([size or 1 for size in layer.shape])) for layer in self._table if layer.shape), default=1.0)
-        cached = power_of_two_batch(max(row, largest * BATCH_BUDGET / LARGEST_OUTPUT), BATCH_BUDGET)
-        own = cached if self.jax.default_backend() == "cpu" else power_of_two_batch(row, ACCELERATED)
-        self.batch_size = _keras.fixed_batch(keras_model) or own
         self._variables = _keras.variables(self.keras, keras_model)
         self._compiled: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._cuts: dict[tuple[Any, ...], dict[tuple[Any, ...], Callable[..., Any]]] = {}
+
+    def size_batches(self) -> None:
+        row = self.bytes_of_one
+        largest = 4 * max((float(np.prod([size or 1 for size in layer.shape])) for layer in self._table if layer.shape), default=1.0)
+        cached = power_of_two_batch(max(row, largest * BATCH_BUDGET / LARGEST_OUTPUT), BATCH_BUDGET)
+        own = cached if self.jax.default_backend() == "cpu" else power_of_two_batch(row, ACCELERATED)
+        self.batch_size = _keras.fixed_batch(self.network) or own
+
+    def head_in_call(self, shape: tuple[int, ...]) -> str | None:
+        like = self.jax.ShapeDtypeStruct((_keras.fixed_batch(self.network) or 2, *shape), np.float32)
+        with self.apart(False):
+            cut = self._help.before_head(self.jax.make_jaxpr(self.output_of)(like))
+        return cut[0] if cut else None
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         def outputs(params: Sequence[Any], x: Any) -> tuple[Any]:
@@ -149,7 +158,14 @@ class KerasJax(_keras.KerasModel):
 
     def _outputs(self, params: Sequence[Any], x: Any, logits: bool) -> Any:
         with self.apart(logits, list(zip(self._variables, params, strict=True))):
-            return self.jax.numpy.asarray(self.one_output(self.network(self.given(x), training=False)), np.float32)
+            output = self._before_call(x) if logits and self.ends_in_call else self.output_of(x)
+            return self.jax.numpy.asarray(output, np.float32)
+
+    def _before_call(self, x: Any) -> Any:
+        """What the softmax or sigmoid is given that ends the network in a call."""
+        cut = self._help.before_head(self.jax.make_jaxpr(self.output_of)(x))
+        self.check_head(cut and cut[0])
+        return cut[1](x)
 
     def _scores(self, params: Sequence[Any], x: Any, weights: Any, how: Reading, follow: bool = False) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""
@@ -180,6 +196,8 @@ class KerasJax(_keras.KerasModel):
 
                 with _keras.wrapped_calls(chosen, _keras.probe_with(add)):
                     scores, outputs = self._scores(params, leaves.get(INPUT, x), weights, how, follow)
+                if chosen and how.logits and self.ends_in_call:  # those above are of a trace that has ended
+                    values.update(self._seen(params, x, chosen, _keras.record))
                 return scores.sum(), (scores, outputs, values)
 
             made = self.jax.eval_shape(lambda: self._seen(params, x, chosen, _keras.record)) if chosen else {}
@@ -274,10 +292,12 @@ class _Below(_Part):
         return self._plain(output)
 
 
-def _imported() -> Any:
-    """JAX, or what to do where it is not there."""
+def _imported() -> tuple[Any, types.ModuleType]:
+    """JAX and what finds the end of a function of it, or what to do where it is not there."""
     try:
         import jax
     except ImportError as error:
         raise missing("jax", error) from error
-    return jax
+    from pellucid.adapters import _jax_head
+
+    return jax, _jax_head

@@ -11,6 +11,7 @@ import numpy as np
 
 from pellucid.adapters import _keras
 from pellucid.adapters._keras_start import missing
+from pellucid.adapters._saved_model import head_of
 from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, batches, power_of_two_batch
 from pellucid.core.target import TINY, Reading, Target
 
@@ -33,12 +34,18 @@ class KerasTensorflow(_keras.KerasModel):
 
     def __init__(self, keras_model: Any) -> None:
         self.tf = _tensorflow()
-        self.introduce(keras_model, tensorflow=self.tf.__version__)
-        own = power_of_two_batch(_keras.activation_bytes(keras_model, self._table), BATCH_BUDGET)
         self._fixed = _keras.fixed_batch(keras_model)
-        self.batch_size = self._fixed or own
+        self.introduce(keras_model, tensorflow=self.tf.__version__)
         self._traced: dict[tuple[Any, ...], Callable[..., Any]] = {}
         self._cuts: dict[tuple[Any, ...], Any] = {}
+
+    def size_batches(self) -> None:
+        self.batch_size = self._fixed or power_of_two_batch(self.bytes_of_one, BATCH_BUDGET)
+
+    def head_in_call(self, shape: tuple[int, ...]) -> str | None:
+        with self.apart(False):
+            traced = self._trace(lambda x: self.output_of(self._counted(x)), self._spec()).get_concrete_function()
+        return head_of(traced.outputs[0])[0]
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         function = self._function(("predict", logits), lambda: self._trace(lambda x: self._outputs(x, logits), self._spec()))
@@ -117,7 +124,11 @@ class KerasTensorflow(_keras.KerasModel):
 
     def _outputs(self, x: Any, logits: bool) -> Any:
         with self.apart(logits):
-            return self.tf.cast(self.one_output(self.network(self.given(self._counted(x)), training=False)), "float32")
+            output = self.output_of(self._counted(x))
+        if logits and self.ends_in_call:
+            found, output = head_of(output)
+            self.check_head(found)
+        return self.tf.cast(output, "float32")
 
     def _scores(self, x: Any, weights: Any, how: Reading, follow: bool = False) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""
@@ -211,8 +222,8 @@ class KerasTensorflow(_keras.KerasModel):
             self._traced[key] = make()
         return self._traced[key]
 
-    def _trace(self, function: Callable[..., Any], *signature: Any) -> Callable[..., Any]:
-        traced: Callable[..., Any] = self.tf.function(function, input_signature=signature, autograph=False)
+    def _trace(self, function: Callable[..., Any], *signature: Any) -> Any:
+        traced: Any = self.tf.function(function, input_signature=signature, autograph=False)
         return traced
 
     def _spec(self) -> Any:

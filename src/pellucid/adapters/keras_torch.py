@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections import Counter
 from collections.abc import Sequence
@@ -34,18 +35,27 @@ class KerasTorch(_keras.KerasModel, TorchModule):
 
     def __init__(self, keras_model: Any) -> None:
         self.torch, self._help = _imported()
-        self.introduce(keras_model, torch=self.torch.__version__)
-        self.module = keras_model
-        row = _keras.activation_bytes(keras_model, self._table)
+        self.module, self._place = keras_model, 0
         self._given_batch_size = _keras.fixed_batch(keras_model)
-        self._own_batch_size = max(power_of_two_batch(row, BATCH_BUDGET), power_of_two_batch(row, CACHED, MOST))
+        self.introduce(keras_model, torch=self.torch.__version__)
         self._met = None
+
+    def size_batches(self) -> None:
+        row = self.bytes_of_one
+        self._own_batch_size = max(power_of_two_batch(row, BATCH_BUDGET), power_of_two_batch(row, CACHED, MOST))
 
     def _find_output(self) -> None:
         super()._find_output()
         last = frozenset(name for name, layer in _keras.walk(self.network) if layer is self._final)
-        self._meeting = self._help.Meeting(self._table, last=last, output_shape=self.traits.output_shape, head=self.traits.head)
+        self._meeting = self._help.Meeting(self._table, last=last, output_shape=self.traits.output_shape, head=self.traits.head, place=self._place)
         self._met = None
+
+    def head_in_call(self, shape: tuple[int, ...]) -> str | None:
+        zeros = self._tensor(np.zeros((self._given_batch_size or 2, *shape), np.float32))
+        with self._borrowed(gradients=False), self.apart(False):
+            found = self._help.meet(self.module, zeros, "", lambda x, memory_format: self.output_of(x))
+        self._place = found.place
+        return str(found.head) if found.head and found.class_axis == -1 else None
 
     def meet(self, inputs: Array) -> None:
         """Count how often each layer is called."""
@@ -80,8 +90,11 @@ class KerasTorch(_keras.KerasModel, TorchModule):
 
     def _run(self, x: Any, logits: bool, samples: int) -> Any:
         """What the network returns, or what its last softmax or sigmoid would be given."""
-        with self.apart(logits):
-            outputs = self.one_output(self.network(self.given(x), training=False))
+        without = self._help.WithoutHead(self._place) if logits and self.ends_in_call else None
+        with self.apart(logits), without or contextlib.nullcontext():
+            outputs = self.output_of(x)
+        if without is not None:
+            self.check_head(self.traits.head if outputs is without.logits else None)
         self._help.check_samples(outputs, samples)
         return outputs if outputs.dtype == self.torch.float64 else outputs.float()
 
