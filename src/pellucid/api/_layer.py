@@ -23,7 +23,8 @@ SAME_OUTPUT = 1e-4
 @dataclass(frozen=True)
 class Subject:
     """What a method is given in place of the network and its inputs. `carry` brings inputs of the network, (rows, *shape), to what `model` takes; `unit` is
-    the target where units are explained. `embedding` is the layer at which tokens are attributed to, `layer` one that was asked for."""
+    the target where units are explained. `embedding` is the layer at which tokens are attributed to, `tokens` the input that
+    they are of where there are several; `layer` is one that was asked for."""
 
     model: Model
     inputs: Array
@@ -31,6 +32,7 @@ class Subject:
     layer: str = ""
     unit: Target | None = None
     embedding: str = ""
+    tokens: str = ""
 
 
 def split_unit(text: str) -> tuple[str, tuple[int | slice, ...] | None]:

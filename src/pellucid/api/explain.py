@@ -113,7 +113,7 @@ def explain(
     names = class_names if class_names is not None else adapted.traits.class_names or None
     given = {"target": target, "seed": seed, "score": score, "class_names": names, "labels": labels, "network": network} | options
     call = _Call(name, chosen, held.read_as(adapted), adapted, inputs, given, options, limit, budget, resume, progress, began)
-    subject = _tokens.embedded(adapted, chosen, layer, inputs) or find_subject(adapted, chosen, layer, inputs, target)
+    subject = _tokens.embedded(adapted, chosen, layer, inputs, options["baseline"]) or find_subject(adapted, chosen, layer, inputs, target)
     call = replace(call, vary=asked(vary, call, embedding=bool(subject.embedding)))
     record = _each_alone(call, tolerance, max_evaluations) if goes_round(adapted, subject, inputs) else _explained(call, subject)
     if call.vary is not None:
@@ -169,6 +169,7 @@ def _explained(call: _Call, subject: Subject) -> Explanation:
         )
         task = prepared(task, count, resume)
         found = _tokens.attribute(call.name, method, task) if subject.embedding else method.explain(task)
+        found = _tokens.among(found, call.model.packing, subject.tokens) if subject.tokens and call.model.packing else found
     if outputs is None:
         outputs = _given_outputs(call.name, found)
         resolved = _parts.find_target(subject.model, target, scale, outputs, names) if subject.unit is None else subject.unit
@@ -194,7 +195,7 @@ def _parts_of(call: _Call, subject: Subject) -> tuple[dict[str, Any], dict[str, 
     method, inputs, traits, packing = call.method, call.inputs, call.model.traits, call.model.packing
     if subject.embedding:
         rows = _parts.find_fills(method, None, call.options["background"], inputs, traits.channels)
-        baseline = _tokens.baseline_of(subject, call.options["baseline"], inputs) if "baseline" in method.accepts else None
+        baseline = _tokens.baseline_of(subject, call.options["baseline"], inputs, packing) if "baseline" in method.accepts else None
         return dict(call.options), {"baseline": baseline, "fills": carried_rows(subject, rows)}
     if packing is None:
         options = _parts.with_defaults(method, call.options, inputs, traits.channels)
