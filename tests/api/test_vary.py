@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import pellucid
+from embedding_model import EmbeddingModel
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.core.errors import CombinationError, PellucidError, SettingError
 from pellucid.core.records import Explanation
@@ -158,6 +159,12 @@ def test_going_on_varies_again_and_adds_up_what_it_cost() -> None:
     np.testing.assert_allclose(part.choices.spread, first.choices.spread[[2, 0]], atol=1e-9)
 
 
+def test_going_on_with_some_samples_keeps_to_their_own_alternatives() -> None:
+    first = pellucid.explain(LINEAR, TABLE, "integrated_gradients", tolerance=0.5, vary={"baseline": [2 * TABLE]})
+    part = first[[2, 0]].refine(tolerance=0.001)
+    np.testing.assert_allclose(option(part, "baseline").values[:, 0], -WEIGHTS * TABLE[[2, 0]], atol=1e-9)
+
+
 def test_batches_and_joined_explanations_keep_their_choices() -> None:
     vary = {"baseline": [1.0]}
     whole = pellucid.explain(LINEAR, TABLE, "integrated_gradients", vary=vary)
@@ -191,6 +198,13 @@ def test_regions_of_each_sample_are_varied_with_their_own_features() -> None:
     found = pellucid.explain(of_images(image_weights((12, 12, 1))), images, "feature_ablation", features="superpixels:slic:9", vary=["fill", "features"])
     assert option(found, "features").values.shape[2:] == found.values.shape[1:]
     assert option(found, "features").names == ("superpixels:slic:4", "superpixels:slic:18", "patches:4")
+
+
+def test_words_have_the_word_of_number_0_in_their_place() -> None:
+    network, tokens = EmbeddingModel.drawn(0, 6, 12, 24), np.random.default_rng(2).integers(1, 30, (3, 6))
+    found = pellucid.explain(network, tokens, "integrated_gradients", vary=["baseline", "fill"])
+    assert (option(found, "baseline").given, option(found, "baseline").names) == ("vectors of zeros", ("token 0",))
+    np.testing.assert_allclose(option(found, "baseline").values[:, 0], pellucid.explain(network, tokens, "integrated_gradients", baseline=0).values)
 
 
 def test_pairs_have_choices_of_fills() -> None:

@@ -74,10 +74,10 @@ def test_choices_go_with_their_samples(varied: Explanation) -> None:
 def test_choices_are_joined_where_they_are_the_same_and_dropped_elsewhere(varied: Explanation) -> None:
     second = varied[1:]
     first, last = second.choices.options
-    second = replace(second, choices=replace(second.choices, options=(first, replace(last, codes=("budget_exhausted",)))))
+    second = replace(second, choices=replace(second.choices, options=(first, replace(last, codes=("poor_fit",)))))
     joined = concat([varied[0], second])
     np.testing.assert_array_equal(joined.choices.spread, varied.choices.spread)
-    assert joined.choices.options[1].codes == ("budget_exhausted",)
+    assert joined.choices.options[1].codes == ("poor_fit",)
     fewer = replace(varied[0], choices=replace(varied[0].choices, options=varied[0].choices.options[:1]))
     assert concat([varied[0], fewer]).choices is None
     assert concat([varied[0], replace(varied[1], choices=None)]).choices is None

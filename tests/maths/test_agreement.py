@@ -18,7 +18,7 @@ def maps(draw: np.random.Generator, count: int, alike: float) -> tuple[np.ndarra
     return a, alike * a + np.sqrt(1 - alike**2) * own
 
 
-@pytest.mark.parametrize("alike", [0.0, 0.6, 0.95, 1.0])
+@pytest.mark.parametrize("alike", [-0.95, 0.0, 0.6, 0.95, 1.0])
 @pytest.mark.parametrize("noise", [0.02, 0.1])
 def test_the_interval_covers_the_correlation_without_errors(alike: float, noise: float) -> None:
     draw, held = np.random.default_rng(3), 0

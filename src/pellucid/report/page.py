@@ -21,8 +21,8 @@ def report(
 ) -> Path:
     """Write records as one HTML page, whole or not at all; `figures` is a folder that gets the same figures as PNG files.
 
-    Any mix of explanations, views, inspections and evaluations makes a page, in any order: they are put together by network and by input, and an evaluation
-    stands with the explanation it is of.
+    Any mix of explanations, views, inspections, evaluations and comparisons makes a page, in any order: they are put together by network and by input, an
+    evaluation stands with the explanation it is of, a comparison by itself.
     """
     page = compose(_listed(records), title)
     written = write_whole(path, render_page(page).encode())
