@@ -8,7 +8,7 @@ Where they part:
   put in (Arya et al.), and it is the share of steps that do not fall.
 - `MonotonicityCorrelation` divides changes by f(x)², the same for all units; an array of another length is assigned where some |f(x)| is below its `eps`.
 - `ROAD` is the accuracy when the most important pixels go first; Rong et al. compare that with the least important first, which is `road` here. It rounds
-  numbers of pixels down, here they are rounded.
+  numbers of pixels down, here they are rounded. Images of three channels end in an IndexError: it ranks elements and takes them for pixels.
 - `Infidelity` takes contributions for sensitivities (Iᵀ Φ with I = x − x' in units of the input), goes on from one block to the next without putting the last
   one back, and has no optimal scaling. Yeh et al. draw each perturbation by itself.
 - `Sufficiency` is that of Dasgupta et al. 2022 (whether samples of like explanations have like predictions), not that of ERASER. Quantus has neither that nor
@@ -106,6 +106,16 @@ def test_road(net: Any) -> None:
     mine = ours(net, "road", {"percentages": tuple(percentages), "noise": 0.0, "read": "accuracy"})
     np.testing.assert_allclose(mine.curves["morf_right"].mean(axis=0), [them[percentage] for percentage in percentages])
     assert 0 < mine.curves["morf_right"].mean() < 1, "a case that decides nothing"
+
+
+def test_road_of_three_channels_is_served_here_alone() -> None:
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(108, 3)).eval()
+    x = DRAW.random((2, 3, SIDE, SIDE)).astype(np.float32)
+    values = DRAW.normal(size=x.shape)
+    with pytest.raises(IndexError, match="out of bounds"):
+        quantus.ROAD(percentages=[50], **PLAIN)(model=net, x_batch=x, y_batch=np.zeros(2, int), a_batch=values.copy(), channel_first=True)
+    assert np.isfinite(pellucid.evaluate(net, claims(net, x, values), "road", draws=0)["road"].values).all()
 
 
 def test_roads_imputation() -> None:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.linalg.lapack import dpbsv
 
 Array = np.ndarray
-NEIGHBOURS = (((0, 1), 1 / 6), ((1, 0), 1 / 6), ((1, 1), 1 / 12), ((1, -1), 1 / 12))
-"""Steps (rows, columns) to half of the eight neighbours of a pixel and their weights; the others are the way back."""
-BAND_BYTES = 64e6
+BAND_BYTES = 16e6
 """What the systems of the masks that are solved together may take."""
 
 
@@ -31,63 +26,63 @@ def imputed(image: Array, removed: Array) -> Array:
     if image.shape[1] > image.shape[0]:  # the band is as wide as a row is long
         return imputed(image.swapaxes(0, 1), removed.swapaxes(1, 2)).swapaxes(1, 2)
     image = np.asarray(image, dtype=np.float64)
-    found = np.repeat(image[None], len(removed), axis=0)
     at_once = max(1, int(BAND_BYTES / (8 * removed[0].size * (image.shape[1] + 2))))
-    for start in range(0, len(removed), at_once):
-        part = slice(start, start + at_once)
-        for filled, mask, solution in zip(found[part], removed[part], _solutions(image, removed[part]), strict=True):
-            filled[mask] = solution
-    return found
+    return np.concatenate([_imputed(image, removed[start : start + at_once]) for start in range(0, len(removed), at_once)])
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Neighbours that are both removed: the mask they are in, the place of the first among its mask's removed pixels, how far behind it the second comes, and
-    the weight."""
+def _imputed(image: Array, removed: Array) -> Array:
+    """As `imputed`, of masks that are solved together. A column and a row of nothing follow each mask, so that a step to a neighbour is one number for all."""
+    rows, columns, _ = image.shape
+    gone = np.pad(removed, ((0, 0), (0, 1), (0, 1))).ravel()
+    pixels = gone.nonzero()[0]
+    found = np.repeat(np.pad(image, ((0, 1), (0, 1), (0, 0)))[None], len(removed), axis=0)
+    flat = found.reshape(len(gone), -1)
+    flat[pixels] = 0
+    constant = _of_neighbours(found).reshape(flat.shape)[pixels]
+    whole = np.zeros((1, rows + 1, columns + 1, 1))
+    whole[:, :rows, :columns] = 1
+    total = (_of_neighbours(whole) - 4 / 12 * whole).ravel()
+    sizes = removed.sum(axis=(1, 2))
+    for (first, last), lower in zip(_edges(sizes), _bands(gone, pixels, sizes, columns, total), strict=True):
+        if last > first:
+            flat[pixels[first:last]] = dpbsv(lower, constant[first:last], lower=1, overwrite_ab=1, overwrite_b=1)[1]
+    return found[:, :rows, :columns]
 
-    mask: Array
-    first: Array
-    apart: Array
-    weight: Array
+
+def _of_neighbours(images: Array) -> Array:
+    """The weighted sums over the eight neighbours, and 4/12 of each pixel itself: 1, 2, 1 down the rows and along them, over 12; (n, rows, columns, channels)
+    whose last row and column are nothing."""
+    down = 2 * images
+    down[:, 1:] += images[:, :-1]
+    down[:, :-1] += images[:, 1:]
+    along = 2 * down
+    along[:, :, 1:] += down[:, :, :-1]
+    along[:, :, :-1] += down[:, :, 1:]
+    along /= 12
+    return along
 
 
-def _solutions(image: Array, removed: Array) -> Iterator[Array]:
-    """The removed pixels of each mask, (removed, channels)."""
-    shown = np.where(removed[..., None], 0, image)
-    constant, total = np.zeros(shown.shape), np.zeros(removed.shape[1:])
-    for step, weight in NEIGHBOURS:
-        here, there = _views(removed.shape[1:], step)
-        total[here] += weight
-        total[there] += weight
-        constant[:, *here] += weight * shown[:, *there]
-        constant[:, *there] += weight * shown[:, *here]
-    pairs, sizes = _pairs(removed), removed.sum(axis=(1, 2))
-    height = np.ones(len(removed), dtype=int)  # of each band: the diagonal, and as many below it as the farthest pair
-    np.maximum.at(height, pairs.mask, pairs.apart + 1)
-    begins = np.concatenate([[0], np.cumsum(sizes * height)])
+def _edges(sizes: Array) -> list[tuple[int, int]]:
+    ends = sizes.cumsum()
+    return list(zip((ends - sizes).tolist(), ends.tolist(), strict=True))
+
+
+def _bands(gone: Array, pixels: Array, sizes: Array, columns: int, total: Array) -> list[Array]:
+    """For each mask the lower band of its system, (height, removed), as LAPACK takes it: the diagonal, and under it what belongs to pairs of neighbours that
+    are both removed, by how many removed pixels they are apart."""
+    place, apart = gone.cumsum() - 1, np.zeros(len(pixels), dtype=int)
+    pairs = []
+    for step, weight in ((1, 1 / 6), (columns, 1 / 12), (columns + 1, 1 / 6), (columns + 2, 1 / 12)):  # right, and down: left, straight, right
+        first = gone[pixels + step].nonzero()[0]
+        apart[first] = place[pixels[first] + step] - first  # the longest step that meets one comes last
+        pairs.append((first, apart[first], weight))
+    edges = _edges(sizes)
+    height = np.array([apart[first:last].max(initial=0) + 1 for first, last in edges])
+    begins = np.concatenate([[0], (sizes * height).cumsum()])
+    within = np.arange(len(pixels)) - np.repeat([first for first, _ in edges], sizes)
+    column = np.repeat(begins[:-1], sizes) + within * np.repeat(height, sizes)
     band = np.zeros(begins[-1])
-    band[begins[pairs.mask] + pairs.first * height[pairs.mask] + pairs.apart] = -pairs.weight
-    for k, mask in enumerate(removed):
-        lower = band[begins[k] : begins[k + 1]].reshape(-1, height[k]).T
-        lower[0] = total[mask]
-        yield dpbsv(lower, constant[k][mask], lower=1, overwrite_ab=1, overwrite_b=1)[1] if sizes[k] else constant[k][mask]
-
-
-def _pairs(removed: Array) -> _Pairs:
-    place = removed.reshape(len(removed), -1).cumsum(axis=1).reshape(removed.shape) - 1
-    masks, firsts, steps, weights = [], [], [], []
-    for step, weight in NEIGHBOURS:
-        here, there = _views(removed.shape[1:], step)
-        both = removed[:, *here] & removed[:, *there]
-        masks.append(both.nonzero()[0])
-        firsts.append(place[:, *here][both])
-        steps.append(place[:, *there][both] - firsts[-1])
-        weights.append(np.full(len(firsts[-1]), weight))
-    return _Pairs(*(np.concatenate(parts) for parts in (masks, firsts, steps, weights)))
-
-
-def _views(shape: tuple[int, ...], step: tuple[int, int]) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """The pixels of a grid that have a neighbour a step away, and these neighbours."""
-    (rows, columns), (down, right) = shape, step
-    across = slice(max(0, -right), columns - max(0, right))
-    return (slice(0, rows - down), across), (slice(down, rows), slice(across.start + right, across.stop + right))
+    band[column] = total[pixels % len(total)]
+    for first, far, weight in pairs:
+        band[column[first] + far] = -weight
+    return [band[begin:end].reshape(-1, high).T for begin, end, high in zip(begins[:-1], begins[1:], height, strict=True)]

@@ -28,7 +28,7 @@ READS = ("probability", "accuracy")
 @dataclass(frozen=True)
 class Road(Metric):
     """How much more is left when the least important pixels are removed first (LeRF) than when the most important are (MoRF): the mean, over `percentages` of
-    the pixels, of the difference. From −1 to 1, by chance 0.
+    the pixels, of the difference. Of probabilities from −1 to 1; by chance 0.
 
     A removed pixel is no hole that could tell the class by its shape: it becomes the weighted mean of its eight neighbours (direct ones 1/6, diagonal ones
     1/12, removed neighbours included, one linear system for all) and a little normal noise, of `noise` times the deviation of the image's own numbers. So
@@ -126,7 +126,8 @@ class _Pixels:
         image = to_last(self.trial.inputs[sample][None], channels_of(self.trial.explanation))[0]
         deviation, key = self.metric.noise * float(image.astype(np.float64).std()), key_of(self.trial, sample)
         streams = [np.random.default_rng((*key, repeat, STREAM)) for repeat in range(repeats)]
-        return deviation * np.stack([stream.standard_normal((2 * len(self.metric.percentages), *image.shape), dtype=np.float32) for stream in streams])
+        shape = (2 * len(self.metric.percentages), *image.shape)
+        return np.stack([deviation * stream.standard_normal(shape, dtype=np.float32) for stream in streams]).astype(image.dtype)
 
     def removed(self, sample: int, k: int, noise: Array) -> Array:
         """The sample without its pixels, (repeats · 2 · percentages, *shape): the most important first, then the least important first."""
@@ -137,10 +138,10 @@ class _Pixels:
             order = order_of(sign * importance, present)
             counts = np.minimum(np.round(np.array(self.metric.percentages) / 100 * len(order)), len(order) - 1)
             gone = ~kept_after(order, len(importance), counts)
-            masks.append(np.where(labels >= 0, gone[:, np.maximum(labels, 0)], False))
+            masks.append(gone[:, np.maximum(labels, 0)] & (labels >= 0))
         mask = np.concatenate(masks)
-        image = to_last(trial.inputs[sample][None], channels)[0].astype(np.float64)
-        images = imputed(image, mask) + mask[..., None] * noise
+        image = to_last(trial.inputs[sample][None], channels)[0]
+        images = imputed(image, mask).astype(image.dtype) + mask[..., None] * noise
         return from_last(images.reshape(-1, *image.shape), channels)
 
     def _labels(self, sample: int) -> Array:
