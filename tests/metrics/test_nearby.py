@@ -177,8 +177,9 @@ def test_of_several_inputs_numbers_move_and_tokens_do_not() -> None:
         return np.stack([ids.sum(axis=1) + numbers.sum(axis=1), -numbers[:, 0]], axis=1).astype(float)
 
     x = {"ids": np.array([[1, 2, 3]]), "numbers": np.array([[0.5, 0.25]])}
-    found = score("max_sensitivity", network=network, x=x, method="feature_ablation", target=0)
-    assert found.values[0] > 0
+    for radius in (0.02, np.ones(5)):
+        found = score("max_sensitivity", {"radius": radius}, network=network, x=x, method="feature_ablation", target=0)
+        assert found.values[0] > 0
     assert all(np.isin(ids, [0, 1, 2, 3]).all() for ids, _ in seen)
     assert len(np.unique(np.concatenate([numbers[:, 0] for _, numbers in seen]))) > 5
     for metric in METRICS:
