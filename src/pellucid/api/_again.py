@@ -24,6 +24,8 @@ from pellucid.data import FEATURES, FILLS
 
 Array = np.ndarray
 _ARRAY = re.compile(r"^array of shape ")
+AGAIN, LEAST = 2, 2000
+"""Explaining once more may cost so many times what it did, and always so many evaluations a sample, as far as the budget allowed them in the first place."""
 _OBJECT = re.compile(r"^\w+\(.*\)$")
 
 
@@ -62,7 +64,12 @@ class AsBefore(Again):
         if self.hindrance:
             raise SettingError(f"the explanation {self.hindrance}.")
         given = of_rows(self.given, rows, len(self.explanation), self.explanation.inputs.ndim) | ({} if seed is None else {"seed": seed})
-        return explain(model, inputs, **given, progress=False)
+        return explain(model, inputs, **given | self._budget(), progress=False)
+
+    def _budget(self) -> dict[str, int]:
+        """Not many times what the explanation took: on a network of noise a sampling method would go on to the end of its budget."""
+        may, took = self.given.get("max_evaluations"), int(self.explanation.cost.evaluations.max(initial=1))
+        return {} if may is None else {"max_evaluations": min(int(may), max(AGAIN * took, LEAST))}
 
 
 def as_before(explanation: Explanation, model: Model, changes: Mapping[str, Any]) -> AsBefore:

@@ -29,7 +29,7 @@ from pellucid.metrics import METRICS
 
 Array = np.ndarray
 MetricsLike = str | Metric | Sequence[str | Metric] | Mapping[str, Mapping[str, Any]] | None
-PANEL = ("deletion", "insertion")
+PANEL = ("deletion", "insertion", "weight_randomisation", "max_sensitivity", "completeness", "efficiency", "sparseness")
 """What is measured where nothing is named, as far as it serves."""
 
 
@@ -54,6 +54,7 @@ def evaluate(model: Any, explanation: Explanation | Sequence[Explanation], metri
     seed: of these and of all else that is drawn; the same seed gives the same numbers.
     again: keywords of `explain` for metrics that explain once more, in place of those that a stored record does not hold (arrays, functions).
     thresholds: where a verdict turns, `pellucid.core.verdict.Thresholds`.
+    strict: whether a metric that cannot measure is an error; where None, those that are named.
     allow_unsafe, progress: as in `explain`.
 
     Returns an `Evaluation`: by metric a `Score` with one number a sample, its error, chance and cost, and a verdict on each sample; for several explanations a
@@ -66,7 +67,8 @@ def evaluate(model: Any, explanation: Explanation | Sequence[Explanation], metri
     1.0
     """
     adapted = adapt(model, allow_unsafe=bool(options.pop("allow_unsafe", False)))
-    plan = _Plan(_find_metrics(metrics), metrics is not None, **_checked(options))
+    strict = options.pop("strict", None)
+    plan = _Plan(_find_metrics(metrics), metrics is not None if strict is None else bool(strict), **_checked(options))
     if isinstance(explanation, Explanation):
         return plan.of(adapted, explanation)
     return [plan.of(adapted, one) for one in explanation]
@@ -74,10 +76,10 @@ def evaluate(model: Any, explanation: Explanation | Sequence[Explanation], metri
 
 @dataclass(frozen=True)
 class _Plan:
-    """One call of `evaluate`, checked; `named`: the metrics were asked for by name."""
+    """One call of `evaluate`, checked; `strict`: a metric that cannot measure is an error."""
 
     metrics: Mapping[str, Metric]
-    named: bool
+    strict: bool
     features: Any = None
     fill: Any = None
     background: Any = None
@@ -101,7 +103,7 @@ class _Plan:
                     raise UnsupportedError(reason)
                 scores[name] = self.score(name, metric, trial)
             except UnsupportedError as error:
-                if self.named:
+                if self.strict:
                     raise UnsupportedError(f"metric '{name}' cannot measure this explanation: it {error}.") from error
                 refused[name] = str(error)
         limits = self.thresholds or Thresholds()
@@ -190,7 +192,7 @@ def _find_metrics(metrics: MetricsLike) -> dict[str, Metric]:
 
 
 def _checked(options: dict[str, Any]) -> dict[str, Any]:
-    known = [name for name in _Plan.__dataclass_fields__ if name not in ("metrics", "named")]
+    known = [name for name in _Plan.__dataclass_fields__ if name not in ("metrics", "strict")]
     for name in options:
         if name not in known:
             raise SettingError(

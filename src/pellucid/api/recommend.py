@@ -11,7 +11,7 @@ from pellucid.adapters import adapt
 from pellucid.api import _inputs, _parts
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain
-from pellucid.api.evaluate import PANEL, evaluate
+from pellucid.api.evaluate import evaluate
 from pellucid.api.explain import explain
 from pellucid.core.errors import PellucidError, SettingError, UnsupportedError
 from pellucid.core.evaluation import Evaluation
@@ -46,7 +46,7 @@ def recommend(
     x: Any,
     methods: Sequence[str] = CANDIDATES,
     *,
-    metrics: Any = PANEL,
+    metrics: Any = None,
     samples: int = FEW,
     budget: int = BUDGET,
     features: Any = None,
@@ -61,7 +61,8 @@ def recommend(
     ----------
     model, x: as `explain` takes them; the first `samples` of x are tried.
     methods: names, tried in this order until `budget` evaluations a sample are spent; the first two always are.
-    metrics: what each is measured by, as in `evaluate`. Ranked by those of faithfulness, localisation apart; sanity and the rest count through the verdicts.
+    metrics: what each is measured by, as in `evaluate`; None is the panel, as far as it serves each method. Ranked by those of faithfulness, localisation
+        apart; sanity and the rest count through the verdicts.
     features: what is taken away at a time, the same for all methods, so that they can be compared; patches of images and series, columns of tables.
     options: keywords of `explain`, given to the methods that take them.
     seed, allow_unsafe, progress: as in `explain`.
@@ -106,7 +107,7 @@ def recommend(
         raise UnsupportedError("none of the methods could be tried: " + "; ".join(f"{name} {reason}" for name, reason in left_out.items()))
     ranks = _ranked(found)
     order = sorted(found, key=lambda name: (found[name].words.get("not supported", 0), round(ranks[name], 9), cost[name]))
-    told = describe(adapted, metrics=plain(list(metrics) if not isinstance(metrics, str) else metrics), samples=len(inputs), budget=budget, seed=seed)
+    told = describe(adapted, metrics=plain(list(metrics) if isinstance(metrics, (list, tuple)) else metrics), samples=len(inputs), budget=budget, seed=seed)
     return Recommendation(tuple(order), {name: ranks[name] for name in order}, {name: found[name] for name in order}, cost, left_out, told)
 
 
@@ -125,7 +126,7 @@ def _tried(model: Any, x: Any, name: str, given: Mapping[str, Any], features: An
     if "features" in part.accepts and own.get("features") is None and features is not None:
         own["features"] = features
     explanation = explain(model, x, name, **{"seed": seed, "progress": False} | own)
-    evaluation = evaluate(model, explanation, metrics, features=features, seed=seed, progress=False)
+    evaluation = evaluate(model, explanation, metrics, features=features, seed=seed, strict=False, progress=False)
     passes = sum(float(score.evaluations.mean()) * (1 + score.chance.shape[1]) for score in evaluation.scores.values())
     return evaluation, float(explanation.cost.evaluations.mean()) + passes
 

@@ -17,8 +17,8 @@ from pellucid.api.explain import explain
 from pellucid.api.inspect import inspect
 from pellucid.api.visualize import visualize
 from pellucid.core.errors import OutputError
-from pellucid.core.model import Model
 from pellucid.core.evaluation import Record
+from pellucid.core.model import Model
 from pellucid.core.records import Explanation, Inspection, View, located
 from pellucid.data.dataset import Dataset
 from pellucid.data.load import load

@@ -37,7 +37,7 @@ def run(path: Path, records: Path, metrics: str | None, out: Path | None, option
     if path.suffix.lower() in KERAS_FILES and path.is_file():
         start_framework()
     model = adapt(path, allow_unsafe=allow_unsafe)
-    found = evaluate(model, explanations, settings if metrics is not None or pairs else None, **opened)
+    found = evaluate(model, explanations, settings, strict=metrics is not None, **opened)
     console.show_evaluations(found)
     if out is not None:
         rest: list[Record] = [record for record in stored if not isinstance(record, Explanation)]
