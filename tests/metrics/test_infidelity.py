@@ -171,6 +171,26 @@ def test_channels_first_and_last_meet_the_same_perturbations(torch_cnn: Any, sma
     np.testing.assert_allclose(other.chance, last.chance, rtol=1e-3)
 
 
+@pytest.mark.parametrize("settings", [{"perturbation": "noisy_baseline"}, {"perturbation": "gaussian", "values": "sensitivities"}])
+def test_three_channels_first_and_last_meet_the_same_noise(settings: dict[str, Any]) -> None:
+    torch = pytest.importorskip("torch")
+    model = NumpyModel(random_stack(2, (144, 6, 3)), (8, 6, 3))
+
+    class Twin(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def forward(self, x: Any) -> Any:
+            for dense, relu in zip(model.stack, (True, False), strict=True):
+                x = (x.permute(0, 2, 3, 1).flatten(1) if x.ndim == 4 else x) @ torch.tensor(dense.weights, dtype=x.dtype)
+                x = x + torch.tensor(dense.bias, dtype=x.dtype)
+                x = x.relu() if relu else x
+            return x
+
+    values = DRAW.normal(size=IMAGES.shape)
+    last = score(METRIC, values, model=model, x=IMAGES, settings=settings, draws=2)
+    first = score(METRIC, np.moveaxis(values, -1, 1), model=Twin(), x=np.moveaxis(IMAGES, -1, 1).astype(np.float32), settings=settings, draws=2)
+    np.testing.assert_allclose(first.values, last.values, rtol=1e-3)
+    np.testing.assert_allclose(first.chance, last.chance, rtol=1e-3)
+
+
 def test_patches_that_a_square_cuts_count_by_their_share() -> None:
     """Each patch of the linear network is worth its pixels' sum; with a constant image and equal weights in a patch, a part of it is worth its share."""
     model = linear((8, 8, 1))
