@@ -11,9 +11,12 @@ from pellucid.metrics.faithfulness._rationales import RATIOS, checked, fall
 
 @dataclass(frozen=True)
 class Comprehensiveness(Metric):
-    """By how much the probability falls when the most important units are taken away: 1, 5, 10, 20 and 50 % of them, rounded up, the mean over these lengths
-    and the empty one (Σ_{k=0}^{|B|} (m(x) − m(x without r_k)) / (|B| + 1), as DeYoung et al. write it; their code and others leave out the empty one, whose
-    term is 0, and so give 6/5 of this number).
+    """By how much the probability falls when the most important units are taken away: the larger the better.
+
+        1 / (|B| + 1) · Σ_{k=0}^{|B|} (m(x) − m(x without r_k))
+
+    over rationales r_k of 1, 5, 10, 20 and 50 % of the units (`ratios`), rounded up, and the empty one, as DeYoung et al. write it. Code that leaves out the
+    empty one, whose term is 0, gives 6/5 of this number.
 
     Made for text: words are replaced by the fill, not cut out. For features of any kind. The most important are those of the largest values, not amounts.
 

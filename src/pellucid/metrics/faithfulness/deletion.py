@@ -11,8 +11,9 @@ from pellucid.metrics.faithfulness._steps import by_steps
 
 @dataclass(frozen=True)
 class Deletion(Metric):
-    """The area under the probability over the share of units taken away, the most important first (values, not their absolute amounts): the smaller the
-    better. `steps` equal steps from the whole input to none of it.
+    """The area under the probability over the share of units taken away, the most important first: the smaller the better.
+
+    The most important are those of the largest values, not of the largest amounts. `steps` equal steps from the whole input to none of it.
 
     >>> Deletion(steps=10).better
     'lower'

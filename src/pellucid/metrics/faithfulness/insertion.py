@@ -11,8 +11,9 @@ from pellucid.metrics.faithfulness._steps import by_steps
 
 @dataclass(frozen=True)
 class Insertion(Metric):
-    """The area under the probability over the share of units put into the fill, the most important first (values, not their absolute amounts): the larger the
-    better. `steps` equal steps from the fill alone to the whole input.
+    """The area under the probability over the share of units put into the fill, the most important first: the larger the better.
+
+    The most important are those of the largest values, not of the largest amounts. `steps` equal steps from the fill alone to the whole input.
 
     >>> Insertion(steps=10).better
     'higher'

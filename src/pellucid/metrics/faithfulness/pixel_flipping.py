@@ -14,13 +14,12 @@ from pellucid.metrics.faithfulness._steps import measured, scores_after
 
 @dataclass(frozen=True)
 class PixelFlipping(Metric):
-    """The area over the perturbation curve: by how much the explained score (a logit, not a probability) has fallen, the mean over all steps, while units are
-    taken away, the most important first.
+    """The area over the perturbation curve: how far the score has fallen, the mean over all steps, while units are taken away, the most important first.
 
         AOPC = 1 / (L + 1) · Σ_{k=0}^{L} (f(x⁽⁰⁾) − f(x⁽ᵏ⁾))
 
     Of L = `steps` equal steps, step 0 is the whole input and counts, as in Samek's definition; at the last one the `share` of the units is gone (1: all of
-    them). In units of the score. Quantus 0.6 takes the trapezoids under f(x⁽¹⁾) … f(x⁽ᴸ⁾), one unit a step: the same curve, without step 0.
+    them). In units of the explained score, a logit rather than a probability. Quantus 0.6 takes the trapezoids under f(x⁽¹⁾) … f(x⁽ᴸ⁾), one unit a step: the same curve, without step 0.
 
     >>> PixelFlipping(steps=100, share=0.3).better
     'higher'

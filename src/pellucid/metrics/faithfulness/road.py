@@ -27,8 +27,9 @@ READS = ("probability", "accuracy")
 
 @dataclass(frozen=True)
 class Road(Metric):
-    """How much more is left when the least important pixels are removed first (LeRF) than when the most important are (MoRF): the mean, over `percentages` of
-    the pixels, of the difference. Of probabilities from −1 to 1; by chance 0.
+    """How much more is left when the least important pixels are removed first (LeRF) than when the most important are (MoRF).
+
+    The value is the mean, over `percentages` of the pixels, of LeRF less MoRF. Of probabilities from −1 to 1; by chance 0.
 
     A removed pixel is no hole that could tell the class by its shape: it becomes the weighted mean of its eight neighbours (direct ones 1/6, diagonal ones
     1/12, removed neighbours included, one linear system for all) and a little normal noise, of `noise` times the deviation of the image's own numbers. So

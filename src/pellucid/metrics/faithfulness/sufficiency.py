@@ -11,9 +11,12 @@ from pellucid.metrics.faithfulness._rationales import RATIOS, checked, fall
 
 @dataclass(frozen=True)
 class Sufficiency(Metric):
-    """By how much the probability falls when only the most important units are left: 1, 5, 10, 20 and 50 % of them, rounded up, the mean over these lengths
-    and the empty one, Σ_{k=0}^{|B|} (m(x) − m(r_k)) / (|B| + 1). The smaller the better; below 0 where they do better without the rest. The empty length, of
-    the fill alone, is the same for every explanation.
+    """By how much the probability falls when only the most important units are left: the smaller the better.
+
+        1 / (|B| + 1) · Σ_{k=0}^{|B|} (m(x) − m(r_k))
+
+    over rationales r_k of 1, 5, 10, 20 and 50 % of the units (`ratios`), rounded up, and the empty one, of the fill alone, which is the same for every
+    explanation. Below 0 where the rationale does better without the rest.
 
     Made for text: words are replaced by the fill, not cut out. For features of any kind. The most important are those of the largest values, not amounts.
     Not the sufficiency of Dasgupta et al. 2022, which Quantus calls by this name.
