@@ -19,7 +19,8 @@ class PixelFlipping(Metric):
         AOPC = 1 / (L + 1) · Σ_{k=0}^{L} (f(x⁽⁰⁾) − f(x⁽ᵏ⁾))
 
     Of L = `steps` equal steps, step 0 is the whole input and counts, as in Samek's definition; at the last one the `share` of the units is gone (1: all of
-    them). In units of the explained score, a logit rather than a probability. Quantus 0.6 takes the trapezoids under f(x⁽¹⁾) … f(x⁽ᴸ⁾), one unit a step: the same curve, without step 0.
+    them). In units of the explained score, a logit rather than a probability. Quantus 0.6 takes the trapezoids under f(x⁽¹⁾) … f(x⁽ᴸ⁾), one unit a step: the
+    same curve, without step 0.
 
     >>> PixelFlipping(steps=100, share=0.3).better
     'higher'
