@@ -27,5 +27,5 @@ def subsets(present: Array, size: int, count: int, generator: np.random.Generato
     found = np.zeros((count, len(present)), dtype=bool)
     for part in batches(count, max(1, AT_ONCE // max(len(units), 1))):
         ranks = generator.random((part.stop - part.start, len(units)))
-        np.put_along_axis(found[part], units[np.argpartition(ranks, size - 1, axis=1)[:, :size]], True, axis=1)
+        found[part, units] = ranks <= np.partition(ranks, size - 1, axis=1)[:, size - 1 : size]
     return found
