@@ -49,9 +49,12 @@ def fills_of(explanation: Explanation, model: Model, fill: Any, background: Any,
 def with_chance(importance: Array, present: Array, draws: int, seed: int) -> Array:
     """The importance and `draws` random ones, (samples, 1 + draws, units): the same values, given to units by chance."""
     found = np.repeat(importance[:, None], 1 + draws, axis=1)
+    orders: dict[int, Array] = {}  # each sample meets the same stream, so that one alone gets what it gets in company
     for sample in range(len(importance)):
         units = np.flatnonzero(present[sample])
-        for draw in range(draws):  # each sample meets the same stream, so that one alone gets what it gets in company
-            generator = np.random.default_rng((seed, draw))
-            found[sample, 1 + draw, units] = importance[sample, generator.permutation(units)]
+        count = len(units)
+        if draws and count not in orders:
+            orders[count] = np.stack([np.random.default_rng((seed, draw)).permutation(count) for draw in range(draws)])
+        if draws:
+            found[sample, 1:, units] = importance[sample, units[orders[count]]].T
     return found

@@ -190,6 +190,8 @@ def _squares(grid: tuple[int, ...], drawn: Array) -> Array:
 def _shares(replaced: Array, labels: Array, width: int) -> Array:
     """Which share of each unit is replaced, (n, units)."""
     flat, count = labels.ravel(), len(replaced)
+    if flat.size == width and np.array_equal(flat, np.arange(width)):
+        return replaced.reshape(count, width).astype(np.float64)
     inside = flat >= 0
     places = flat[inside] + width * np.arange(count)[:, None]
     found = np.bincount(places.ravel(), replaced.reshape(count, -1)[:, inside].ravel(), count * width).reshape(count, width)
