@@ -153,6 +153,8 @@ def unit_importance(explanation: Explanation, units: FeatureMap) -> Array:
 def summed(spread: Array, units: FeatureMap) -> Array:
     """The sums over the elements of each unit of what lies over the inputs: (samples, *shape) → (samples, units)."""
     found = np.zeros((len(spread), len(units.names)))
+    if len(units.labels) == 1 and found.shape[1] == spread[:1].size == units.labels.size and np.array_equal(units.labels.ravel(), np.arange(found.shape[1])):
+        return spread.reshape(found.shape)  # a unit an element, in their order
     for row, values in enumerate(spread):
         labels = np.broadcast_to(units.of(row), values.shape)
         inside = labels >= 0

@@ -294,7 +294,15 @@ def resolve_target(
         found.of(outputs)
         return found
     space = _Space.of(outputs, class_names, head, class_axis, middle=0.0 if reads_logits(score, head, outputs.shape[1:], class_axis) else 0.5)
-    pairs = [space.one(item, row) for row, item in enumerate(_items(target, len(outputs)))]
+    named: dict[TargetLike, tuple[Array, str]] = {}  # a class means the same for every sample
+    pairs = []
+    for row, item in enumerate(_items(target, len(outputs))):
+        if not _is_class(item) or item == "predicted":
+            pairs.append(space.one(item, row))
+        else:
+            if item not in named:
+                named[item] = space.one(item, row)
+            pairs.append(named[item])
     return Target(np.stack([weights for weights, _ in pairs]), score, tuple(label for _, label in pairs), False, head, class_axis)
 
 
