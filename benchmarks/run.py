@@ -45,6 +45,7 @@ SECTIONS = (
     "overheads",
     "adapters",
     "metrics_road",
+    "metrics_mprt",
 )
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"} | {
     f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
