@@ -18,8 +18,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class LocalLipschitz(Metric):
-    """The largest ‖e(x + δ) − e(x)‖₂ / ‖δ‖₂ over small δ: the smaller the better. In units of the explanation per unit of input: numbers of methods whose
-    values have another unit are not to be compared; max_sensitivity is relative.
+    """The largest ‖e(x + δ) − e(x)‖₂ / ‖δ‖₂ over small δ: the smaller the better.
+
+    In units of the explanation per unit of input: numbers of methods whose values have another unit are not to be compared; max_sensitivity is relative.
 
     `draws` inputs are drawn uniformly within `radius` around each sample: a share of the sample's range, of a table (one axis of columns) a share of each
     number's size, or an array (*shape) in the input's own units. Where `same_prediction`, only those count that leave the predicted class as it is; the paper

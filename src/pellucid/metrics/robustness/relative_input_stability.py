@@ -19,8 +19,10 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class RelativeInputStability(Metric):
-    """The largest ‖(e(x) − e(x′)) / e(x)‖₂ / max(‖(x − x′) / x‖₂, ε) over nearby x′ with the same predicted class, divisions element by element: the smaller
-    the better. `floor` is ε, and stands for an element that is 0 where it is divided by: black pixels, and units without importance, then decide the number.
+    """The largest ‖(e(x) − e(x′)) / e(x)‖₂ / max(‖(x − x′) / x‖₂, ε) over nearby x′ with the same predicted class: the smaller the better.
+
+    Divisions are element by element. `floor` is ε, and stands for an element that is 0 where it is divided by: black pixels, and units without importance,
+    then decide the number.
 
     `draws` inputs are drawn uniformly within `radius` around each sample: a share of the sample's range, of a table (one axis of columns) a share of each
     number's size, or an array (*shape) in the input's own units. `same_prediction` as in the paper; False takes all. A largest value of few draws lies below

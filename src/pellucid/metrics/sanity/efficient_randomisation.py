@@ -23,8 +23,9 @@ UNITS = 49
 
 @dataclass(frozen=True)
 class EfficientRandomisation(Metric):
-    """The relative rise of the map's complexity, (H(ê) − H(e)) / H(e), when noise stands for all weights at once (eMPRT): the larger the better. H is the
-    entropy of the histogram of the map's values. No similarity of maps is asked for, which noise in gradients makes small by itself.
+    """The relative rise of the map's complexity, (H(ê) − H(e)) / H(e), when noise stands for all weights at once (eMPRT): the larger the better.
+
+    H is the entropy of the histogram of the map's values. No similarity of maps is asked for, which noise in gradients makes small by itself.
 
     `bins` of equal width from the smallest to the largest value of each map: a number, or "scott" (width 3.49 s n^(−1/3)) or "fd" (Freedman–Diaconis, width
     2 IQR n^(−1/3)), which count them by the explanation itself, n being its values, between 10 and 200; the random network's map has as many bins. `absolute`

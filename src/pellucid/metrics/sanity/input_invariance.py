@@ -18,8 +18,9 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class InputInvariance(Metric):
-    """‖e′ − e‖ / ‖e‖ between the explanation and that of x + s by the network that takes s away first, f′(x) = f(x − s): the smaller the better. The two are
-    the same function of the same thing, only counted from another zero; a map that changes depends on where zero is.
+    """‖e′ − e‖ / ‖e‖ between the explanation and that of x + s by the network that takes s away first, f′(x) = f(x − s): the smaller the better.
+
+    The two are the same function of the same thing, only counted from another zero; a map that changes depends on where zero is.
 
     `shift` is s, one number for all elements; None takes minus the range of each sample, rounded up to a power of two (−1 for images in [0, 1], as in the
     paper; powers of two lose few bits of the input). All else stays as it was set: a baseline or fill of zeros is still zero, so that Integrated Gradients from

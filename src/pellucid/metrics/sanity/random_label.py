@@ -18,10 +18,11 @@ from pellucid.metrics.sanity._maps import Likeness, check_similarity, no_ssim
 
 @dataclass(frozen=True)
 class RandomLabel(Metric):
-    """The similarity of the explanation to that of another `network` of the same kind, trained on the same inputs with their labels permuted: the smaller the
-    better. A map that is the same for both says nothing of what was learnt.
+    """The similarity of the explanation to that of a network trained on the same inputs with their labels permuted: the smaller the better.
 
-    `network` is what `explain` takes, and must be given: metrics={"random_label": {"network": other}}. With Keras, for instance:
+    A map that is the same for both says nothing of what was learnt.
+
+    `network`, of the same kind, is what `explain` takes, and must be given: metrics={"random_label": {"network": other}}. With Keras, for instance:
 
         other = keras.models.clone_model(model)  # the same kind, with new weights
         other.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -20,8 +20,9 @@ ORDERS = ("cascading", "bottom_up", "independent")
 
 @dataclass(frozen=True)
 class WeightRandomisation(Metric):
-    """The mean similarity of the explanation to those of networks in which noise stands for weights, one more layer at each step: the smaller the better. A
-    map that stays shows the input and not the network.
+    """The mean similarity of the explanation to those of networks in which noise stands for weights, layer by layer: the smaller the better.
+
+    At each step it is one more layer. A map that stays shows the input and not the network.
 
     `order`: "cascading" from the output down, "bottom_up" from the input, layers that have been reached keep their noise; "independent", one layer at a time.
     `steps`: the map is made anew at so many of the layers, evenly spread, the last of them always; None at every one. `similarity`: "spearman", "pearson" or
