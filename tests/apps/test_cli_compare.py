@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import pellucid
-from conftest import Ran
 
-Command = Callable[[str], Ran]
+Command = Callable[[str], Any]
 EXPLAIN = "explain tiny.keras data.npz:x_test --index 0:2"
 
 
