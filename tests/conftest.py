@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -14,6 +15,9 @@ import jax_twins
 import torch_twins
 from numpy_networks import random_stack
 from pellucid.adapters.numpy_model import NumpyModel
+
+hypothesis.settings.register_profile("house", derandomize=True)
+hypothesis.settings.load_profile("house")  # the same examples in every run: what fails is a change, and no luck
 
 KERAS = re.compile(r"keras|small_cnn|small_rnn|pellucid_command")
 ROOMS = ("adapters", "api", "apps", "methods", "plans", "recipes", "views")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import pellucid
@@ -61,7 +61,9 @@ def test_means_of_gradients_are_linear_in_the_model(method: str, seed: int, a: f
     ]
     plain = NumpyModel([Dense(first.weights, first.bias, "relu"), of_first], (6,))
     x = generator.normal(size=(2, 6))
-    f, g, mixed = (explained(model, x, method, seed).values for model in (plain, NumpyModel([second, of_second], (6,)), NumpyModel(both, (6,))))
+    found = [explained(model, x, method, seed) for model in (plain, NumpyModel([second, of_second], (6,)), NumpyModel(both, (6,)))]
+    assume(all((one.cost.evaluations == found[0].cost.evaluations).all() for one in found))  # one that is linear around a sample is exact at once, and stops
+    f, g, mixed = (one.values for one in found)
     np.testing.assert_allclose(mixed, a * f + b * g, atol=ROUNDING * max(np.abs(f).max() * abs(a), np.abs(g).max() * abs(b), 1e-9))
 
 
