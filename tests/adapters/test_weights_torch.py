@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,11 +13,7 @@ from pellucid.core.model import Model
 torch = pytest.importorskip("torch")
 nn = torch.nn
 
-
-def seeded(build: Callable[[], Any]) -> Any:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return build()
+from test_torch_module import seeded  # noqa: E402 - it needs torch
 
 
 def met(module: Any, *shape: int) -> tuple[Model, np.ndarray]:

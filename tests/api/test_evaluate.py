@@ -182,6 +182,8 @@ def test_what_is_told_of_how_it_was_made() -> None:
         ({"metrics": {"deletion": {"steps": "many"}}}, SettingError, "metric 'deletion': steps must be a whole number, got 'many'"),
         ({"metrics": {"deletion": {"steps": 0}}}, SettingError, "steps must be at least 1, got 0"),
         ({"metrics": []}, SettingError, "no metric is named; known: "),
+        ({"again": 3}, SettingError, "again must be like"),
+        ({"thresholds": {"level": 0.9}}, SettingError, "thresholds must be like"),
         ({"draws": -1}, SettingError, "draws must be a whole number of at least 0, got -1"),
         ({"draws": 2.5}, SettingError, "draws must be a whole number"),
         ({"draws": True}, SettingError, "draws must be a whole number"),

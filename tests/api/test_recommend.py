@@ -11,8 +11,8 @@ import pytest
 import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.apps.cli import main
-from pellucid.core.errors import PellucidError, SettingError
-from pellucid.core.recommendation import mean_ranks
+from pellucid.core.errors import PellucidError, UnsupportedError
+from pellucid.maths.ranking import mean_ranks
 
 GENERATOR = np.random.default_rng(0)
 X = GENERATOR.uniform(0.1, 1.0, size=(3, 12)) * np.where(np.arange(12) < 6, 10.0, 0.1)
@@ -24,6 +24,7 @@ def test_ranks_count_ties_as_their_mean() -> None:
     lower = (np.array([[1.0, 1.0], [2.0, 1.0], [3.0, 5.0]]), "lower")
     higher = (np.array([[9.0, 9.0], [9.0, 9.0], [1.0, 1.0]]), "higher")
     np.testing.assert_allclose(mean_ranks([lower]), [1.25, 1.75, 3.0])
+    np.testing.assert_allclose(mean_ranks([(np.array([[np.nan], [0.9], [0.5]]), "higher")]), [3, 1, 2])
     np.testing.assert_allclose(mean_ranks([lower, higher]), [(1.25 + 1.5) / 2, (1.75 + 1.5) / 2, 3.0])
 
 
@@ -52,7 +53,7 @@ def test_the_budget_ends_the_trial_and_says_so() -> None:
 
 def test_targets_of_each_sample_go_with_the_samples_that_are_tried() -> None:
     model = NumpyModel([Dense(GENERATOR.normal(size=(12, 3)), np.zeros(3))], (12,))
-    found = pellucid.recommend(model, X, ["saliency", "gradient_x_input"], samples=2, options={"target": [0, 1, 2]})
+    found = pellucid.recommend(model, X, ["saliency", "gradient_x_input"], samples=2, options={"target": [0, 1, 2], "labels": [0, 1, 2]})
     assert found.evaluations[found.best].labels == ("0", "1")
 
 
@@ -71,7 +72,7 @@ def test_mistakes(changed: dict[str, Any], said: str) -> None:
 
 
 def test_nothing_to_try_is_an_error() -> None:
-    with pytest.raises((SettingError, PellucidError), match="none of the methods"):
+    with pytest.raises(UnsupportedError, match="none of the methods"):
         pellucid.recommend(lambda x: x @ np.ones((12, 2)), X, ["saliency", "grad_cam"])
 
 
@@ -84,3 +85,12 @@ def test_best_from_the_command_line(small_cnn: Any, images: np.ndarray, tmp_path
     (record,) = pellucid.load(out)
     assert f"taken: {record.method}" in printed
     assert "mean rank" in printed
+
+
+def test_targets_by_a_list_with_best_and_a_folder(small_cnn: Any, images: np.ndarray, tmp_path: Path) -> None:
+    """The targets go with the chosen samples, which are not the first of the data."""
+    small_cnn.save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", images)
+    call = ["explain", str(tmp_path / "m.keras"), str(tmp_path / "x.npy"), "--method", "best", "--index", "4,2", "--target", "[0, 3]"]
+    assert main([*call, "--out", str(tmp_path / "out")]) == 0
+    assert [record.target.labels[0] for record in pellucid.Explanations(tmp_path / "out")] == ["0", "3"]

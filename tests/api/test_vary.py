@@ -8,7 +8,7 @@ import pytest
 import pellucid
 from embedding_model import EmbeddingModel
 from pellucid.adapters.numpy_model import Dense, NumpyModel
-from pellucid.core.errors import CombinationError, PellucidError, SettingError
+from pellucid.core.errors import CombinationError, PellucidError, SettingError, UnsupportedError
 from pellucid.core.records import Explanation
 from pellucid.core.target import Several
 
@@ -211,6 +211,11 @@ def test_pairs_have_choices_of_fills() -> None:
     found = pellucid.explain(LINEAR, TABLE[:1], "shapley_interactions", vary={"fill": [1.0]})
     np.testing.assert_allclose(np.diagonal(found.choices.spread[0]), np.abs(WEIGHTS), atol=1e-6)
     assert found.choices.survives[0].sum() == 4
+
+
+def test_other_features_cannot_be_brought_to_pairs() -> None:
+    with pytest.raises(UnsupportedError, match="pairs"):
+        pellucid.explain(LINEAR, TABLE[:1], "shapley_interactions", vary={"features": [[[0, 1]]]})
 
 
 WRONG = {

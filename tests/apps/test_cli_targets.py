@@ -114,12 +114,12 @@ def test_a_plan_in_writing_holds_the_target(target: Any) -> None:
     assert pellucid.Plan.from_json(plan.to_json()).keywords["target"] == target
 
 
-@pytest.mark.parametrize("suffix", ["html", "png"])
+@pytest.mark.parametrize("suffix", ["html", "png", "csv", "parquet"])
 def test_reports_and_figures_of_several(pellucid_command: Command, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
     monkeypatch.chdir(files)
     call = ["explain", "one.keras", "data.npz:x_test", "--method", "saliency,integrated_gradients", "--index", "0:2", "--target", "4", "--target", "9"]
     assert main([*call, "--out", str(tmp_path / f"o.{suffix}")]) == 0
-    assert (tmp_path / f"o.{suffix}").stat().st_size > 1000
+    assert (tmp_path / f"o.{suffix}").stat().st_size > 500
 
 
 def test_a_name_is_a_name_whatever_it_looks_like() -> None:

@@ -61,6 +61,9 @@ def test_one_that_is_not_fails_with_figures_and_a_picture(folder: Path, capsys: 
         (RECORDS.replace("today", "tomorrow") + KEPT, "tomorrow"),
         ('undecided = "maybe"\n' + RECORDS + KEPT, "undecided"),
         ("= 3", "TOML"),
+        (RECORDS + "[[expect]]\nthat = [1]\nat_least = 0.1\n", "expectation 1"),
+        ('records = "today.safetensors"\nexplain = 3\n' + KEPT, "explain"),
+        ('records = "today.safetensors"\n' + KEPT + '[expect.explain]\nmethod = "saliency"\n', "saliency"),
     ],
 )
 def test_mistakes_are_told_in_one_line(folder: Path, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
@@ -68,6 +71,10 @@ def test_mistakes_are_told_in_one_line(folder: Path, capsys: pytest.CaptureFixtu
     told = capsys.readouterr().err
     assert said in told
     assert told.count("\n") == 1
+
+
+def test_four_numbers_of_columns_are_no_box(folder: Path) -> None:
+    assert main(["check", written(folder, RECORDS + KEPT.replace("[0]", "[0, 1, 2, 3]"))]) == 0
 
 
 def run_pytest(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -124,8 +125,24 @@ def test_what_cannot_be_compared_is_refused(linear: pellucid.Explanation) -> Non
         expectation("inside", at_least=0.5).check(linear)
 
 
-def test_the_verdict_of_an_evaluation(linear: pellucid.Explanation) -> None:
-    evaluation = pellucid.evaluate(MODEL, linear, "deletion")
-    words = [verdict.word for verdict in evaluation.verdicts]
-    result = expectation("verdict", of_samples=0.9).check(linear, evaluation)
-    assert result.word == ("passed" if words == ["supported"] * 2 else "failed")
+@pytest.mark.parametrize(
+    ("given", "settings", "word"),
+    [
+        ("supported supported", {"of_samples": 0.9}, "passed"),
+        ("supported mixed", {"of_samples": 0.9}, "failed"),
+        ("supported mixed", {"of_samples": 0.5}, "passed"),
+        ("mixed mixed", {"at_least": 0.0}, "passed"),
+        ("supported not_supported", {"at_least": 0.0}, "failed"),
+    ],
+)
+def test_the_verdict_of_an_evaluation(linear: pellucid.Explanation, given: str, settings: dict[str, float], word: str) -> None:
+    evaluation = pellucid.evaluate(MODEL, linear, "deletion", draws=2)
+    verdicts = tuple(replace(verdict, word=one.replace("_", " ")) for verdict, one in zip(evaluation.verdicts, given.split(), strict=True))
+    assert expectation("verdict", **settings).check(linear, replace(evaluation, verdicts=verdicts)).word == word
+
+
+def test_changes_of_several_targets_are_refused() -> None:
+    two = NumpyModel([Dense(np.hstack([WEIGHTS, -WEIGHTS]), np.zeros(2))], (4,))
+    several = pellucid.explain(two, X, "gradient_x_input", target=pellucid.Several(0, 1))
+    with pytest.raises(PellucidError, match="several targets"):
+        expectation("change", since=several, at_most=0.1).check(several)

@@ -229,3 +229,20 @@ def test_what_it_refuses_it_refuses_by_name() -> None:
 def test_settings_out_of_range_are_errors(settings: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match="got"):
         score(METRIC, DRAW.normal(size=(1, 5)), settings=settings)
+
+
+def test_whole_numbers_beside_others_stay_whole() -> None:
+    """Tokens beside an image's numbers get the fill, and no noise; the others get noise of their own deviation."""
+    seen: list[Array] = []
+
+    def network(inputs: dict[str, Array]) -> Array:
+        seen.append(np.asarray(inputs["ids"]))
+        return (np.asarray(inputs["numbers"], float).sum(axis=1) + np.asarray(inputs["ids"], float).sum(axis=1))[:, None]
+
+    x = {"numbers": np.random.default_rng(0).normal(size=(2, 5)).astype(np.float32), "ids": np.array([[3, 900, 40], [7, 1, 500]])}
+    explanation = pellucid.explain(network, x, "feature_ablation")
+    seen.clear()
+    pellucid.evaluate(network, explanation, {"infidelity": {"runs": 20}}, draws=1)
+    met = np.concatenate(seen)
+    assert set(np.unique(met)) <= {0, *x["ids"].ravel().tolist()}
+    assert (met == 0).any()

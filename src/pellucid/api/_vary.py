@@ -140,6 +140,9 @@ def _word(value: Any) -> str:
 def with_choices(record: Explanation, ask: Asked, again: Again, earlier: Explanation | None, progress: bool | None) -> Explanation:
     """The record with what becomes of it under each alternative, and the cost of all of them. `again` explains with other keywords; `earlier` is what was gone
     on with, whose alternatives have cost too."""
+    if record.of_pairs and "features" in ask.options:
+        others_than = {option: tried for option, tried in ask.options.items() if option != "features"}
+        ask = replace(ask, options=others_than, left_out=dict(ask.left_out) | {"features": "pairs of other features cannot be brought to pairs of these"})
     found, left_out = _explained(ask, again, progress)
     if not found:
         raise UnsupportedError(f"vary: no alternative can be explained. {'; '.join(f'{name}: {reason}' for name, reason in left_out.items())}")
@@ -148,7 +151,7 @@ def with_choices(record: Explanation, ask: Asked, again: Again, earlier: Explana
     forward, backward = (
         sum((getattr(other.cost, kind) for other in others), 0 if before is None else getattr(before, kind)) for kind in ("evaluations", "gradients")
     )
-    present = int(record.feature_mask.reshape(len(record), -1).sum(axis=1).max())
+    present = int(record.counted_mask.reshape(len(record), -1).sum(axis=1).max())
     options = tuple(_choice(record, option, ask.options[option].given, alternatives) for option, alternatives in found.items())
     choices = Choices(record.values, record.error, options, forward, backward, left_out, max(FEW, math.ceil(SHARE * present)), record.of_pairs)
     seconds = record.cost.seconds + sum(other.cost.seconds for other in others)

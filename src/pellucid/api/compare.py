@@ -168,7 +168,7 @@ def _welch(squares: Sequence[Array], degrees: Sequence[Array]) -> Array:
 def _agreement(a: Explanation, b: Explanation, seed: int) -> tuple[Array, Array, Array]:
     """Per sample Spearman's correlation, its interval, and what the strongest have in common."""
     rank, interval, shared = np.empty(len(a)), np.empty((len(a), 2)), np.empty((len(a), len(TOP)))
-    mask = np.triu(a.feature_mask) if a.of_pairs else a.feature_mask
+    mask = a.counted_mask
     for row in range(len(a)):
         here = mask[row]
         x, y, x_error, y_error = (array[row][here].astype(np.float64) for array in (a.values, b.values, a.error, b.error))

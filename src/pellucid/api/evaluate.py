@@ -13,6 +13,7 @@ import numpy as np
 from pellucid.adapters import adapt
 from pellucid.api import _parts, _trial
 from pellucid.api._again import AsBefore, as_before
+from pellucid.api._inputs import packed
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain, settings
 from pellucid.api._truth import truth_of
@@ -69,9 +70,7 @@ def evaluate(model: Any, explanation: Explanation | Sequence[Explanation], metri
     adapted = adapt(model, allow_unsafe=bool(options.pop("allow_unsafe", False)))
     strict = options.pop("strict", None)
     plan = _Plan(_find_metrics(metrics), metrics is not None if strict is None else bool(strict), **_checked(options))
-    if isinstance(explanation, Explanation):
-        return plan.of(adapted, explanation)
-    return [plan.of(adapted, one) for one in explanation]
+    return [plan.of(adapted, one) for one in explanation] if isinstance(explanation, (list, tuple)) else plan.of(adapted, explanation)
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ class _Plan:
     thresholds: Thresholds | None = None
     progress: bool | None = None
 
-    def of(self, model: Model, explanation: Explanation) -> Evaluation:
+    def of(self, model: Model, explanation: Any) -> Evaluation:
         _check(explanation)
         model = _as_explained(model, explanation)
         again = as_before(explanation, model, self.again or {})
@@ -176,6 +175,9 @@ def _find_metrics(metrics: MetricsLike) -> dict[str, Metric]:
     """Name → metric, with its settings."""
     if metrics is None:
         metrics = PANEL
+    of_settings = not isinstance(metrics, Mapping) or all(isinstance(one, (Mapping, type(None))) for one in metrics.values())
+    if not isinstance(metrics, (str, Metric, Sequence, Mapping)) or not of_settings:
+        raise SettingError(f"metrics must be names, metric objects, or a mapping such as {{'deletion': {{'steps': 10}}}}; got {metrics!r}.")
     asked: Sequence[Any] = [metrics] if isinstance(metrics, (str, Metric)) else list(metrics)
     given = metrics if isinstance(metrics, Mapping) else {}
     found: dict[str, Metric] = {}
@@ -202,10 +204,13 @@ def _checked(options: dict[str, Any]) -> dict[str, Any]:
         value = options.get(name, least)
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise SettingError(f"{name} must be a whole number of at least {least}, got {value!r}.")
+    for name, kind, example in (("again", Mapping, "{'baseline': baseline}"), ("thresholds", Thresholds, "Thresholds(level=0.9)")):
+        if not isinstance(options.get(name), (kind, type(None))):
+            raise SettingError(f"{name} must be like {name}={example}; got {options[name]!r}.")
     return options | {name: on_host(options[name]) for name in ("fill", "background", "truth", "features") if name in options}
 
 
-def _check(explanation: Explanation) -> None:
+def _check(explanation: Any) -> None:
     if not isinstance(explanation, Explanation):
         raise SettingError(f"evaluate takes an Explanation or several, got {type(explanation).__name__}; make one with pellucid.explain(model, x, method).")
     if explanation.targets:
@@ -227,7 +232,7 @@ def _as_explained(model: Model, explanation: Explanation) -> Model:
     """The network read at the output, and with the inputs, that were explained."""
     output = explanation.provenance.get("output")
     model = model.reading(output) if output and model.traits.output != output else model
-    model = model.packed(explanation.packing) if explanation.packing is not None and model.packing is None else model
+    model = packed(model, explanation.packing) if explanation.packing is not None and model.packing is None else model
     model.meet(explanation.inputs)
     said, have = explanation.provenance.get("fingerprint"), model.traits.fingerprint
     if said and have and said != have:

@@ -11,16 +11,17 @@ from pellucid.adapters import adapt
 from pellucid.api import _inputs, _parts
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain
+from pellucid.api._resume import of_rows
 from pellucid.api.evaluate import evaluate
 from pellucid.api.explain import explain
 from pellucid.core.errors import PellucidError, SettingError, UnsupportedError
 from pellucid.core.evaluation import Evaluation
 from pellucid.core.layout import to_last
 from pellucid.core.method import OPTIONS
-from pellucid.core.recommendation import Recommendation, mean_ranks
-from pellucid.core.target import of_samples
+from pellucid.core.recommendation import Recommendation
 from pellucid.core.verdict import DECIDING
 from pellucid.data.parts import default_features
+from pellucid.maths.ranking import mean_ranks
 from pellucid.methods import METHODS
 
 Array = np.ndarray
@@ -75,14 +76,15 @@ def recommend(
     >>> pellucid.recommend(model, np.ones((2, 3)), ["occlusion", "shap"]).best
     'occlusion'
     """
-    if len(methods) < 2:
-        raise SettingError(f"recommend compares methods; name at least two, got {list(methods)}.")
-    given = dict(options or {})
+    if isinstance(methods, str) or not isinstance(methods, Sequence) or len(methods) < 2:
+        raise SettingError(f"recommend compares methods; give a list of at least two names, got {methods!r}.")
+    given = {"target": "predicted"} | dict(options or {})
     adapted = adapt(model, allow_unsafe=allow_unsafe)
-    adapted, _ = _parts.split_output(adapted, given.get("target", "predicted"))
+    adapted, _ = _parts.split_output(adapted, given["target"])
     adapted, inputs = _inputs.gather(adapted, x)
-    given["target"] = of_samples(given.get("target", "predicted"), slice(0, samples), len(inputs))
-    inputs = inputs[:samples]
+    rows, count = np.arange(min(samples, len(inputs))), len(inputs)
+    given, features = of_rows(given, rows, count, inputs.ndim), of_rows({"features": features}, rows, count, inputs.ndim)["features"]
+    inputs = inputs[rows]
     adapted.meet(inputs)
     if features is None and adapted.packing is None:
         features = default_features(to_last(inputs, adapted.traits.channels))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pellucid.apps import console
-from pellucid.apps.quiet import start_framework
-from pellucid.apps.work import KERAS_FILES
+from pellucid.apps.quiet import start_for
 from pellucid.checks._file import CheckFile
 from pellucid.checks._picture import save_picture
 
@@ -16,8 +15,8 @@ NOT_KEPT = 1
 def run(path: Path, out: Path) -> int:
     """0 where all are kept, else 1."""
     file = CheckFile.read(path)
-    if Path(str(file.said.get("model", ""))).suffix.lower() in KERAS_FILES:
-        start_framework()
+    if file.model is not None:
+        start_for(file.model)
     kept = 0
     for number in range(len(file)):
         result = file.result(number)

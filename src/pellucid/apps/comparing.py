@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pellucid.api.compare import compare
 from pellucid.apps import arguments, console
+from pellucid.apps.work import explanations_of
 from pellucid.apps.writing import write
 from pellucid.core.errors import SettingError, unknown
 from pellucid.core.records import Explanation
@@ -49,9 +50,7 @@ def _two(text: str | None, option: str) -> tuple[str | None, str | None]:
 
 def _chosen(path: Path, method: str | None, place: int) -> Explanation:
     """The explanation of a file by a method, or the only one."""
-    explanations = [record for record in load(path) if isinstance(record, Explanation)]
-    if not explanations:
-        raise SettingError(f"'{path}' holds no explanation; make some: pellucid explain MODEL DATA --method NAME --out FILE.safetensors")
+    explanations = explanations_of(load(path), path)
     fitting = [one for one in explanations if method is None or one.method == method]
     held = list(dict.fromkeys(one.method for one in explanations))
     if not fitting:

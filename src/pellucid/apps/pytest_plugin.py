@@ -69,7 +69,7 @@ def pellucid_expect(request: pytest.FixtureRequest) -> Callable[..., Any]:
     def expect(explanation: Any, expectation: Any, evaluation: Any = None, *, undecided: str = "fail") -> Any:
         __tracebackhide__ = True
         result = expectation.check(explanation, evaluation)
-        if result.word != "passed" and not (result.word == "undecided" and undecided == "pass"):
+        if not result.kept(undecided):
             raise NotKeptError(_told(result, request.config, f"{request.node.name}-{type(expectation).__name__.lower()}"))
         return result
 

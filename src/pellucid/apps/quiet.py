@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from pathlib import Path
 
+from pellucid.adapters import SAVED_MODEL
 from pellucid.core.errors import MissingExtraError
 from pellucid.core.quiet import held_back
 from pellucid.recipes import frameworks
+
+KERAS_FILES = (".keras", ".h5", ".hdf5")
+
+
+def start_for(model: Path) -> None:
+    """Start what opens a model's file, without a greeting; only for a file that is there."""
+    if (model.is_file() and model.suffix.lower() in KERAS_FILES) or (model / SAVED_MODEL).is_file():
+        start_framework()
 
 
 def start_framework() -> None:

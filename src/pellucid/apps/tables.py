@@ -26,6 +26,6 @@ def check(out: Path) -> None:
 def write(records: Sequence[Explanation | Comparison], out: Path) -> Path:
     """The rows of all records, one after the other; a column that one of them lacks stays empty there."""
     table = find_pandas().concat([one.to_dataframe() for one in records], ignore_index=True)
-    places = [axis for one in records if isinstance(one, Explanation) for axis in one.axes if axis in table]
+    places = [axis for one in records if isinstance(one, Explanation) for axis in one.split()[0].axes if axis in table]
     table = table.astype(dict.fromkeys(places, "Int64"))  # whole numbers, also where some are missing
     return write_whole(out, table.to_csv(index=False, lineterminator="\n").encode() if out.suffix.lower() == ".csv" else table.to_parquet(index=False))

@@ -7,13 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pellucid.adapters import adapt
 from pellucid.api.evaluate import PANEL, evaluate
 from pellucid.apps import arguments, console
-from pellucid.apps.quiet import start_framework
-from pellucid.apps.work import KERAS_FILES, rows_of
+from pellucid.apps.work import explanations_of, open_model, opened_for
 from pellucid.apps.writing import write
-from pellucid.core.errors import SettingError
 from pellucid.core.evaluation import Record
 from pellucid.core.records import Explanation
 from pellucid.data.load import load
@@ -30,13 +27,9 @@ def run(path: Path, records: Path, metrics: str | None, out: Path | None, option
     names = list(PANEL) if metrics is None else arguments.parse_names(metrics, METRICS)
     settings = arguments.parse_settings(pairs, {name: METRICS.load(name) for name in names})
     stored = load_records(records)
-    explanations = [one for record in stored if isinstance(record, Explanation) for one in record.split()]
-    if not explanations:
-        raise SettingError(f"'{records}' holds no explanation; make some: pellucid explain MODEL DATA --method NAME --out FILE.safetensors")
-    opened = _opened(options)
-    if path.suffix.lower() in KERAS_FILES and path.is_file():
-        start_framework()
-    model = adapt(path, allow_unsafe=allow_unsafe)
+    explanations = [one for record in explanations_of(stored, records) for one in record.split()]
+    model = open_model(path, allow_unsafe)
+    opened = _opened(options) | opened_for(model, options, explanations[0].packing)
     found = evaluate(model, explanations, settings, strict=metrics is not None, **opened)
     console.show_evaluations(found)
     if out is not None:
@@ -46,12 +39,8 @@ def run(path: Path, records: Path, metrics: str | None, out: Path | None, option
 
 
 def _opened(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as numbers, arrays and boxes."""
+    """The options that are given, the truth as a mask or a box."""
     found = {name: value for name, value in options.items() if value is not None}
-    if "fill" in found:
-        found["fill"] = arguments.number_or_text(found["fill"])
-    if "background" in found:
-        found["background"] = rows_of(found["background"], arguments.FIRST_BACKGROUND_ROWS)
     if "truth" in found:
         text = found["truth"]
         found["truth"] = tuple(int(part) for part in text.split(",")) if BOX.match(text) else load(text, checked=False).inputs

@@ -9,17 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import SAVED_MODEL, adapt
+from pellucid.adapters import adapt
 from pellucid.api.explain import explain as explain_samples
 from pellucid.api.inspect import inspect as inspect_model
 from pellucid.api.recommend import CANDIDATES, recommend
 from pellucid.api.visualize import visualize as visualize_samples
 from pellucid.apps import arguments, console, several, targets
-from pellucid.apps.quiet import start_framework
+from pellucid.apps.quiet import start_for, start_framework
 from pellucid.apps.writing import write
 from pellucid.core.errors import InputError, SettingError, UnknownNetworkError, unknown
 from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.model import Model
+from pellucid.core.packing import Packing
 from pellucid.core.records import Explanation, located
 from pellucid.data import DATASETS, FEATURES, FILLS
 from pellucid.data.chosen import parse_index
@@ -37,7 +38,6 @@ from pellucid.views import VIEWS
 
 BEST = "best"
 """In place of a method: let the panel choose."""
-KERAS_FILES = (".keras", ".h5", ".hdf5")
 CATALOGUES = {"methods": METHODS, "metrics": METRICS, "views": VIEWS, "datasets": DATASETS, "networks": NETWORKS, "features": FEATURES, "fills": FILLS}
 
 
@@ -55,7 +55,7 @@ def listing(what: str) -> None:
 
 def inspect(path: Path, *, allow_unsafe: bool) -> None:
     """Print what a network is and what serves it."""
-    console.show_inspection(inspect_model(_model(path, allow_unsafe)), path.name)
+    console.show_inspection(inspect_model(open_model(path, allow_unsafe)), path.name)
 
 
 def explain(
@@ -94,7 +94,7 @@ def explain(
     strict = options.pop("strict")
     shared = {name: given | settings[name] | varied.get(name, {}) for name, given in arguments.share_options(options, parts).items()}
     if best:
-        names = [_best(model, samples.inputs[chosen], options | {"class_names": known})]
+        names = [_best(model, samples.inputs[chosen], options | {"target": target, "class_names": known})]
     if folder:
         told = {"class_names": known, "labels": samples.labels, "network": path.stem, "allow_unsafe": allow_unsafe}
         for name in names:
@@ -132,6 +132,14 @@ def _many(plan: Plan, out: Path, model: Model, workers: int, strict: bool) -> No
         raise
     console.show_plan(found, going_on=there)
     console.written(out)
+
+
+def explanations_of(records: Sequence[Any], path: Path) -> list[Explanation]:
+    """The explanations among the records of a file; an error where there is none."""
+    found = [record for record in records if isinstance(record, Explanation)]
+    if not found:
+        raise SettingError(f"'{path}' holds no explanation; make some: pellucid explain MODEL DATA --method NAME --out FILE.safetensors")
+    return found
 
 
 def _earlier(path: Path, names: Sequence[str]) -> dict[str, Explanation]:
@@ -192,24 +200,22 @@ def _ready(
     path: Path, data: str, index: str, options: Mapping[str, Any], allow_unsafe: bool, *, checked: bool = True
 ) -> tuple[Model, Dataset, list[int], dict[str, Any]]:
     """The model, the data as it takes them, the numbers of the chosen samples, and the options that stand for numbers or data, as such."""
-    model = _model(path, allow_unsafe) if holds_several(data) else None
+    model = open_model(path, allow_unsafe) if holds_several(data) else None
     if model is not None and len(model.traits.needed) > 1:
         model, samples = several.gathered(model, data)
         return model, samples, parse_index(index, len(samples)), several.opened(options, model.packing)
     samples, chosen = _samples(data, index, checked=checked)
-    opened = _opened(options)
-    model = model or _model(path, allow_unsafe)
+    model = model or open_model(path, allow_unsafe)
     if len(model.traits.needed) > 1:
         takes = ", ".join(model.traits.needed)
         raise InputError(f"'{path.name}' takes {len(model.traits.needed)} inputs, {takes}; give an .npz file that holds an array for each, by its name.")
     samples = _fitting(samples, model, data)
-    return model, samples, chosen, opened | {name: laid_out(value, model.traits) for name, value in opened.items() if isinstance(value, np.ndarray)}
+    return model, samples, chosen, opened_for(model, options)
 
 
-def _model(path: Path, allow_unsafe: bool) -> Model:
-    """The model of a file; a framework is started only for a file that is there."""
-    if (path.is_file() and path.suffix.lower() in KERAS_FILES) or (path / SAVED_MODEL).is_file():
-        start_framework()
+def open_model(path: Path, allow_unsafe: bool) -> Model:
+    """The model of a file."""
+    start_for(path)
     return adapt(path, allow_unsafe=allow_unsafe)
 
 
@@ -232,6 +238,13 @@ def rows_of(spec: str, first: int | None) -> np.ndarray:
     name, index = arguments.split_range(spec)
     data = load(name)
     return data.inputs[:first] if index is None else data.take(parse_index(index, len(data))).inputs
+
+
+def opened_for(model: Model, options: Mapping[str, Any], packing: Packing | None = None) -> dict[str, Any]:
+    """Options that stand for numbers or data, as such, as the network takes them; `packing` says how its several inputs lie."""
+    if packing is not None:
+        return several.opened(options, packing)
+    return {name: laid_out(value, model.traits) if isinstance(value, np.ndarray) else value for name, value in _opened(options).items()}
 
 
 def _opened(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,9 +24,6 @@ class Seen:
     low: Array
     high: Array
 
-    def __getitem__(self, rows: Array) -> Seen:
-        return Seen(self.values[rows], self.low[rows], self.high[rows])
-
 
 @dataclass(frozen=True)
 class Result:
@@ -44,6 +40,11 @@ class Result:
         """The sample that is furthest from the bound on the wrong side, or nearest to it on the right one."""
         sign = 1 if self.expectation.at_least is not None else -1
         return int(np.argmin(sign * self.seen.values))
+
+    def kept(self, undecided: str = "fail") -> bool:
+        """Whether it counts as passed; `undecided` says as what an undecided one counts, "fail" or "pass"."""
+        check_undecided(undecided)
+        return self.word == PASSED or (self.word == UNDECIDED and undecided == "pass")
 
     def __str__(self) -> str:
         counts = ", ".join(f"{self.words.count(word)} {word}" for word in (PASSED, FAILED, UNDECIDED) if word in self.words)
@@ -110,9 +111,7 @@ def share_of(values: Array, error: Array, degrees: Array, inside: Array, level: 
     return Seen(share, np.clip(share - reach, 0, 1), np.clip(share + reach, 0, 1))
 
 
-def check_texts(given: object, what: str) -> tuple[str, ...]:
-    """Names, one or several."""
-    found = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Sequence) else ()
-    if not found or not all(isinstance(one, str) for one in found):
-        raise SettingError(f"{what} must be a name or a list of names, got {given!r}.")
-    return found
+def check_undecided(word: object) -> None:
+    """Raise for what does not say how an undecided expectation counts."""
+    if word not in ("fail", "pass"):
+        raise SettingError(f'undecided must be "fail" or "pass", got {word!r}.')

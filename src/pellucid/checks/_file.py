@@ -12,7 +12,7 @@ from pellucid.adapters import adapt
 from pellucid.api.evaluate import evaluate
 from pellucid.api.explain import explain
 from pellucid.checks import CHECKS
-from pellucid.checks._expectation import FAILED, PASSED, UNDECIDED, Expectation, Result
+from pellucid.checks._expectation import Expectation, Result, check_undecided
 from pellucid.core.catalogue import build, settings_of
 from pellucid.core.errors import DataNotFoundError, FormatError, SettingError, unknown
 from pellucid.core.evaluation import Evaluation
@@ -23,8 +23,8 @@ from pellucid.data.fitting import laid_out
 from pellucid.data.load import load
 from pellucid.store import load as load_records
 
+DEFAULT_METHOD = "integrated_gradients"
 KEYS = ("model", "data", "index", "records", "undecided", "allow_unsafe", "explain", "evaluate", "expect")
-OUTCOMES = (PASSED, FAILED)
 
 
 @dataclass
@@ -51,8 +51,8 @@ class CheckFile:
         found = cls(path, said)
         if not isinstance(said.get("expect"), list) or not said["expect"]:
             raise SettingError(f'\'{path}\' expects nothing; write at least one table [[expect]] with that = "inside", "verdict" or "change".')
-        if said.get("undecided", "fail") not in ("fail", "pass"):
-            raise SettingError(f'\'{path}\': undecided must be "fail" or "pass", got {said["undecided"]!r}.')
+        check_undecided(said.get("undecided", "fail"))
+        check_tables(said)
         if ("records" in said) == ("data" in said):
             raise SettingError(f"'{path}' needs either data (and a model), to be explained now, or records, explained before.")
         for number in range(len(found)):
@@ -62,13 +62,18 @@ class CheckFile:
     def __len__(self) -> int:
         return len(self.said["expect"])
 
+    @property
+    def model(self) -> Path | None:
+        """Where the network lies that the file names."""
+        return Path(self._place(str(self.said["model"]))) if "model" in self.said else None
+
     def name(self, number: int) -> str:
         """What to call an expectation in a list of tests."""
         given = self.said["expect"][number]
         return str(given.get("name") or f"{given.get('that', 'expect')}-{number + 1}")
 
-    def expectation(self, number: int) -> Expectation:
-        """One of them, its files opened."""
+    def expectation(self, number: int, *, of_images: bool = True) -> Expectation:
+        """One of them, its files opened; four numbers are a box in images, columns or steps elsewhere."""
         given = dict(self.said["expect"][number])
         that = given.pop("that", None)
         if that not in CHECKS:
@@ -78,16 +83,16 @@ class CheckFile:
         if "name" not in settings_of(part):
             given.pop("name", None)
         if isinstance(given.get("since"), str):
-            given |= {"name": given.get("name") or given["since"], "since": self._records(given["since"], self._method(number))}
+            given |= {"name": given.get("name") or given["since"], "since": self._records(given["since"], number)}
         if "truth" in given:
-            given["truth"] = self._truth(given["truth"])
+            given["truth"] = self._truth(given["truth"], of_images)
         found: Expectation = build("expectation", that, part, given)
         return found
 
     def result(self, number: int) -> Result:
         """Explain where that has not been done yet, and look."""
-        expectation = self.expectation(number)
         key, explanation = self._explanation(number)
+        expectation = self.expectation(number, of_images=explanation.inputs.ndim == 4)
         if not expectation.needs_evaluation:
             return expectation.check(explanation)
         if key not in self._evaluated:
@@ -96,23 +101,24 @@ class CheckFile:
 
     def passes(self, result: Result) -> bool:
         """Whether the file counts it as passed."""
-        return result.word == PASSED or (result.word == UNDECIDED and self.said.get("undecided", "fail") == "pass")
+        return result.kept(str(self.said.get("undecided", "fail")))
 
     def _keywords(self, number: int) -> dict[str, Any]:
-        return {"method": "integrated_gradients"} | dict(self.said.get("explain", {})) | dict(self.said["expect"][number].get("explain", {}))
+        return {"method": DEFAULT_METHOD} | self._said(number)
+
+    def _said(self, number: int) -> dict[str, Any]:
+        """The keywords of `explain` that the file gives for an expectation."""
+        return dict(self.said.get("explain", {})) | dict(self.said["expect"][number].get("explain", {}))
 
     def _of_evaluate(self) -> dict[str, Any]:
         return {"progress": False} | dict(self.said.get("evaluate", {}))
-
-    def _method(self, number: int) -> str:
-        return str(self._keywords(number)["method"])
 
     def _explanation(self, number: int) -> tuple[str, Explanation]:
         keywords = self._keywords(number)
         key = repr(sorted(keywords.items()))
         if key not in self._explained:
             if "records" in self.said:
-                self._explained[key] = self._records(str(self.said["records"]), self._method(number))
+                self._explained[key] = self._records(str(self.said["records"]), number)
             else:
                 self._explained[key] = self._made(keywords)
         return key, self._explained[key]
@@ -120,29 +126,31 @@ class CheckFile:
     def _made(self, keywords: dict[str, Any]) -> Explanation:
         model = self._model()
         data = load(self._place(str(self.said["data"])))
-        data = data.take(parse_index(str(self.said.get("index", ":")), len(data)))
+        data = data.take(parse_index(str(self.said.get("index", ":")), len(data), "index"))
         names = {"class_names": data.class_names} if data.class_names else {}
         return explain(model, laid_out(data.inputs, model.traits), **{"progress": False} | names | keywords)
 
     def _model(self) -> Model:
-        if "model" not in self.said:
+        if self.model is None:
             raise SettingError(f"'{self.path}' names no model, which is needed to explain or to evaluate; write model = \"cnn.keras\".")
         if not self._opened:
-            self._opened.append(adapt(self._place(str(self.said["model"])), allow_unsafe=bool(self.said.get("allow_unsafe", False))))
+            self._opened.append(adapt(self.model, allow_unsafe=bool(self.said.get("allow_unsafe", False))))
         return self._opened[0]
 
-    def _records(self, name: str, method: str) -> Explanation:
+    def _records(self, name: str, number: int) -> Explanation:
+        """The explanation of a file by the expectation's method; where none is said, the only one there is."""
+        method = str(self._keywords(number)["method"])
         found = [one for one in load_records(self._place(name)) if isinstance(one, Explanation)]
-        fitting = [one for one in found if one.method == method] or (found if len(found) == 1 and "method" not in self.said.get("explain", {}) else [])
+        fitting = [one for one in found if one.method == method] or (found if len(found) == 1 and "method" not in self._said(number) else [])
         if not fitting:
             raise SettingError(f"'{name}' holds no explanation by '{method}'; it holds {', '.join(one.method for one in found) or 'none'}.")
         return fitting[0]
 
-    def _truth(self, given: Any) -> Any:
+    def _truth(self, given: Any, of_images: bool) -> Any:
         """Boxes, names or numbers as they are written; the mask of a file."""
         if isinstance(given, str) and Path(given).suffix in (".npy", ".npz", ".png"):
             return load(self._place(given), checked=False).inputs
-        if isinstance(given, list) and len(given) == 4 and all(isinstance(one, int) for one in given):
+        if of_images and isinstance(given, list) and len(given) == 4 and all(isinstance(one, int) for one in given):
             return tuple(given)
         if isinstance(given, list) and given and all(isinstance(one, list) for one in given):
             return [tuple(one) for one in given]
@@ -152,3 +160,13 @@ class CheckFile:
         """A file beside this one, where there is such; else as it is written (a data set, another path)."""
         beside = self.path.parent / name.partition(":")[0]
         return str(self.path.parent / name) if beside.exists() else name
+
+
+def check_tables(said: Mapping[str, Any]) -> None:
+    """Raise unless what must be a table of TOML is one, and each expectation says what it is by a word."""
+    for name, value in [("explain", said.get("explain", {})), ("evaluate", said.get("evaluate", {}))]:
+        if not isinstance(value, Mapping):
+            raise SettingError(f"{name} must be a table of keywords, [{name}]; got {value!r}.")
+    for number, one in enumerate(said["expect"]):
+        if not isinstance(one, Mapping) or not isinstance(one.get("explain", {}), Mapping) or not isinstance(one.get("that"), str):
+            raise SettingError(f'expectation {number + 1} must be a table [[expect]] with that = "inside", "verdict" or "change"; got {one!r}.')

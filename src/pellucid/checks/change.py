@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pellucid.checks._expectation import Expectation, Seen
-from pellucid.core.errors import ShapeError
+from pellucid.core.errors import ShapeError, UnsupportedError
 from pellucid.core.evaluation import Evaluation
 from pellucid.core.records import Explanation, t_quantile
 
@@ -26,8 +26,10 @@ class Change(Expectation):
 
     def look(self, explanation: Explanation, evaluation: Evaluation | None) -> Seen:
         earlier = self.since
-        if earlier is None or earlier.method != explanation.method or earlier.values.shape != explanation.values.shape:
-            had = "nothing" if earlier is None else f"{earlier.method} of shape {earlier.values.shape}"
+        if explanation.targets or (isinstance(earlier, Explanation) and earlier.targets):
+            raise UnsupportedError("an explanation of several targets has a change for each; choose one: explanation.at(target).")
+        if not isinstance(earlier, Explanation) or earlier.method != explanation.method or earlier.values.shape != explanation.values.shape:
+            had = repr(earlier)[:60] if not isinstance(earlier, Explanation) else f"{earlier.method} of shape {earlier.values.shape}"
             raise ShapeError(f"the change is from the same method on the same samples: {explanation.method} {explanation.values.shape} here, {had} before.")
         rows = len(explanation)
         if explanation.inputs.shape != earlier.inputs.shape or not np.array_equal(explanation.inputs, earlier.inputs):

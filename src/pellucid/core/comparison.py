@@ -93,7 +93,7 @@ class Comparison:
         """Where they part: the strongest differences whose interval excludes 0, strongest first, none where they may all be chance. `level` holds for all of a
         sample's features together (Bonferroni), so that two explanations that differ by their errors alone part nowhere in that share of samples."""
         one = self[sample]
-        mask = np.triu(one.a.feature_mask[0]) if one.a.of_pairs else one.a.feature_mask[0]
+        mask = one.a.counted_mask[0]
         present = np.flatnonzero(mask)
         low, high = (end[0].ravel() for end in one.interval(1 - (1 - level) / max(len(present), 1)))
         a, b, difference = one.a.values[0].ravel(), one.b.values[0].ravel(), one.difference[0].ravel()
@@ -128,7 +128,7 @@ class Comparison:
     def to_dataframe(self, level: float = 0.95) -> Any:
         """A long table (pandas), a row for each sample and feature: sample, feature, a, b, difference, low and high (pointwise, at `level`).
         `MissingExtraError` where pandas is not installed."""
-        mask = np.triu(self.a.feature_mask) if self.a.of_pairs else self.a.feature_mask
+        mask = self.a.counted_mask
         where, number = np.nonzero(mask.reshape(len(self), -1))
         arrays = {"a": self.a.values, "b": self.b.values, "difference": self.difference, **dict(zip(("low", "high"), self.interval(level), strict=True))}
         columns = {"sample": np.array(self.numbers)[where], "feature": np.array([self.a.feature_name(int(i)) for i in number], dtype=object)}

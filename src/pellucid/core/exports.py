@@ -48,7 +48,7 @@ def columns(explanation: Explanation, level: float) -> dict[str, Array]:
     e, one = explanation, explanation.split()[0]
     shape = one.values.shape[1:]
     samples, targets, features = len(e), max(len(e.targets), 1), prod(shape)
-    mask = (np.triu(one.feature_mask) if one.of_pairs else one.feature_mask).reshape(samples, 1, features)
+    mask = one.counted_mask.reshape(samples, 1, features)
     row, target, number = np.nonzero(np.broadcast_to(mask, (samples, targets, features)))
 
     def per_value(array: Array) -> Array:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from pellucid.core.evaluation import Evaluation
 from pellucid.core.verdict import MIXED, NOT_SUPPORTED, SUPPORTED
-
-Array = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -55,14 +51,3 @@ class Recommendation:
 
     def __repr__(self) -> str:
         return f"Recommendation({self.best!r}, methods={list(self.methods)})"
-
-
-def mean_ranks(numbers: Sequence[tuple[Array, str]]) -> Array:
-    """The mean rank of each method, 1 the best: `numbers` are per metric an array (methods, samples) and which way is better; of equals the mean rank."""
-    ranks = []
-    for values, better in numbers:
-        signed = -values if better == "higher" else values
-        below = (signed[None] < signed[:, None]).sum(axis=1)
-        same = (signed[None] == signed[:, None]).sum(axis=1)
-        ranks.append((1 + below + (same - 1) / 2).mean(axis=1))
-    return np.asarray(np.mean(ranks, axis=0))

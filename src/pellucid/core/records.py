@@ -251,7 +251,7 @@ class Explanation:
         self._check_one()
         one = self[sample]
         values, error = one.values[0].ravel(), np.nan_to_num(one.error[0].ravel(), nan=np.inf)
-        mask = np.triu(one.feature_mask[0]) if one.of_pairs else one.feature_mask[0]
+        mask = one.counted_mask[0]
         present = np.flatnonzero(mask)
         order = present[np.argsort(-np.abs(values[present]), kind="stable")]
         chosen, rest = order[:count], order[count:]
@@ -281,6 +281,11 @@ class Explanation:
             return np.ones(self.values.shape, dtype=bool)
         mask = np.broadcast_to(self.features.present(self.values.shape[1]), (len(self), self.values.shape[1]))
         return mask[:, :, None] & mask[:, None, :] if self.of_pairs else mask
+
+    @property
+    def counted_mask(self) -> Array:
+        """`feature_mask` with each pair of features once."""
+        return np.triu(self.feature_mask) if self.of_pairs else self.feature_mask
 
     @property
     def of_pairs(self) -> bool:

@@ -18,8 +18,7 @@ Array = np.ndarray
 
 def strongest(explanation: Explanation, sample: int, count: int) -> Array:
     """The numbers of the features, or pairs of them, with the largest absolute values, strongest first."""
-    mask = explanation.feature_mask[sample]
-    present = np.flatnonzero(np.triu(mask) if explanation.of_pairs else mask)
+    present = np.flatnonzero(explanation.counted_mask[sample])
     order = np.argsort(-np.abs(explanation.values[sample].ravel()[present]), kind="stable")
     return np.asarray(present[order][:count])
 

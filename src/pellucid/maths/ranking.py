@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
+from scipy.stats import rankdata
 
 Array = np.ndarray
 
@@ -65,3 +67,14 @@ def rank(values: Array, covariance: Array, degrees: float, top: int, confidence:
     quantile = float(special.stdtrit(max(degrees, 1.0), 1 - (1 - confidence) / (2 * max(len(order) - 1, 1))))
     reaches = quantile * np.sqrt(np.maximum(variance, 0))
     return Ranking(order, strong[:-1] - strong[1:], reaches, max(slack, ROUNDING * float(np.linalg.norm(values))))
+
+
+def mean_ranks(numbers: Sequence[tuple[Array, str]]) -> Array:
+    """The mean rank of each of several candidates, 1 the best: `numbers` holds arrays (candidates, cases), each with which way is better, "higher" or "lower".
+    Equals share the mean of their ranks; NaN ranks last.
+
+    >>> mean_ranks([(np.array([[1.0], [np.nan], [3.0]]), "higher")]).tolist()
+    [2.0, 3.0, 1.0]
+    """
+    signed = [np.where(np.isnan(values), np.inf, -values if better == "higher" else values) for values, better in numbers]
+    return np.asarray(np.mean([rankdata(one, axis=0).mean(axis=1) for one in signed], axis=0))

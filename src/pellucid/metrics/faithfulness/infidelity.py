@@ -15,6 +15,7 @@ from pellucid.core.model import Model, batches
 from pellucid.core.records import Explanation
 from pellucid.metrics._changed import Changed, changed_outputs, scores_of
 from pellucid.metrics._draws import key_of, subsets
+from pellucid.metrics._explained import movable
 
 Array = np.ndarray
 STREAM = 13
@@ -132,17 +133,27 @@ class _Perturbed:
         trial, metric = self.trial, self.metric
         places, noise = (np.random.default_rng((*key_of(trial, sample), STREAM, k)) for k in range(2))
         fills, x = trial.fills[sample if len(trial.fills) > 1 else 0], trial.inputs[sample].astype(np.float64)
-        deviation = metric.noise * (float(x.std()) or 1.0) if self.kind != "square" else 0.0
+        deviation = metric.noise * self._deviation(x) if self.kind != "square" else np.zeros(())
         labels = np.broadcast_to(trial.units.of(sample), x.shape)
         spread = self._spread(sample, labels) if metric.values == "sensitivities" else trial.importance[sample]
         for part in self.parts:
             count = part.stop - part.start
             replaced = np.broadcast_to(self._replaced(sample, labels, count, places), (count, *x.shape))
             changed = np.where(replaced, fills[np.arange(part.start, part.stop) % len(fills)], x)
-            if deviation:
+            if deviation.any():
                 changed += deviation * self._noise(changed.shape, noise) * (replaced | (self.kind == "gaussian"))
             moved = x - changed if metric.values == "sensitivities" else _shares(replaced, labels, trial.importance.shape[2])
             yield changed, moved.reshape(count, -1) @ spread.reshape(len(spread), -1).T
+
+    def _deviation(self, x: Array) -> Array:
+        """The deviation of a sample's own numbers; of several inputs of each by itself, 0 where numbers are whole and cannot be moved a little."""
+        packing = self.trial.model.packing
+        if packing is None:
+            return np.asarray(float(x.std()) or 1.0)
+        found = np.zeros(x.shape)
+        for place in packing.slices.values():
+            found[place] = float(x[place].std()) or 1.0
+        return np.where(movable(self.trial), found, 0.0)
 
     def _replaced(self, sample: int, labels: Array, count: int, generator: np.random.Generator) -> Array:
         """Which elements are replaced by the fill, (count, …) that broadcasts to (count, *shape)."""
