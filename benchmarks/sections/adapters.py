@@ -11,7 +11,7 @@ import numpy as np
 import digits
 import pellucid
 from memory import in_own_process
-from pellucid.core.model import MaskRows, batches
+from pellucid.core.model import MaskRows
 from pellucid.core.target import resolve_target
 from reporting import Report
 from timing import Bare, bare_tensorflow, bare_torch, ratio
@@ -25,7 +25,7 @@ FRAMEWORKS = {
     "Keras on torch": "torch",
 }
 """Titles, and the backend that the process of each has."""
-DIGITS, MASKS, PATCH, PAIRS = 512, 2048, 4, 9
+DIGITS, MASKS, PATCH, PAIRS = 512, 2048, 4, 21
 GRADIENTS, MASKED = 1.05, 1.10
 Array = np.ndarray
 
@@ -53,11 +53,7 @@ def case(backend: str) -> tuple[float, float, dict[str, int]]:
     inputs = np.resize(bare.inputs, (DIGITS, *bare.inputs.shape[1:]))
     target = resolve_target("predicted", "logit", model.predict(inputs, logits=True))
     model.batch_size = sizes["backward"]
-    gradients = ratio(
-        lambda: [model.gradients(inputs[part], target.take(np.arange(DIGITS)[part])) for part in batches(DIGITS, sizes["backward"])],
-        bare.passes(0, DIGITS),
-        PAIRS,
-    )
+    gradients = ratio(lambda: model.gradients(inputs, target), bare.passes(0, DIGITS), PAIRS)
     model.batch_size = sizes["forward"]
     masks = _masks(inputs[:1])
     masked = ratio(lambda: model.masked_scores(masks, target.take(np.zeros(1, int))), bare.passes(MASKS), PAIRS)

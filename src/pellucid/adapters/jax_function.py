@@ -203,7 +203,9 @@ class JaxFunction(KerasJax):
 
     def _function(self, key: tuple[Any, ...], step: Callable[..., Any]) -> Callable[..., Any]:
         """A step compiled, given the parameters as they are now."""
-        compiled = self._compiled.setdefault(key, self.jax.jit(step))
+        if key not in self._compiled:
+            self._compiled[key] = self.jax.jit(step)
+        compiled = self._compiled[key]
         params = self._params()
         return lambda *arrays: compiled(params, *arrays)
 

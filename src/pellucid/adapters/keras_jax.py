@@ -73,9 +73,10 @@ class KerasJax(_keras.KerasModel):
 
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
         found = zip(*self._batched(self._gradient(target, wrt), inputs, target.effective_weights), strict=True)
-        scores, outputs, *rest = (np.concatenate(parts) for parts in found)
-        gradients, values = dict(zip(wrt, rest, strict=False)), dict(zip(wrt, rest[len(wrt) :], strict=True))
+        scores, outputs, *rest = (parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in found)
+        gradients, values = dict(zip(wrt, rest, strict=False)), dict(zip([name for name in wrt if name != INPUT], rest[len(wrt) :], strict=True))
         if INPUT in wrt:
+            values[INPUT] = np.asarray(inputs, np.float32)
             self.check_gradient(gradients[INPUT])
         return Gradients(scores.astype(np.float64), outputs, gradients, values)
 
@@ -182,13 +183,13 @@ class KerasJax(_keras.KerasModel):
         return (outputs * weights).reshape(len(x), -1).sum(axis=1), read
 
     def _gradient(self, target: Target, wrt: Sequence[str]) -> Callable[..., Any]:
-        """A function to scores, outputs, then gradients and then values in the order of `wrt`."""
+        """A function to scores, outputs, then gradients in the order of `wrt` and then values of the layers among them."""
         chosen = self.named([name for name in wrt if name != INPUT])
         how, follow, names = target.reading, target.follows_prediction, tuple(wrt)
 
         def step(params: Sequence[Any], x: Any, weights: Any) -> Any:
             def total(leaves: Mapping[str, Any]) -> Any:
-                values: dict[str, Any] = {INPUT: x}
+                values: dict[str, Any] = {}
 
                 def add(name: str, output: Any) -> Any:
                     values[name] = output
@@ -204,7 +205,7 @@ class KerasJax(_keras.KerasModel):
             probes = {name: self.jax.numpy.zeros(like.shape, like.dtype) for name, like in made.items()}
             leaves = probes | ({INPUT: x} if INPUT in names else {})
             gradients, (scores, outputs, values) = self.jax.grad(total, has_aux=True)(leaves)
-            return scores, outputs, *(self._plain(gradients[name]) for name in names), *(self._plain(values[name]) for name in names)
+            return scores, outputs, *(self._plain(gradients[name]) for name in names), *(self._plain(values[name]) for name in chosen)
 
         return self._function(("gradients", how, names, follow), step)
 
@@ -230,7 +231,9 @@ class KerasJax(_keras.KerasModel):
 
     def _function(self, key: tuple[Any, ...], step: Callable[..., Any]) -> Callable[..., Any]:
         """A step compiled, given the weights as they are now."""
-        compiled = self._compiled.setdefault(key, self.jax.jit(step))
+        if key not in self._compiled:
+            self._compiled[key] = self.jax.jit(step)
+        compiled = self._compiled[key]
         params = self._values()
 
         def called(*arrays: Any) -> Any:

@@ -20,6 +20,8 @@ BATCH_BUDGET = 64e6
 """Bytes of activations a batch: measured flat from here on for the reference networks (`docs/theory/batch-size.md`)."""
 FEW_FEATURES = 256
 """Up to so many features masks are spread over an input by a matrix product."""
+LOOP = 8
+"""So many batches of masked inputs are scored by one call, in a loop inside the graph, which saves what it costs to call it."""
 
 
 class KerasTensorflow(_keras.KerasModel):
@@ -106,11 +108,11 @@ class KerasTensorflow(_keras.KerasModel):
         of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
         labels = self._index(np.where(rows.labels < 0, rows.masks.shape[1], rows.labels).reshape(len(rows.labels), -1))
         found = []
-        for part in batches(len(rows), self.batch_size):
-            sample = rows.sample[part]
-            scores = function(
-                inputs, absent, labels, weights, self._tensor(rows.masks[part]), self._index(sample), self._index(sample * of_sample + rows.fill[part])
-            )
+        whole = len(rows) - len(rows) % self.batch_size
+        for part in [*batches(whole, LOOP * self.batch_size), *([slice(whole, len(rows))] if whole < len(rows) else [])]:
+            sample, masks = rows.sample[part], self._tensor(rows.masks[part])
+            size = min(self.batch_size, part.stop - part.start)
+            scores = function(inputs, absent, labels, weights, masks, self._index(sample), self._index(sample * of_sample + rows.fill[part]), size)
             found.append(scores.numpy())
         return np.concatenate(found).astype(np.float64) if found else np.zeros(0)
 
@@ -189,20 +191,27 @@ class KerasTensorflow(_keras.KerasModel):
         tf = self.tf
         grid = rows.labels.shape[1:]
 
-        def step(inputs: Any, absent: Any, labels: Any, weights: Any, masks: Any, sample: Any, fill: Any) -> Any:
+        def step(inputs: Any, absent: Any, labels: Any, weights: Any, masks: Any, sample: Any, fill: Any, size: Any) -> Any:
             masks = tf.concat([masks, tf.ones_like(masks[:, :1])], axis=1)
-            if shared and few:  # a product with zeros and ones is exact, and faster than gathering columns
-                keep = tf.matmul(masks, tf.one_hot(labels[0], tf.shape(masks)[1], axis=0))
-            else:
-                keep = tf.gather(masks, labels[0], axis=1) if shared else tf.gather(masks, tf.gather(labels, sample), axis=1, batch_dims=1)
-            keep = tf.reshape(keep, (-1, *grid))
-            hidden, present = (absent, inputs) if single else (tf.gather(absent, fill), tf.gather(inputs, sample))
-            points = hidden + keep * (present - hidden)
-            return self._scores(points, weights if single else tf.gather(weights, sample), how)[0]
+            places = tf.one_hot(labels[0], tf.shape(masks)[1], axis=0) if shared and few else None
 
-        free, index = self._specs("input")[0], tf.TensorSpec((None,), "int32")
+            def scores(part: tuple[Any, Any, Any]) -> Any:
+                masks, sample, fill = part
+                if places is not None:  # a product with zeros and ones is exact, and faster than gathering columns
+                    keep = tf.matmul(masks, places)
+                else:
+                    keep = tf.gather(masks, labels[0], axis=1) if shared else tf.gather(masks, tf.gather(labels, sample), axis=1, batch_dims=1)
+                keep = tf.reshape(keep, (-1, *grid))
+                hidden, present = (absent, inputs) if single else (tf.gather(absent, fill), tf.gather(inputs, sample))
+                points = hidden + keep * (present - hidden)
+                return self._scores(points, weights if single else tf.gather(weights, sample), how)[0]
+
+            parts = tuple(tf.reshape(array, tf.concat([[-1, size], tf.shape(array)[1:]], axis=0)) for array in (masks, sample, fill))
+            return tf.reshape(tf.map_fn(scores, parts, fn_output_signature="float32", parallel_iterations=1), (-1,))
+
+        free, index, scalar = self._specs("input")[0], tf.TensorSpec((None,), "int32"), tf.TensorSpec((), "int32")
         table = tf.TensorSpec((None, None), "int32")
-        return self._trace(step, free, free, table, self._specs("weights")[0], tf.TensorSpec((None, None), "float32"), index, index)
+        return self._trace(step, free, free, table, self._specs("weights")[0], tf.TensorSpec((None, None), "float32"), index, index, scalar)
 
     def _recorded(self, verb: str, inputs: Array, chosen: dict[str, Any], record: Callable[..., Any]) -> dict[str, Array]:
         def step(x: Any) -> Any:
