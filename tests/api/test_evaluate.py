@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import tracemalloc
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,11 @@ from pellucid.core.evaluation import Evaluation, Score
 from pellucid.core.features import FeatureMap
 from pellucid.core.metric import Measurement, Metric, Trial, unit_importance
 from pellucid.core.records import Explanation
+from pellucid.metrics import METRICS, _masks
+from pellucid.metrics.axioms import _game
 from pellucid.metrics.faithfulness.deletion import Deletion
 
+evaluate_module = importlib.import_module("pellucid.api.evaluate")
 DRAW = np.random.default_rng(0)
 X = DRAW.normal(size=(6, 5))
 BACKGROUND = DRAW.normal(size=(4, 5))
@@ -350,3 +355,54 @@ def test_a_score_has_an_interval_and_a_lead() -> None:
     assert one.lead_interval()[0] < one.lead[0] < one.lead_interval()[1]
     with pytest.raises(SettingError, match="level must lie between 0 and 1"):
         score.interval(95)
+
+
+IMAGES = DRAW.random((5, 12, 12, 1)).astype(np.float32)
+ON_IMAGES = NumpyModel(random_stack(1, (144, 8, 3)), (12, 12, 1), softmax=True)
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [
+        ("saliency", {}),
+        ("integrated_gradients", {"tolerance": 0.2, "baseline": IMAGES[::-1].copy()}),
+        ("smooth_grad", {"tolerance": 0.5, "target": [0, 1, 2, 0, 1]}),
+        ("feature_ablation", {"features": "patches:4", "fill": "inpainting"}),
+        ("permutation_shap", {"features": "patches:4", "background": IMAGES[:2], "tolerance": 0.5}),
+    ],
+)
+def test_samples_measured_in_parts_get_the_same(method: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    explanation = pellucid.explain(ON_IMAGES, IMAGES, method, seed=1, **options)
+    truth, fill = np.stack([np.roll(np.arange(144).reshape(12, 12) < 30, row, axis=1) for row in range(5)]), IMAGES / 2
+    whole = pellucid.evaluate(ON_IMAGES, explanation, list(METRICS), truth=truth, fill=fill, draws=3, seed=2, strict=False)
+    assert len(list(whole)) > 12
+    monkeypatch.setattr(evaluate_module, "PART_BYTES", 1.0)
+    parts = pellucid.evaluate(ON_IMAGES, explanation, list(METRICS), truth=truth, fill=fill, draws=3, seed=2, strict=False)
+    assert parts.refused == whole.refused
+    for name in whole:
+        score = whole[name]
+        other = parts[name]
+        for what in ("values", "error", "chance", "evaluations", "gradients"):
+            np.testing.assert_allclose(getattr(other, what), getattr(score, what), rtol=1e-5, atol=1e-6, err_msg=f"{name}, {what}")
+        assert {key: curve.shape for key, curve in other.curves.items()} == {key: curve.shape for key, curve in score.curves.items()}
+    assert [one.word for one in parts.verdicts] == [one.word for one in whole.verdicts]
+
+
+@pytest.mark.parametrize("metric", ["deletion", "dummy", "symmetry", "max_sensitivity", "faithfulness_correlation"])
+def test_memory_does_not_grow_with_samples(metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside what the samples and their numbers take themselves."""
+    for module, name in ((evaluate_module, "PART_BYTES"), (_game, "GROUP_BYTES"), (_masks, "MASK_BYTES")):
+        monkeypatch.setattr(module, name, 2e5)
+    network = NumpyModel(random_stack(1, (400, 8, 3)), (400,), softmax=True)
+    peaks = []
+    for samples in (40, 160):
+        explanation = pellucid.explain(network, DRAW.normal(size=(samples, 400)), "integrated_gradients", tolerance=0.5)
+        settings = {} if metric not in ("dummy", "symmetry") else {"masks": 3}
+        pellucid.evaluate(network, explanation[:3], {metric: settings}, progress=False)
+        tracemalloc.start()
+        try:
+            pellucid.evaluate(network, explanation, {metric: settings}, progress=False)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+    assert peaks[1] - peaks[0] < 120 * 400 * 8 * 6, peaks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -32,11 +32,16 @@ _OBJECT = re.compile(r"^\w+\(.*\)$")
 @dataclass(frozen=True)
 class AsBefore(Again):
     """The keywords of the call that made an explanation, its target being the classes that were explained then. `lacking` holds what a record says of those
-    that it does not hold."""
+    that it does not hold, `took` the most evaluations that a sample of the explanation, and of those beside it, took."""
 
     explanation: Explanation
     given: Mapping[str, Any] = field(default_factory=dict)
     lacking: Mapping[str, str] = field(default_factory=dict)
+    took: int = 1
+
+    def __getitem__(self, rows: Array) -> AsBefore:
+        given = of_rows(self.given, rows, len(self.explanation), self.explanation.inputs.ndim)
+        return replace(self, explanation=self.explanation[rows], given=given)
 
     @property
     def hindrance(self) -> str:
@@ -68,8 +73,8 @@ class AsBefore(Again):
 
     def _budget(self) -> dict[str, int]:
         """Not many times what the explanation took: on a network of noise a sampling method would go on to the end of its budget."""
-        may, took = self.given.get("max_evaluations"), int(self.explanation.cost.evaluations.max(initial=1))
-        return {} if may is None else {"max_evaluations": min(int(may), max(AGAIN * took, LEAST))}
+        may = self.given.get("max_evaluations")
+        return {} if may is None else {"max_evaluations": min(int(may), max(AGAIN * self.took, LEAST))}
 
 
 def as_before(explanation: Explanation, model: Model, changes: Mapping[str, Any]) -> AsBefore:
@@ -82,7 +87,8 @@ def as_before(explanation: Explanation, model: Model, changes: Mapping[str, Any]
     given |= changes
     given.pop("labels", None)
     given.pop("network", None)
-    return AsBefore(explanation, given | {"target": fixed_target(explanation, model, given.get("target", "predicted"))}, lacking)
+    given["target"] = fixed_target(explanation, model, given.get("target", "predicted"))
+    return AsBefore(explanation, given, lacking, int(explanation.cost.evaluations.max(initial=1)))
 
 
 def fixed_target(explanation: Explanation, model: Model, target: Any) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
@@ -21,8 +22,9 @@ from pellucid.core.catalogue import build
 from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.evaluation import Evaluation, Score, identity_of
 from pellucid.core.inputs import on_host
-from pellucid.core.metric import Metric, Trial, unit_importance
-from pellucid.core.model import Model
+from pellucid.core.method import Progress
+from pellucid.core.metric import Metric, Trial, joined, unit_importance
+from pellucid.core.model import Model, batches
 from pellucid.core.records import Explanation
 from pellucid.core.target import Target
 from pellucid.core.verdict import Thresholds, judge
@@ -32,6 +34,10 @@ Array = np.ndarray
 MetricsLike = str | Metric | Sequence[str | Metric] | Mapping[str, Mapping[str, Any]] | None
 PANEL = ("deletion", "insertion", "weight_randomisation", "max_sensitivity", "completeness", "efficiency", "sparseness")
 """What is measured where nothing is named, as far as it serves."""
+PART_BYTES = 64e6
+"""What the importances, or the inputs and what they are explained by once more, of the samples that are measured together may take."""
+OF_INPUTS = 4
+"""Arrays of the inputs' size that an explanation holds: values, errors, inputs, baselines."""
 
 
 @overload
@@ -139,8 +145,7 @@ class _Plan:
         draws = self.draws if metric.by_chance else 0
         began = time.perf_counter()
         with progress_after_patience(f"{metric.title}, {len(trial.inputs)} samples", self.progress) as report:
-            importance = _trial.with_chance(trial.importance[:, 0], trial.present, draws, self.seed)
-            found = metric.measure(replace(trial, importance=importance, progress=report))
+            found = joined([metric.measure(part) for part in self.parts(trial, draws, report)])
         return Score(
             name,
             metric.title,
@@ -158,10 +163,24 @@ class _Plan:
             metric.limits,
         )
 
+    def parts(self, trial: Trial, draws: int, report: Progress) -> Iterator[Trial]:
+        """The trial in parts whose numbers fit `PART_BYTES`, each with random importances, so that memory does not grow with samples."""
+        samples, whole = len(trial.inputs), trial.importance[:, 0]
+        each = 8 * max((1 + draws) * whole.shape[1], OF_INPUTS * trial.inputs[0].size)
+        for rows in batches(samples, max(1, int(PART_BYTES // each))):
+            importance = _trial.with_chance(whole[rows], trial.present[rows], draws, self.seed)
+            part = trial if rows == slice(0, samples) else trial[rows]
+            yield replace(part, importance=importance, progress=partial(_report, report, rows, samples))
+
     def provenance(self, model: Model, explanation: Explanation) -> dict[str, Any]:
         more = {name: plain(getattr(self, name)) for name in ("features", "fill", "background", "truth", "draws", "seed")}
         said = explanation.provenance
         return describe(model, **more, explained={name: said[name] for name in ("title", "network", "fingerprint", "settings", "seed") if name in said})
+
+
+def _report(report: Progress, rows: slice, samples: int, done: float) -> None:
+    """Tell how far all samples are, where a part of them is so far."""
+    report((rows.start + done * (rows.stop - rows.start)) / samples)
 
 
 def _lacking(metric: Metric, trial: Trial, again: AsBefore) -> str:

@@ -7,7 +7,7 @@ comes from.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
@@ -37,6 +37,9 @@ class Again(Protocol):
 
     def __call__(self, model: Model, inputs: Array, rows: Array, seed: int | None = None) -> Explanation:
         """`inputs` (n, *shape) in place of the samples `rows` (n,) of the explanation; another seed where one is given."""
+
+    def __getitem__(self, rows: Array) -> Again:
+        """The same for some samples of the explanation."""
 
     def reference(self, model: Model) -> Array | None:
         """What the method set the inputs against: its baseline, or the rows of its fill or background, (1 or samples, rows, *shape); None where it has none."""
@@ -69,6 +72,23 @@ class Trial:
     @property
     def maps(self) -> int:
         return self.importance.shape[1]
+
+    def __getitem__(self, part: slice) -> Trial:
+        """The trial of some samples."""
+        rows = np.arange(len(self.inputs))[part]
+        return replace(
+            self,
+            inputs=self.inputs[part],
+            target=self.target.take(rows),
+            scores=self.scores[part],
+            importance=self.importance[part],
+            units=self.units[part],
+            present=self.present[part],
+            fills=self.fills[part] if len(self.fills) > 1 else self.fills,
+            explanation=self.explanation[part],
+            again=self.again[rows],
+            truth=None if self.truth is None else self.truth[part],
+        )
 
     def alone(self) -> Trial:
         """The explanation's own map without the random ones."""
@@ -107,6 +127,16 @@ class Measurement:
     gradients: Array
     curves: Mapping[str, Array] = field(default_factory=dict)
     resolved: Mapping[str, Any] = field(default_factory=dict)
+
+
+def joined(parts: Sequence[Measurement]) -> Measurement:
+    """Measurements of some samples after others as one; what a metric chose by itself is told as it was for the first."""
+
+    def rows(name: str) -> Array:
+        return np.concatenate([np.asarray(getattr(part, name)) for part in parts])
+
+    curves = {name: np.concatenate([part.curves[name] for part in parts]) for name in parts[0].curves}
+    return Measurement(rows("values"), rows("error"), rows("evaluations"), rows("gradients"), curves, parts[0].resolved)
 
 
 class Metric(ABC):

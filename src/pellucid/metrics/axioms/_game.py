@@ -9,6 +9,7 @@ import numpy as np
 
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.metric import Trial, summed
+from pellucid.core.model import batches
 from pellucid.metrics._masks import MASK_BYTES, Removal, removed_scores
 
 Array = np.ndarray
@@ -16,8 +17,8 @@ ROUNDING = 1e-5
 """Difference of two scores, relative to the largest of a sample, that is none: float32 in batches of another size explains as much."""
 STREAM = 7
 """Keeps these draws apart from those of random importances, which have the same seed."""
-FILL_BYTES = 64e6
-"""What random inputs of the samples that are played together may take."""
+GROUP_BYTES = 64e6
+"""What the masks and random inputs of the samples that are played together may take."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +96,9 @@ class Game:
         return found
 
 
-def games(trial: Trial, *, anywhere: bool, rows: int) -> Iterator[tuple[slice, Game]]:
-    """The samples of a trial in groups, each as the game that was explained. `anywhere`: against `rows` random inputs around each sample, for a method that
-    sets it against nothing."""
+def games(trial: Trial, *, anywhere: bool, masks: int, rows: int = 0) -> Iterator[tuple[slice, Game]]:
+    """The samples of a trial in groups, each as the game that was explained, of which at most `masks` masks a sample are held at a time. `anywhere`: against
+    `rows` random inputs around each sample, for a method that sets it against nothing."""
     explanation = trial.explanation
     place = explanation.layer or explanation.provenance.get("resolved", {}).get("embedding")
     if place:
@@ -112,26 +113,10 @@ def games(trial: Trial, *, anywhere: bool, rows: int) -> Iterator[tuple[slice, G
     reference = None if anywhere else trial.again.reference(trial.model)
     if reference is None and not anywhere:
         raise UnsupportedError("needs what the input was set against, and the method knows nothing of the kind")
-    bytes_each = rows * trial.inputs[:1].nbytes if anywhere else 0
-    size = max(1, int(FILL_BYTES // bytes_each)) if bytes_each else len(trial.inputs)
-    for start in range(0, len(trial.inputs), size):
-        part = slice(start, min(start + size, len(trial.inputs)))
+    bytes_each = masks * trial.importance.shape[2] * (4 if blends else 1) + (rows * trial.inputs[:1].nbytes if anywhere else 0)
+    for part in batches(len(trial.inputs), max(1, int(GROUP_BYTES // bytes_each))):
         fills = _around(trial, part, rows) if reference is None else reference if len(reference) == 1 else reference[part]
-        yield part, Game(_part(trial, part, fills), blends)
-
-
-def _part(trial: Trial, part: slice, fills: Array) -> Trial:
-    """Some samples of a trial, against other fills."""
-    return replace(
-        trial,
-        inputs=trial.inputs[part],
-        target=trial.target.take(np.arange(len(trial.inputs))[part]),
-        scores=trial.scores[part],
-        importance=trial.importance[part],
-        units=trial.units[part],
-        present=trial.present[part],
-        fills=fills,
-    )
+        yield part, Game(replace(trial[part], fills=fills), blends)
 
 
 def _around(trial: Trial, part: slice, rows: int) -> Array:

@@ -54,7 +54,7 @@ class Dummy(Axiom):
         values, error = np.full((samples, maps), np.nan), np.full((samples, maps), np.nan)
         passes, found = np.zeros(samples, int), np.zeros(samples, int)
         anywhere = "dummy" not in trial.explanation.provenance["promises"]
-        for part, game in games(trial, anywhere=anywhere, rows=self.masks):
+        for part, game in games(trial, anywhere=anywhere, masks=min(self.units, trial.importance.shape[2]) + 1, rows=self.masks):
             for sample, (units, changed, used) in enumerate(self._play(game), part.start):
                 passes[sample], found[sample] = used, int((~changed.any(axis=0)).sum())
                 sizes = np.abs(trial.importance[sample][:, units])

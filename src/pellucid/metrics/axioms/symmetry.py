@@ -56,7 +56,7 @@ class Symmetry(Axiom):
         samples, maps = trial.importance.shape[:2]
         values, error = np.full((samples, maps), np.nan), np.full((samples, maps), np.nan)
         passes, found = np.zeros(samples, int), np.zeros(samples, int)
-        for part, game in games(trial, anywhere=False, rows=0):
+        for part, game in games(trial, anywhere=False, masks=2 * max(min(self.units, trial.importance.shape[2]) + 1, self.pairs)):
             for sample, one in enumerate(self._play(game), part.start):
                 passes[sample], found[sample] = one.used, int((~one.differed.any(axis=0)).sum())
                 if not found[sample]:
