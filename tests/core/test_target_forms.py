@@ -7,7 +7,18 @@ import pytest
 
 from pellucid.core.errors import NonFiniteError, SettingError, ShapeError, UnknownClassError
 from pellucid.core.scoring import slopes
-from pellucid.core.target import Several, Target, following_target, join_targets, of_samples, reads_logits, resolve_score, resolve_target, written
+from pellucid.core.target import (
+    Several,
+    Target,
+    following_target,
+    join_targets,
+    of_samples,
+    predicted_classes,
+    reads_logits,
+    resolve_score,
+    resolve_target,
+    written,
+)
 
 FLOAT32 = 1e-7
 """Weights of a target are float32, those of a centred logit rounded: the shift leaves this share of itself."""
@@ -251,6 +262,14 @@ def test_one_sigmoid_is_two_classes(score: str, first: np.ndarray, second: np.nd
         np.testing.assert_allclose(found.of(LOGIT), expected[:, 0], rtol=1e-6)
     predicted = resolve_target("predicted", score, LOGIT, ("well", "ill"), head="sigmoid")
     assert predicted.labels == ("ill", "well")
+
+
+@pytest.mark.parametrize(("head", "outputs"), [("sigmoid", sigmoid(LOGIT)), ("softmax", OUTPUTS), ("sigmoid", OUTPUTS), (None, OUTPUTS), (None, LOGIT)])
+def test_predictions_name_the_classes_that_a_target_resolves_to(head: str | None, outputs: np.ndarray) -> None:
+    found = predicted_classes(outputs, head)
+    assert found is not None
+    assert resolve_target("predicted", "output", outputs, head=head).labels == tuple(str(one) for one in found)
+    assert predicted_classes(np.ones((2, 3, 4)), head) is None
 
 
 def test_one_sigmoid_has_no_contrast_and_no_third_class() -> None:

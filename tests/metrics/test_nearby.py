@@ -126,6 +126,21 @@ def test_what_changes_the_prediction_does_not_count() -> None:
     assert np.isfinite(gone.values).all()
 
 
+def test_one_sigmoid_changes_its_prediction_at_a_half() -> None:
+    """Of draws around 0.01, those that cross 0 do not count; of a network that shows no sigmoid, all do."""
+    torch = pytest.importorskip("torch")
+    line = torch.nn.Linear(3, 1)
+    with torch.no_grad():
+        line.weight[:], line.bias[:] = torch.tensor([[1.0, 0.0, 0.0]]), 0
+    jump = Given(lambda task: np.where(task.inputs[:, :1] > 0, 1.0, 9.0) * np.ones(task.inputs.shape))
+    settings = {"radius": np.array([0.1, 0.1, 0.1]), "draws": 20}
+    x = np.array([[0.01, 1.0, 1.0]], np.float32)
+    kept, every = (score("max_sensitivity", settings, network=net.eval(), x=x, method=jump) for net in (torch.nn.Sequential(line, torch.nn.Sigmoid()), line))
+    assert kept.values.tolist() == [0]
+    assert 0 < np.isnan(kept.curves["change"][0]).sum() < 20
+    np.testing.assert_allclose(every.values, [8])
+
+
 def test_where_no_prediction_stays_there_is_no_number() -> None:
     x = np.array([[1.5, 2.0]])
 

@@ -19,7 +19,7 @@ from pellucid.core.method import OPTIONS
 from pellucid.core.metric import Again
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
-from pellucid.core.target import of_two, settled
+from pellucid.core.target import predicted_classes, settled
 from pellucid.data import FEATURES, FILLS
 
 Array = np.ndarray
@@ -93,12 +93,8 @@ def as_before(explanation: Explanation, model: Model, changes: Mapping[str, Any]
 
 def fixed_target(explanation: Explanation, model: Model, target: Any) -> Any:
     """The target with every "predicted" made the class that the network predicted, one a sample."""
-    prediction = np.asarray(explanation.prediction)
-    if prediction.ndim != 2:
-        return target
-    two = of_two(model.traits.head, prediction.shape[1:], model.traits.class_axis)
-    predicted = (prediction[:, 0] >= 0.5).astype(int) if two else prediction.argmax(axis=1)
-    return settled(target, [int(one) for one in predicted])
+    classes = predicted_classes(np.asarray(explanation.prediction), model.traits.head, model.traits.class_axis)
+    return target if classes is None else settled(target, [int(one) for one in classes])
 
 
 def _from_record(explanation: Explanation, changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -174,6 +174,18 @@ def of_two(head: str | None, output_shape: Sequence[int | None], class_axis: int
     return head == "sigmoid" and len(output_shape) > 0 and output_shape[class_axis] == 1
 
 
+def predicted_classes(prediction: Array, head: str | None, class_axis: int = -1) -> Array | None:
+    """The class that each prediction names, (samples, classes) → (samples,); None for outputs of other shapes, which name none.
+
+    >>> predicted_classes(np.array([[0.2], [0.7]]), "sigmoid")
+    array([0, 1])
+    """
+    if prediction.ndim != 2:
+        return None
+    two = of_two(head, prediction.shape[1:], class_axis)
+    return (prediction[:, 0] >= 0.5).astype(int) if two else prediction.argmax(axis=1)
+
+
 def reads_logits(score: str, head: str | None, output_shape: Sequence[int | None], class_axis: int, *, by_function: bool = False) -> bool:
     """Whether a target of this score reads the network before its softmax or sigmoid."""
     return score in LOGITS or (not by_function and score != "output" and of_two(head, output_shape, class_axis))

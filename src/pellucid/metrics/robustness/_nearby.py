@@ -11,6 +11,7 @@ from pellucid.core.errors import SettingError, ShapeError
 from pellucid.core.metric import Measurement, Trial
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
+from pellucid.core.target import predicted_classes
 from pellucid.metrics._explained import Passes, Piece, disturbed, movable, own_error, ranges, stands_still
 
 Array = np.ndarray
@@ -36,7 +37,7 @@ def largest(trial: Trial, draws: int, radius: Any, same_prediction: bool, at: At
     largest; NaN for one draw."""
     samples, passes = len(trial.inputs), Passes.none(len(trial.inputs))
     found = np.full((samples, draws), np.nan)
-    own, classes = np.where(trial.present, trial.importance[:, 0], 0.0), _classes(trial, np.asarray(trial.explanation.prediction))
+    own, classes = np.where(trial.present, trial.importance[:, 0], 0.0), _classes(trial, trial.explanation)
 
     def noise(generator: np.random.Generator) -> Array:
         return generator.uniform(-1, 1, trial.inputs.shape[1:])
@@ -44,7 +45,7 @@ def largest(trial: Trial, draws: int, radius: Any, same_prediction: bool, at: At
     for piece in disturbed(trial, trial.model, noise, _amounts(trial, radius), draws, passes):
         there = np.where(trial.present[piece.rows], trial.importance_of(piece.explanation, piece.rows), 0.0)
         values = at(piece, there, own[piece.rows])
-        stays = _classes(trial, np.asarray(piece.explanation.prediction)) == classes[piece.rows]
+        stays = _classes(trial, piece.explanation) == classes[piece.rows]
         found[piece.rows, piece.draws] = np.where(stays, values, np.nan) if same_prediction else values
         trial.progress((int(piece.draws[-1]) + 1) / draws)
     ordered = np.sort(np.where(np.isnan(found), -np.inf, found), axis=1)[:, ::-1]
@@ -79,9 +80,8 @@ def _scales(trial: Trial) -> Array:
     return found
 
 
-def _classes(trial: Trial, prediction: Array) -> Array:
-    """The class that each prediction (samples, classes) names; where it names none, a number that never changes."""
-    if prediction.ndim != 2 or prediction.shape[1] < 2:
-        two = prediction.ndim == 2 and trial.model.traits.head == "sigmoid"
-        return (prediction[:, 0] >= 0.5).astype(int) if two else np.zeros(len(prediction), int)
-    return prediction.argmax(axis=1)
+def _classes(trial: Trial, explanation: Explanation) -> Array:
+    """The class that each prediction names; where it names none, a number that never changes."""
+    traits = trial.model.traits
+    found = predicted_classes(np.asarray(explanation.prediction), traits.head, traits.class_axis)
+    return np.zeros(len(explanation), int) if found is None else found
