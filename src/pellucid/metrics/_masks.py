@@ -26,6 +26,11 @@ class Removal:
     fill: Array | None = None
 
 
+def row_by_row(sample: int, kept: Array, rows: int) -> Removal:
+    """Masks each of which meets every row of the fill by itself: scores (masks · rows,)."""
+    return Removal(sample, np.repeat(kept, rows, axis=0), np.tile(np.arange(rows), len(kept)))
+
+
 def removed_scores(trial: Trial, removals: Iterable[Removal], total: int) -> Iterator[Array]:
     """The scores of each removal in turn, (masks,); `total` is how many removals there are."""
     done = 0

@@ -9,9 +9,11 @@ import numpy as np
 
 from pellucid.core.errors import SettingError
 from pellucid.core.metric import Measurement, Metric, Trial
-from pellucid.metrics._masks import Removal, order_of, removed_scores
+from pellucid.metrics._masks import Removal, kept_after, order_of, removed_scores, row_by_row
 
 Array = np.ndarray
+ROUNDING = 1e-6
+"""Relative difference of scores that float32 explains."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,10 @@ class EffectiveComplexity(Metric):
 
         def removals() -> Iterator[Removal]:
             for sample in range(samples):
-                yield _rows_of(sample, np.zeros((1, width), dtype=bool), rows)
+                yield row_by_row(sample, np.zeros((1, width), dtype=bool), rows)
                 for k in range(maps):
                     order = order_of(np.abs(trial.importance[sample, k]), trial.present[sample])
-                    rank = np.full(width, len(order))
-                    rank[order] = np.arange(len(order))
-                    yield _rows_of(sample, rank[None] < counts[sample][:, None], rows)
+                    yield row_by_row(sample, ~kept_after(order, width, counts[sample]), rows)
 
         scores = removed_scores(trial, removals(), samples * (1 + maps))
         values = np.full((samples, maps), np.nan)
@@ -76,15 +76,6 @@ class EffectiveComplexity(Metric):
                     tried[sample, : len(loss)], lost[sample, : len(loss)] = counts[sample], loss
         passes = np.array([(len(one) + 1) * rows for one in counts])
         return Measurement(values, np.zeros(values.shape), passes, np.zeros(samples, int), {"units": tried, "loss": lost})
-
-
-ROUNDING = 1e-6
-"""Relative difference of scores that float32 explains."""
-
-
-def _rows_of(sample: int, kept: Array, rows: int) -> Removal:
-    """Masks each of which meets every row of the fill by itself."""
-    return Removal(sample, np.repeat(kept, rows, axis=0), np.tile(np.arange(rows), len(kept)))
 
 
 def _counts(units: int, steps: int) -> Array:

@@ -12,7 +12,7 @@ from pellucid.core.errors import SettingError
 from pellucid.core.metric import Measurement, Metric, Trial
 from pellucid.maths.correlation import spearman, spearman_error
 from pellucid.metrics._draws import key_of
-from pellucid.metrics._masks import Removal, removed_scores
+from pellucid.metrics._masks import Removal, removed_scores, row_by_row
 from pellucid.metrics.faithfulness._steps import measured, scores_after
 
 Array = np.ndarray
@@ -66,7 +66,7 @@ class Monotonicity(Metric):
             for sample, units in enumerate(looked_at):
                 kept = np.ones((len(units), width), dtype=bool)
                 kept[np.arange(len(units)), units] = False
-                yield Removal(sample, np.repeat(kept, rows, axis=0), np.tile(np.arange(rows), len(units)))
+                yield row_by_row(sample, kept, rows)
 
         for sample, (units, scores) in enumerate(zip(looked_at, removed_scores(trial, removals(), samples), strict=True)):
             effects = np.square(trial.scores[sample] - scores).reshape(-1, rows).mean(axis=1)
