@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from pellucid.maths.statistics import covariance_quantile, norm_quantile, unbiased_square
+from pellucid.maths.statistics import covariance_quantile, norm_quantile, unbiased_square, welch_degrees
 
 ROUNDING = 1e-10
 SATTERTHWAITE = 0.04
@@ -51,3 +52,15 @@ def test_a_quantile_without_error_is_zero_and_scales_with_the_error() -> None:
 def test_the_square_of_a_norm_loses_its_noise() -> None:
     assert unbiased_square(10.0, 1.0) == 9.0
     assert unbiased_square(10.0, 8.0) == 5.0
+
+
+def test_two_estimated_variances_have_the_degrees_of_welchs_test() -> None:
+    """SciPy's, of two groups of unequal size and spread; two that are equally sure have the degrees of both."""
+    draw = np.random.default_rng(2)
+    first, second = draw.normal(size=(7, 4)), 3 * draw.normal(size=(20, 4))
+    variances = [group.var(axis=0, ddof=1) / len(group) for group in (first, second)]
+    found = welch_degrees(*variances, np.array(6.0), np.array(19.0))
+    np.testing.assert_allclose(found, stats.ttest_ind(first, second, equal_var=False).df, rtol=ROUNDING)
+    assert welch_degrees(np.ones(1), np.ones(1), np.array(9.0), np.array(9.0)).tolist() == [18]
+    assert welch_degrees(np.array([0.0, 2.0]), np.array([0.0, 0.0]), np.array(9.0), np.array(5.0)).tolist() == [np.inf, 9]
+    assert welch_degrees(np.array([2.0]), np.array([1.0]), np.array(np.inf), np.array(5.0)).tolist() == [45]

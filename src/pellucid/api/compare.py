@@ -19,6 +19,7 @@ from pellucid.core.metric import unit_importance
 from pellucid.core.records import Explanation
 from pellucid.maths.agreement import overlap, spearman_interval, unit_errors
 from pellucid.maths.correlation import spearman
+from pellucid.maths.statistics import welch_degrees
 
 Array = np.ndarray
 MOST = 40
@@ -64,7 +65,7 @@ def compare(a: Explanation, b: Explanation, *, features: Any = None, scaled: boo
         _names(told),
         tuple(told),
         np.sqrt(squares[0] + squares[1]),
-        _welch(squares, (first.degrees, second.degrees)),
+        welch_degrees(*squares, *(one.degrees.reshape(-1, *(1,) * (one.values.ndim - 1)) for one in (first, second))),
         *_agreement(first, second, int(seed)),
         scaled,
         scaled or units[0] == units[1],
@@ -153,16 +154,9 @@ def _bare(explanation: Explanation) -> Explanation:
 
 def _scaled(explanation: Explanation) -> Explanation:
     """Each sample divided by its L2 norm, errors to first order."""
-    pairs = [unit_errors(values.astype(np.float64).ravel(), error.ravel())[:2] for values, error in zip(explanation.values, explanation.error, strict=True)]
+    pairs = [unit_errors(values.astype(np.float64).ravel(), error.ravel()) for values, error in zip(explanation.values, explanation.error, strict=True)]
     values, error = (np.stack(rows).reshape(explanation.values.shape) for rows in zip(*pairs, strict=True))
     return replace(explanation, values=values, error=error)
-
-
-def _welch(squares: Sequence[Array], degrees: Sequence[Array]) -> Array:
-    """The degrees of freedom of a sum of two estimated variances, shape of `squares`; infinite where nothing was estimated."""
-    below = [np.square(square) / found.reshape(-1, *(1,) * (square.ndim - 1)) for square, found in zip(squares, degrees, strict=True)]
-    total, share = np.square(squares[0] + squares[1]), below[0] + below[1]
-    return np.divide(total, share, out=np.full(total.shape, np.inf), where=share > 0)
 
 
 def _agreement(a: Explanation, b: Explanation, seed: int) -> tuple[Array, Array, Array]:

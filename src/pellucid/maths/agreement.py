@@ -48,8 +48,8 @@ def overlap(a: Array, b: Array, count: int) -> float:
     return len(first & second) / count
 
 
-def unit_errors(values: Array, error: Array) -> tuple[Array, Array, float]:
-    """Values (n,) divided by their L2 norm, their standard errors to first order, and the norm; as they are where the norm is 0.
+def unit_errors(values: Array, error: Array) -> tuple[Array, Array]:
+    """Values (n,) divided by their L2 norm, and their standard errors to first order; as they are where the norm is 0.
 
     Of u = v / ‖v‖ the part of an error along u goes into the norm: du = (1 − u uᵀ) dv / ‖v‖. With independent errors σ the variance of u_i is
     ((1 − 2 u_i²) σ_i² + u_i² Σ_j u_j² σ_j²) / ‖v‖².
@@ -59,7 +59,7 @@ def unit_errors(values: Array, error: Array) -> tuple[Array, Array, float]:
     """
     norm = float(np.linalg.norm(values))
     if not norm:
-        return values, error, 0.0
+        return values, error
     unit, scaled = values / norm, error / norm
     along = float(np.square(unit * scaled).sum())
-    return unit, np.sqrt(np.maximum((1 - 2 * unit**2) * scaled**2 + unit**2 * along, 0)), norm
+    return unit, np.sqrt(np.maximum((1 - 2 * unit**2) * scaled**2 + unit**2 * along, 0))

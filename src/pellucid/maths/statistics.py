@@ -1,4 +1,4 @@
-"""How far an average of vectors may lie from its limit."""
+"""How far averages may lie from their limits."""
 
 from __future__ import annotations
 
@@ -31,3 +31,14 @@ def covariance_quantile(covariance: Array, degrees: float, level: float = 0.95) 
 def unbiased_square(estimate: float, trace: float) -> float:
     """‖limit‖² from ‖estimate‖², which is too large by tr(Σ) on average; never below half of it."""
     return max(estimate - trace, estimate / 2)
+
+
+def welch_degrees(first: Array, second: Array, degrees: Array, others: Array) -> Array:
+    """The degrees of freedom of a sum of two estimated variances that have `degrees` and `others` of them (Welch and Satterthwaite); all arrays broadcast.
+    Infinite where nothing was estimated.
+
+    >>> welch_degrees(np.array([1.0, 0.0]), np.array([1.0, 0.0]), np.array(9.0), np.array(9.0))
+    array([18., inf])
+    """
+    total, share = np.square(first + second), np.square(first) / degrees + np.square(second) / others
+    return np.divide(total, share, out=np.full(np.shape(total), np.inf), where=share > 0)
