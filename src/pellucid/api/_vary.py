@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 Array = np.ndarray
 INSTEAD = {"fill": {"background": None}, "background": {"fill": None}}
 """What makes room for an alternative: a background is a fill."""
-
-
-Again = Callable[[Mapping[str, Any]], Explanation]
+Otherwise = Callable[[Mapping[str, Any]], Explanation]
+"""The same call with other keywords."""
 
 
 @dataclass(frozen=True)
@@ -137,13 +136,13 @@ def _word(value: Any) -> str:
     return ", ".join(f"{key}: {item}" for key, item in shown.items()) if isinstance(shown, Mapping) else str(shown)
 
 
-def with_choices(record: Explanation, ask: Asked, again: Again, earlier: Explanation | None, progress: bool | None) -> Explanation:
-    """The record with what becomes of it under each alternative, and the cost of all of them. `again` explains with other keywords; `earlier` is what was gone
-    on with, whose alternatives have cost too."""
+def with_choices(record: Explanation, ask: Asked, otherwise: Otherwise, earlier: Explanation | None, progress: bool | None) -> Explanation:
+    """The record with what becomes of it under each alternative, and the cost of all of them. `otherwise` explains with other keywords; `earlier` is what was
+    gone on with, whose alternatives have cost too."""
     if record.of_pairs and "features" in ask.options:
         others_than = {option: tried for option, tried in ask.options.items() if option != "features"}
         ask = replace(ask, options=others_than, left_out=dict(ask.left_out) | {"features": "pairs of other features cannot be brought to pairs of these"})
-    found, left_out = _explained(ask, again, progress)
+    found, left_out = _explained(ask, otherwise, progress)
     if not found:
         raise UnsupportedError(f"vary: no alternative can be explained. {'; '.join(f'{name}: {reason}' for name, reason in left_out.items())}")
     others = [other for alternatives in found.values() for other in alternatives.values()]
@@ -158,7 +157,7 @@ def with_choices(record: Explanation, ask: Asked, again: Again, earlier: Explana
     return replace(record, choices=choices, cost=Cost(record.cost.evaluations + forward, record.cost.gradients + backward, seconds))
 
 
-def _explained(ask: Asked, again: Again, progress: bool | None) -> tuple[dict[str, dict[str, Explanation]], dict[str, str]]:
+def _explained(ask: Asked, otherwise: Otherwise, progress: bool | None) -> tuple[dict[str, dict[str, Explanation]], dict[str, str]]:
     """By option and alternative what was explained, and why the rest was not."""
     found: dict[str, dict[str, Explanation]] = {}
     left_out = dict(ask.left_out)
@@ -166,7 +165,7 @@ def _explained(ask: Asked, again: Again, progress: bool | None) -> tuple[dict[st
     with progress_after_patience(f"{len(every)} other choices of {', '.join(ask.options)}", progress) as report:
         for done, (option, name, changes) in enumerate(every):
             try:
-                found.setdefault(option, {})[name] = again(changes)
+                found.setdefault(option, {})[name] = otherwise(changes)
             except PellucidError as error:
                 if not ask.usual:
                     raise type(error)(f"vary, {option}={name}: {error}") from error
