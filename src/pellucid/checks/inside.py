@@ -29,7 +29,7 @@ class Inside(Expectation):
     name: str = ""
 
     def look(self, explanation: Explanation, evaluation: Evaluation | None) -> Seen:
-        units = explanation.features or units_of(explanation, None)
+        units = units_of(explanation, None)
         place = truth_of(self.truth, explanation, units)
         if place is None:
             raise SettingError("truth is not given; say where the attribution must lie: truth=mask, a box, or names of columns.")
