@@ -270,6 +270,17 @@ def test_keywords_with_an_entry_a_sample_go_with_their_samples(model: NumpyModel
     assert found.provenance["indices"] == chosen
 
 
+@pytest.mark.parametrize("chosen", [list(range(7)), [5, 2, 3]])
+def test_a_label_map_for_each_row_of_a_table_goes_with_its_row(model: NumpyModel, x: np.ndarray, chosen: list[int], tmp_path: Path) -> None:
+    draw = np.random.default_rng(4)
+    maps = np.stack([draw.permutation([0, 0, 1, 1, 2, 2]) for _ in range(7)])
+    found = pellucid.Plan(model, x[:7], "exact_shap", index=chosen, shard_size=2, features=maps).run(tmp_path / "out").load()
+    whole = pellucid.explain(model, x[chosen], "exact_shap", features=maps[chosen])
+    np.testing.assert_allclose(found.values, whole.values, rtol=1e-12)
+    assert found.features is not None
+    np.testing.assert_array_equal(found.features.labels, maps[chosen])
+
+
 def test_a_stream_gives_the_same_shards_as_an_array_and_must_not_be_shuffled(model: NumpyModel, x: np.ndarray, tmp_path: Path) -> None:
     def stream(order: np.ndarray | None = None) -> Any:
         rows = x if order is None else x[order]

@@ -168,7 +168,7 @@ def _halved(job: Job, model: Model, shard: Shard, places: Sequence[int]) -> tupl
 
 
 def _together(job: Job, model: Model, shard: Shard, places: Sequence[int]) -> Explanation:
-    own = own_rows(shard.own, places, len(shard.rows))
+    own = own_rows(shard.own, places, len(shard.rows), 1 + len(job.sample_shape))
     inputs = np.stack([shard.rows[place] for place in places])
     return explain(model, inputs, job.method, **{**job.keywords, **shard.own, **own, "progress": False})
 
@@ -177,9 +177,9 @@ def _failure(shard: Shard, place: int, error: Exception) -> Failure:
     return Failure(shard.samples[place], type(error).__name__, _ADDRESS.sub("", " ".join(str(error).split())))
 
 
-def own_rows(keywords: Mapping[str, Any], rows: Sequence[int], samples: int) -> dict[str, Any]:
-    """Of `explain`'s keywords those that hold an entry for each of `samples` samples, for some of them."""
-    taken = of_rows(keywords, np.array(rows), samples)
+def own_rows(keywords: Mapping[str, Any], rows: Sequence[int], samples: int, axes: int) -> dict[str, Any]:
+    """Of `explain`'s keywords those that hold an entry for each of `samples` samples with `axes` axes, for some of them."""
+    taken = of_rows(keywords, np.array(rows), samples, axes)
     return {name: taken[name] for name in PER_SAMPLE if name in keywords and not _same(taken[name], keywords[name])}
 
 

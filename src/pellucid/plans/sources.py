@@ -66,7 +66,8 @@ class Rows:
         for number, start in enumerate(range(0, len(self.numbers), size)):
             chosen = self.numbers[start : start + size]
             rows = self._rows(chosen)
-            yield Shard(number, tuple(chosen), tuple(rows), digest_of(rows), own_rows(self.keywords, chosen, len(self.array)))
+            own = own_rows(self.keywords, chosen, len(self.array), 1 + self.first.ndim)
+            yield Shard(number, tuple(chosen), tuple(rows), digest_of(rows), own)
 
     def fingerprint(self, size: int) -> str | None:
         """Of the samples and of what belongs to each of them."""
