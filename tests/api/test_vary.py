@@ -68,6 +68,14 @@ def test_features_are_brought_to_the_units_of_the_explanation() -> None:
     np.testing.assert_allclose(choice.values[:, 2].sum(axis=1), shares.sum(axis=(1, 2, 3)), rtol=1e-9)
 
 
+def test_rows_of_a_table_that_are_gone_on_with_take_their_label_maps_along(oracle: NumpyModel) -> None:
+    draw = np.random.default_rng(4)
+    x, (own, other) = draw.normal(size=(4, 6)), (np.stack([draw.permutation([0, 0, 1, 1, 2, 2]) for _ in range(4)]) for _ in range(2))
+    whole = pellucid.explain(oracle, x, "exact_shap", features=own, vary={"features": [other]})
+    part = whole[[3, 1]].refine()
+    np.testing.assert_allclose(option(part, "features").values, option(whole, "features").values[[3, 1]], rtol=1e-12)
+
+
 def test_a_score_of_another_scale_is_brought_to_the_same_length(oracle: NumpyModel) -> None:
     x = np.random.default_rng(3).normal(size=(3, 6))
     found = pellucid.explain(oracle, x, "gradient_x_input", vary=["score"])

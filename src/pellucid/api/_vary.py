@@ -42,9 +42,11 @@ class Tried:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be varied. `usual`: by the stated lists, of which whatever does not serve is left out; what a user listed must serve."""
+    """What is to be varied. `usual`: by the stated lists, of which whatever does not serve is left out; what a user listed must serve. `axes` is how many the
+    inputs have."""
 
     options: Mapping[str, Tried]
+    axes: int
     left_out: Mapping[str, str] = field(default_factory=dict)
     usual: bool = True
 
@@ -53,15 +55,14 @@ class Asked:
         return replace(
             self,
             options={
-                option: replace(tried, alternatives={name: _of_rows(changes, rows, samples) for name, changes in tried.alternatives.items()})
+                option: replace(tried, alternatives={name: self._of_rows(changes, rows, samples) for name, changes in tried.alternatives.items()})
                 for option, tried in self.options.items()
             },
         )
 
-
-def _of_rows(changes: Mapping[str, Any], rows: Array, samples: int) -> dict[str, Any]:
-    found = of_rows({"target": "predicted"} | dict(changes), rows, samples)
-    return {name: found[name] for name in changes}
+    def _of_rows(self, changes: Mapping[str, Any], rows: Array, samples: int) -> dict[str, Any]:
+        found = of_rows({"target": "predicted"} | dict(changes), rows, samples, self.axes)
+        return {name: found[name] for name in changes}
 
 
 VaryLike = str | Sequence[str] | Mapping[str, Sequence[Any]] | Asked | None
@@ -81,7 +82,7 @@ def asked(vary: VaryLike, call: _Call, *, embedding: bool) -> Asked | None:
         raise SettingError(f"vary names no option; known: {', '.join(VARIABLE)}.")
     options = _with_defaults(call, embedding)
     if isinstance(vary, Mapping):
-        return Asked({name: _own(name, vary[name], call, options) for name in names}, {}, usual=False)
+        return Asked({name: _own(name, vary[name], call, options) for name in names}, call.inputs.ndim, usual=False)
     found: dict[str, Tried] = {}
     left_out: dict[str, str] = {}
     for name in names:
@@ -92,7 +93,7 @@ def asked(vary: VaryLike, call: _Call, *, embedding: bool) -> Asked | None:
             left_out[name] = str(error)
     if not found:
         raise SettingError(f"vary: nothing can be varied. {'; '.join(f'{name}: {reason}' for name, reason in left_out.items())}")
-    return Asked(found, left_out)
+    return Asked(found, call.inputs.ndim, left_out)
 
 
 def _with_defaults(call: _Call, embedding: bool) -> dict[str, Any]:
