@@ -259,6 +259,11 @@ STORED: dict[str, dict[str, Any]] = {
     "class": {"method": "shap", "target": 2, "score": "probability"},
     "class by name": {"method": "shap", "target": "b", "class_names": ["a", "b", "c"]},
     "a class each": {"method": "shap", "target": [0, 1, 2, 2, 1, 0]},
+    "contrast": {"method": "shap", "target": ("0", "2")},
+    "contrast by number": {"method": "shap", "target": ((2, 0),)},
+    "contrast by name": {"method": "shap", "target": ("c", "a"), "class_names": ["a", "b", "c"]},
+    "classes and contrasts": {"method": "shap", "target": [1, ("0", "2"), "2", "predicted", ("2", "1"), 0]},
+    "a class with brackets": {"method": "shap", "target": "(0, 1)", "class_names": ["a", "(0, 1)", "c"]},
     "fill": {"method": "permutation_shap", "fill": "constant:0.7", "tolerance": 0.2},
     "baseline": {"method": "integrated_gradients", "baseline": 0.3, "tolerance": 0.1},
     "groups": {"method": "shap", "features": [[0, 1], [2, 3, 4]]},
@@ -292,6 +297,46 @@ def test_the_same_sample_alone_in_other_company_and_from_a_store(stored: tuple[E
                 np.testing.assert_allclose(part[name].chance, whole[name].chance[rows], rtol=1e-9)
         twice = pellucid.evaluate(MODEL, explanation[1:][2:4], "deletion", draws=2, features="columns")
         np.testing.assert_allclose(twice["deletion"].values, whole["deletion"].values[3:5], rtol=1e-9)
+
+
+@pytest.mark.parametrize("target", [(1, 2), (1, ("0", "2")), (-1, ("3", 0)), (..., 1), [(0, 1), (1, ("2", "0"))]])
+def test_a_position_in_a_record_is_told_from_a_contrast(target: Any, tmp_path: Path) -> None:
+    def in_places(x: np.ndarray) -> np.ndarray:
+        return np.stack([x[:, :4], np.square(x[:, 1:])], axis=1)
+
+    explanation = pellucid.explain(in_places, X[:2], "shap", target=target)
+    pellucid.save([explanation], tmp_path / "record.safetensors")
+    loaded = pellucid.load(tmp_path / "record.safetensors")[0]
+    found, want = (pellucid.evaluate(in_places, each, Explains(), draws=0)["Explains"].values for each in (loaded, explanation))
+    np.testing.assert_array_equal(found, want)
+
+
+@pytest.mark.parametrize(
+    ("options", "once"),
+    [
+        ({"target": ("0", "2")}, "(0, 2)"),
+        ({"target": ((2, 0),)}, "((2, 0))"),
+        ({"target": ("a", "c"), "class_names": ["a", "b", "c"]}, "(a, c)"),
+        ({"target": [1, ("0", "2")] * 3}, [1, "(0, 2)"] * 3),
+        ({"target": (1,)}, "(1)"),
+    ],
+    ids=str,
+)
+def test_a_contrast_in_a_record_that_does_not_tell_it_from_a_position_is_known_by_its_label(options: dict[str, Any], once: Any) -> None:
+    """As records were written before contrasts had quotes."""
+    explanation = made(**options)
+    earlier = replace(explanation, continuation=None, provenance=explanation.provenance | {"target": once})
+    found, want = (pellucid.evaluate(MODEL, each, ["deletion", Explains()], draws=0) for each in (earlier, explanation))
+    for name in want:
+        np.testing.assert_array_equal(found[name].values, want[name].values)
+
+
+def test_one_of_several_contrasts_is_made_again_from_its_record(tmp_path: Path) -> None:
+    one = made(target=pellucid.Several(("0", "2"), "1")).at("(0, 2)")
+    pellucid.save([one], tmp_path / "record.safetensors")
+    loaded = pellucid.load(tmp_path / "record.safetensors")[0]
+    found = pellucid.evaluate(MODEL, loaded, Explains(), draws=0)["Explains"]
+    np.testing.assert_allclose(found.values, made(target=("0", "2")).values.sum(axis=1), rtol=1e-6)
 
 
 def test_parts_keep_what_was_given_for_each_sample() -> None:

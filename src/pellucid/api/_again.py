@@ -19,7 +19,7 @@ from pellucid.core.method import OPTIONS
 from pellucid.core.metric import Again
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
-from pellucid.core.target import predicted_classes, settled
+from pellucid.core.target import predicted_classes, settled, target_of_record
 from pellucid.data import FEATURES, FILLS
 
 Array = np.ndarray
@@ -111,7 +111,7 @@ def _from_record(explanation: Explanation, changes: Mapping[str, Any]) -> tuple[
             lacking[name] = value
         else:
             given[name] = value if part is None else part
-    given["target"] = changes.get("target", _target_of(said.get("target", "predicted")))
+    given["target"] = changes.get("target", target_of_record(said.get("target", "predicted"), explanation.target.labels, explanation.class_names))
     return given, lacking
 
 
@@ -127,15 +127,3 @@ def _part_of(name: str, text: Any) -> Any:
         return None
     known = {class_name(one): one for one in catalogue}
     return build(catalogue.kind, known[call.func.id], catalogue.load(known[call.func.id]), settings) if call.func.id in known else None
-
-
-def _target_of(said: Any) -> Any:
-    """A target as a record keeps it, read again."""
-    if isinstance(said, list):
-        return [_target_of(one) for one in said]
-    if not isinstance(said, str) or not said.startswith("("):
-        return said
-    try:
-        return ast.literal_eval(said)
-    except (ValueError, SyntaxError) as error:
-        raise SettingError(f"the explanation's target {said} cannot be read from its record; give it again: again={{'target': ...}}.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -244,12 +245,46 @@ def written(target: TargetLike) -> str:
 
 
 def as_written(target: TargetLike) -> Any:
-    """A target as a record keeps it: text or a number, a list where there is one for each sample."""
+    """A target as a record keeps it: text or a number, a list where there is one for each sample. What is in brackets is written as Python writes it, so that
+    `target_of_record` reads it again.
+
+    >>> as_written(("4", "9")), as_written((4, 9))
+    ("('4', '9')", '(4, 9)')
+    """
     if isinstance(target, Several):
         return ", ".join(target.names)
     if _is_list(target):
         return [as_written(one) for one in target]
+    if isinstance(target, tuple):
+        return _in_brackets(target)
     return int(target) if _is_number(target) else written(target)
+
+
+def _in_brackets(part: TargetLike) -> str:
+    """A target or a part of one as Python writes it; masks and functions, which cannot be read again, in words."""
+    if isinstance(part, tuple):
+        return f"({', '.join(map(_in_brackets, part))}{',' if len(part) == 1 else ''})"
+    return repr(str(part)) if isinstance(part, str) else "..." if part is Ellipsis else written(part)
+
+
+def target_of_record(said: Any, labels: Sequence[str], class_names: Sequence[str] = ()) -> TargetLike:
+    """The target that `as_written` wrote; `labels` are those of the samples. Records of before its texts had quotes write ("4", "9") like (4, 9): there
+    the label tells which it is. `SettingError` for what holds masks, functions or, in such records, names at a position.
+
+    >>> target_of_record("(4, 9)", ["9 at 4"]), target_of_record("(4, 9)", ["4 − 9"])
+    ((4, 9), ('4', '9'))
+    """
+    if isinstance(said, list):
+        return [target_of_record(one, [label], class_names) for one, label in zip(said, labels, strict=True)]
+    if not isinstance(said, str) or not said.startswith("(") or said in class_names:
+        return said
+    pair = tuple(said.strip("()").split(", "))
+    if len(pair) == 2 and labels and labels[0] == " − ".join(pair):
+        return pair
+    try:
+        return ast.literal_eval(said)
+    except (ValueError, SyntaxError) as error:
+        raise SettingError(f"the explanation's target {said} cannot be read from its record; give it again: again={{'target': ...}}.") from error
 
 
 def follows_prediction(target: TargetLike) -> bool:
