@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from pellucid.core.evaluation import Evaluation
     from pellucid.core.records import Explanation, Inspection, View, concat
     from pellucid.core.target import Several
+    from pellucid.data.preprocessing import load_preprocessing, save_preprocessing
+    from pellucid.data.preprocessings.image import Image
+    from pellucid.data.preprocessings.series import Series
+    from pellucid.data.preprocessings.table import Table
+    from pellucid.data.preprocessings.text import Text
     from pellucid.plans import Explanations, Plan
     from pellucid.report import report
     from pellucid.store import load, save
@@ -37,11 +42,15 @@ _HOMES = {
     "Evaluation": "pellucid.core.evaluation",
     "Explanation": "pellucid.core.records",
     "Explanations": "pellucid.plans",
+    "Image": "pellucid.data.preprocessings.image",
     "Inspection": "pellucid.core.records",
     "JaxFunction": "pellucid.adapters.jax_function",
     "PellucidError": "pellucid.core.errors",
     "Plan": "pellucid.plans",
+    "Series": "pellucid.data.preprocessings.series",
     "Several": "pellucid.core.target",
+    "Table": "pellucid.data.preprocessings.table",
+    "Text": "pellucid.data.preprocessings.text",
     "View": "pellucid.core.records",
     "adapt": "pellucid.adapters",
     "compare": "pellucid.api.compare",
@@ -50,9 +59,11 @@ _HOMES = {
     "explain": "pellucid.api.explain",
     "inspect": "pellucid.api.inspect",
     "load": "pellucid.store",
+    "load_preprocessing": "pellucid.data.preprocessing",
     "recommend": "pellucid.api.recommend",
     "report": "pellucid.report",
     "save": "pellucid.store",
+    "save_preprocessing": "pellucid.data.preprocessing",
     "visualize": "pellucid.api.visualize",
 }
 
@@ -62,11 +73,15 @@ __all__ = [
     "Evaluation",
     "Explanation",
     "Explanations",
+    "Image",
     "Inspection",
     "JaxFunction",
     "PellucidError",
     "Plan",
+    "Series",
     "Several",
+    "Table",
+    "Text",
     "View",
     "__version__",
     "adapt",
@@ -76,9 +91,11 @@ __all__ = [
     "explain",
     "inspect",
     "load",
+    "load_preprocessing",
     "recommend",
     "report",
     "save",
+    "save_preprocessing",
     "visualize",
 ]
 

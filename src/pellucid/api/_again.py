@@ -24,6 +24,8 @@ from pellucid.data import FEATURES, FILLS
 
 Array = np.ndarray
 _ARRAY = re.compile(r"^array of shape ")
+_CUT = re.compile(r"^\d+ \w+$")
+"""What a record says of a feature map that was given, which it holds as a whole."""
 AGAIN, LEAST = 2, 2000
 """Explaining once more may cost so many times what it did, and always so many evaluations a sample, as far as the budget allowed them in the first place."""
 _OBJECT = re.compile(r"^\w+\(.*\)$")
@@ -87,6 +89,7 @@ def as_before(explanation: Explanation, model: Model, changes: Mapping[str, Any]
     given |= changes
     given.pop("labels", None)
     given.pop("network", None)
+    given.pop("preprocessing", None)
     given["target"] = fixed_target(explanation, model, given.get("target", "predicted"))
     return AsBefore(explanation, given, lacking, int(explanation.cost.evaluations.max(initial=1)))
 
@@ -106,7 +109,7 @@ def _from_record(explanation: Explanation, changes: Mapping[str, Any]) -> tuple[
     for name, value in said.get("settings", {}).items():
         if name in changes:
             continue
-        part = _part_of(name, value)
+        part = explanation.features if name == "features" and _CUT.match(str(value)) else _part_of(name, value)
         if part is None and isinstance(value, str) and (_ARRAY.match(value) or _OBJECT.match(value)):
             lacking[name] = value
         else:

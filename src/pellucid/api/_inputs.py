@@ -135,6 +135,8 @@ def find_features(method: Method, features: Any, inputs: Array, packing: Packing
 
 def cut_features(features: Any, inputs: Array, packing: Packing) -> FeatureMap:
     """The features of all inputs."""
+    if isinstance(features, FeatureMap):
+        return _parts.as_given(features, inputs)
     given = _one_by_one(features, packing)
     if given is None:
         return Given(features).label(inputs)

@@ -203,12 +203,23 @@ def find_features(method: Method, features: Any, inputs: Array, channels: str, c
 
 def cut_features(features: Any, inputs: Array, channels: str, column_names: tuple[str, ...] = ()) -> FeatureMap:
     """The feature map that `features` stands for, as the network's inputs lie."""
+    if isinstance(features, FeatureMap):
+        return as_given(features, inputs)
     cut = parse_features(features)
     if isinstance(cut, GivenFeatures):
         cut = GivenFeatures(_map_to_last(np.asarray(cut.labels), inputs.shape, channels))
     found = cut.label(to_last(inputs, channels))
     names = column_names if isinstance(cut, Columns) and len(column_names) == len(found.names) else found.names
     return replace(found, labels=from_last(found.labels, channels), names=names)
+
+
+def as_given(features: FeatureMap, inputs: Array) -> FeatureMap:
+    """A feature map that was made for these inputs."""
+    shape = features.labels.shape
+    fits = len(shape) == inputs.ndim and all(have in (1, want) for have, want in zip(shape[1:], inputs.shape[1:], strict=True))
+    if not fits or shape[0] not in (1, len(inputs)):
+        raise ShapeError(f"the feature map has labels of shape {shape}, which do not lie over inputs of shape {inputs.shape}; make it of these inputs.")
+    return features
 
 
 def find_fills(method: Method, fill: Any, background: Any, inputs: Array, channels: str, features: FeatureMap | None = None) -> Array | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.core.features import Features, Fill
+from pellucid.core.features import FeatureMap, Features, Fill
 from pellucid.core.method import Method, ViewMethod
 from pellucid.core.metric import Metric
 from pellucid.core.model import Model
@@ -31,6 +31,8 @@ def plain(value: Any) -> Any:
     """A setting as text or numbers; arrays by shape."""
     if isinstance(value, np.ndarray):
         return f"array of shape {value.shape}"
+    if isinstance(value, FeatureMap):
+        return f"{len(value.names)} {value.kind}"
     if isinstance(value, (Features, Fill)):
         return " ".join(repr(value).split())[:200]
     if isinstance(value, list):

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import SettingError
+from pellucid.core.features import FeatureMap
+from pellucid.core.preprocessing import Given
 from pellucid.core.records import Explanation
 from pellucid.core.target import of_samples
 
 Array = np.ndarray
 AGREEING = ("method", "fingerprint", "output", "function", "settings", "seed", "score")
 """Entries of the provenance that must be the same where work is gone on with."""
-PER_SAMPLE = ("target", "baseline", "labels", "features")
+PER_SAMPLE = ("target", "baseline", "labels", "features", "preprocessing")
 """Keywords of `explain` that may hold one item a sample."""
 
 
@@ -54,7 +56,9 @@ def of_rows(given: Mapping[str, Any], rows: Array, samples: int, axes: int = 4) 
             chosen[name] = of_samples(value, rows, samples)
             continue
         least = {"baseline": 2, "features": min(axes, 3)}.get(name, 1)
-        if isinstance(value, Mapping):  # one entry an input
+        if isinstance(value, (FeatureMap, Given)):
+            chosen[name] = value[rows]
+        elif isinstance(value, Mapping):  # one entry an input
             chosen[name] = {key: of_rows({name: item}, rows, samples)[name] if isinstance(item, np.ndarray) else item for key, item in value.items()}
         elif isinstance(value, np.ndarray) and value.ndim >= least and len(value) == samples:
             chosen[name] = value[rows]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.api import _inputs, _parts, _tokens
+from pellucid.api._given import applied, told
 from pellucid.api._held import Held
 from pellucid.api._layer import Subject, carried, carried_rows, goes_round
 from pellucid.api._layer import subject as find_subject
@@ -24,6 +25,7 @@ from pellucid.core.inputs import on_host
 from pellucid.core.method import Attribution, Method, Task
 from pellucid.core.model import Model
 from pellucid.core.outcome import Outcome, Outcomes
+from pellucid.core.preprocessing import Given, Preprocessing
 from pellucid.core.records import Continuation, Cost, Explained, Explanation, concat
 from pellucid.core.scoring import digest_of
 from pellucid.core.target import Several, Target, TargetLike, as_written, resolve_score
@@ -54,6 +56,7 @@ def explain(
     allow_unsafe: bool = False,
     resume: Explanation | None = None,
     vary: VaryLike = None,
+    preprocessing: Preprocessing | Given | None = None,
     progress: bool | None = None,
     **method_settings: Any,
 ) -> Explanation:
@@ -85,6 +88,8 @@ def explain(
     resume: an earlier explanation by the same call, with a larger tolerance or a smaller budget: work goes on from there. `explanation.refine()` does this.
     vary: options whose choice is to be tried otherwise, ["baseline", "fill", "background", "features", "score", "seed"], by stated lists, or by yours:
         {"baseline": [0.0, "mean"]}. `Explanation.choices` holds the values under each; it costs an explanation for each. See docs/choices.md.
+    preprocessing: what makes the network's inputs of samples as a person gives them (`pellucid.data.preprocessings`: Text, Table, Image, Series). `x` and
+        `background` are then sentences, rows, images or series, and the record tells of them in these words. See docs/preprocessing.md.
     progress: a bar on standard error when it takes longer than two seconds; None shows it on a terminal.
     **method_settings: the method's own settings (`pellucid list methods`).
 
@@ -95,13 +100,14 @@ def explain(
     >>> pellucid.explain(model, np.array([[3.0, 4.0]]), "shap").values
     array([[3., 8.]])
     """
-    if is_stream(x):
+    if preprocessing is None and is_stream(x):
         return explain_stream(explain, dict(locals()))
     began = time.perf_counter()
     name, chosen = _parts.find_method(method, method_settings)
-    options = {"layer": layer, "baseline": on_host(baseline), "background": on_host(background), "features": on_host(features), "fill": on_host(fill)}
-    target = on_host(target)
+    options = {"layer": layer, "baseline": baseline, "background": background, "features": features, "fill": fill}
     _parts.check_options(name, chosen, options)
+    x, options, shown = applied(preprocessing, x, chosen, options)
+    options, target = {word: on_host(value) for word, value in options.items()}, on_host(target)
     limit, budget = _accuracy(chosen, tolerance, max_evaluations)
     _check_seed(seed)
     held = Held.of(model, allow_unsafe)
@@ -111,7 +117,7 @@ def explain(
     _parts.check_serves(name, chosen, adapted)
     options = _inputs.named(options, adapted.packing)
     names = class_names if class_names is not None else adapted.traits.class_names or None
-    given = {"target": target, "seed": seed, "score": score, "class_names": names, "labels": labels, "network": network} | options
+    given = {"target": target, "seed": seed, "score": score, "class_names": names, "labels": labels, "network": network, "preprocessing": shown} | options
     call = _Call(name, chosen, held.read_as(adapted), adapted, inputs, given, options, limit, budget, resume, progress, began)
     subject = _tokens.embedded(adapted, chosen, layer, inputs, options["baseline"]) or find_subject(adapted, chosen, layer, inputs, target)
     call = replace(call, vary=asked(vary, call, embedding=bool(subject.embedding)))
@@ -225,7 +231,7 @@ def _each_alone(call: _Call, tolerance: float | None, max_evaluations: int | Non
 
 def _continuation(call: _Call) -> Continuation:
     accuracy = {"method": call.method, "tolerance": call.tolerance, "max_evaluations": call.max_evaluations}
-    return Continuation(_going_on(call), np.arange(len(call.inputs)), call.given | accuracy, len(call.inputs))
+    return Continuation(_going_on(call), np.arange(len(call.inputs)), call.given | accuracy, len(call.inputs), call.held)
 
 
 def _going_on(call: _Call) -> Callable[[Explanation, Array, float | None, int | None], Explanation]:
@@ -309,6 +315,7 @@ def _provenance(call: _Call, options: dict[str, Any], score: str, labels: list[i
         function=digest_of(target) if callable(target) else None,
         network=plain(call.given["network"]),
         labels=labels,
+        **told(call.given["preprocessing"]),
     )
 
 

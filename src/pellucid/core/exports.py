@@ -66,7 +66,8 @@ def columns(explanation: Explanation, level: float) -> dict[str, Array]:
         "target": per_target(e.target.each or e.target.labels, object),
     }
     found |= {} if sources is None else {"input": sources[first]}
-    found |= {"feature": names[first]} | ({"other": names[other]} if one.of_pairs else {})
+    found |= {"feature": _given(one, names, row, first)} | ({"other": _given(one, names, row, other)} if one.of_pairs else {})
+    found |= _held(one, row, first)
     found |= {} if sources is None or not one.of_pairs else {"other_input": sources[other]}
     found |= dict(zip(one.axes[1:], np.unravel_index(number, shape), strict=True)) if len(shape) > 1 and not one.of_pairs else {}
     found |= {} if held is None else {"data": held.reshape(samples, -1)[row, first]} | ({"other_data": held[row, other]} if one.of_pairs else {})
@@ -133,6 +134,19 @@ def _names(explanation: Explanation) -> Array:
     if explanation.of_pairs and explanation.features is not None:
         return np.array(explanation.features.names[: explanation.values.shape[1]], dtype=object)
     return np.array([explanation.feature_name(i) for i in range(prod(explanation.values.shape[1:]))], dtype=object)
+
+
+def _given(explanation: Explanation, names: Array, row: Array, number: Array) -> Array:
+    """The name of each feature of each sample as it was given; what it is called elsewhere."""
+    if "given" not in explanation.provenance:
+        return np.asarray(names[number])
+    return np.array([explanation.given_feature(int(i), int(s))[0] or names[i] for s, i in zip(row, number, strict=True)], dtype=object)
+
+
+def _held(explanation: Explanation, row: Array, number: Array) -> dict[str, Array]:
+    """What each feature held as it was given, with its unit, where a preprocessing told of it."""
+    held = [explanation.given_feature(int(i), int(s))[1] for s, i in zip(row, number, strict=True)] if "given" in explanation.provenance else []
+    return {"given": np.array(held, dtype=object)} if any(held) else {}
 
 
 def _inputs(explanation: Explanation) -> Array | None:

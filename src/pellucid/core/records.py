@@ -51,12 +51,14 @@ class Explained:
 @dataclass(frozen=True)
 class Continuation:
     """How an explanation that was made in this process can be gone on with: `call(explanation, rows, tolerance, max_evaluations)`, `rows` being which
-    samples of the first call it holds; and `given`, the keywords of that call of `explain`, its method among them, which was of so many `samples`."""
+    samples of the first call it holds; and `given`, the keywords of that call of `explain`, its method among them, which was of so many `samples`. `model()`
+    of `network` opens what was explained, where that is known."""
 
     call: Callable[[Explanation, Array, float | None, int | None], Explanation]
     rows: Array
     given: Mapping[str, Any] = field(default_factory=dict)
     samples: int = 0
+    network: Any = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def _as_rows(index: int | slice | Sequence[int] | Array, count: int) -> slice | 
     return np.asarray(index)
 
 
-PER_SAMPLE = ("labels", "target", "indices")
+PER_SAMPLE = ("labels", "target", "indices", "given")
 """Entries of the provenance that hold one item per sample where they are lists."""
 
 
@@ -258,20 +260,46 @@ class Explanation:
         reach = float(t_quantile(1 - (1 - level) / (2 * max(len(chosen) * len(rest), 1)), one.degrees[0]))
         lead = np.abs(values[chosen])[:, None] - np.abs(values[rest])[None]
         ahead = (lead > reach * np.hypot(error[chosen][:, None], error[rest][None])).all(axis=1)
-        return Ranking(chosen, tuple(one.feature_name(int(i)) for i in chosen), values[chosen], one.error[0].ravel()[chosen], ahead, level)
+        return Ranking(chosen, tuple(one.feature_name(int(i), 0) for i in chosen), values[chosen], one.error[0].ravel()[chosen], ahead, level)
 
-    def feature_name(self, number: int) -> str:
-        """What to call a value by its number in the flattened values: the feature's name, or its place."""
+    def feature_name(self, number: int, sample: int | None = None) -> str:
+        """What to call a value by its number in the flattened values: the feature's name, or its place. Of one sample as that was given, where a preprocessing
+        told of it: the word, or the column with what it holds, "age = 40 years"."""
         self._check_one()
         if self.features is not None and self.of_pairs:
             first, second = sorted(divmod(number, self.values.shape[-1]))
-            return self.features.names[first] if first == second else f"{self.features.names[first]} × {self.features.names[second]}"
+            names = [self._given_name(one, sample) or self.features.names[one] for one in (first, second)]
+            return names[0] if first == second else f"{names[0]} × {names[1]}"
+        given = self._given_name(number, sample)
+        if given is not None:
+            return given
         if self.features is not None and number < len(self.features.names):
             return self.features.names[number]
         if self.packing is not None and not self.layer:
             return self.packing.name_of(number)
         place = [str(int(i)) for i in np.unravel_index(number, self.values.shape[1:])]
         return f"({', '.join(place)})" if len(place) > 1 else f"{'unit' if self.layer else 'feature'} {place[0]}"
+
+    def _given_name(self, feature: int, sample: int | None) -> str | None:
+        name, data = ("", "") if sample is None else self.given_feature(feature, sample)
+        return (f"{name} = {data}" if data else name) or None
+
+    def given_feature(self, number: int, sample: int) -> tuple[str, str]:
+        """The name of a feature of one sample, and what it held, as a person gave them; empty where no preprocessing told of it."""
+        told = self.provenance.get("given")
+        one = told[sample] if isinstance(told, list) and sample < len(told) else {}
+        names, data, of = one.get("names", ()), one.get("data", ()), one.get("of", ())
+        if self.features is None:
+            if self.values.shape[1:] != (len(of),):
+                return "", ""
+            number = of[number]
+            if number < 0:
+                return "no word", ""
+        elif self.features.kind != "words" and self.features.names != tuple(names):
+            number = -1
+        if not 0 <= number < len(names):
+            return "", ""
+        return str(names[number]), str(data[number]) if data else ""
 
     @property
     def feature_mask(self) -> Array:

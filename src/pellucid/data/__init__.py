@@ -1,4 +1,4 @@
-"""Data sets, and what methods are told of data: features, fills, backgrounds. Catalogues are made of file names; nothing is imported here."""
+"""Data sets, and what methods are told of data: features, fills, backgrounds; preprocessing. Catalogues are made of file names; nothing is imported here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _HERE = Path(__file__).parent
 
 FEATURES = Catalogue("features", "pellucid.data.features", _HERE / "features", UnknownPartError)
 FILLS = Catalogue("fill", "pellucid.data.fills", _HERE / "fills", UnknownPartError)
+PREPROCESSINGS = Catalogue("preprocessing", "pellucid.data.preprocessings", _HERE / "preprocessings", UnknownPartError)
 DATASETS = Catalogue("data set", "pellucid.data.datasets", _HERE / "datasets", UnknownDatasetError, plain=True)
 
-__all__ = ["DATASETS", "FEATURES", "FILLS"]
+__all__ = ["DATASETS", "FEATURES", "FILLS", "PREPROCESSINGS"]

@@ -13,7 +13,7 @@ import numpy as np
 
 from pellucid.core.catalogue import SETTING_WORDS, Catalogue, build, settings_of
 from pellucid.core.errors import CombinationError, SettingError
-from pellucid.core.features import Features, Fill
+from pellucid.core.features import FeatureMap, Features, Fill
 from pellucid.data import FEATURES, FILLS
 from pellucid.data.features.columns import Columns
 from pellucid.data.features.given import Given as GivenFeatures
@@ -23,7 +23,7 @@ from pellucid.data.fills.constant import Constant
 from pellucid.data.fills.given import Given as GivenFill
 
 Array = np.ndarray
-FeaturesLike = Features | Array | GroupsLike | str | None
+FeaturesLike = Features | FeatureMap | Array | GroupsLike | str | None
 FillLike = Fill | Array | float | str
 
 _WRITABLE = (int, float, str)

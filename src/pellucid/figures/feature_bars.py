@@ -31,9 +31,10 @@ def feature_bars(
     count: int = 8,
     title: str = "strongest features",
     features: Sequence[int] | Array | None = None,
+    letters: int = 16,
 ) -> tuple[Artist, ...]:
     """Bars of the strongest features, the strongest on top, red for and blue against the target, with 95 % intervals where there is an error; `features` are
-    others by number, in their order.
+    others by number, in their order; names are cut to so many `letters`.
 
     One bar a feature, then one artist with the error bars if there are any. Where choices were varied, each bar lies on a gray band, first of all artists: from
     the smallest to the largest value under any choice.
@@ -54,7 +55,7 @@ def feature_bars(
     half = upper[0].ravel()[chosen] - values
     if explanation.error_kind not in ("exact", "none"):
         artists.append(ax.errorbar(values, places, xerr=half, fmt="none", ecolor=INK, elinewidth=0.9, capsize=1.8).lines[2][0])
-    ax.set_yticks(places, [_lines(explanation.feature_name(int(i))) for i in chosen], **words(6 if explanation.of_pairs else 7))
+    ax.set_yticks(places, [_lines(explanation.feature_name(int(i)), letters) for i in chosen], **words(6 if explanation.of_pairs else 7))
     ax.tick_params(axis="x", labelsize=7, length=2)
     ax.tick_params(axis="y", length=0)
     ax.locator_params(axis="x", nbins=3, steps=(1, 2, 5, 10))
@@ -66,6 +67,6 @@ def feature_bars(
     return tuple(artists)
 
 
-def _lines(name: str) -> str:
+def _lines(name: str, letters: int) -> str:
     """A pair's name on two lines."""
-    return "\n× ".join(short_name(part) for part in name.split(" × "))
+    return "\n× ".join(short_name(part, letters) for part in name.split(" × "))

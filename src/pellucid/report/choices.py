@@ -51,7 +51,7 @@ def survivors(explanation: Explanation, choices: Choices) -> str:
     size = np.abs(explanation.values[0].ravel())
 
     def names(numbers: Array) -> str:
-        return "; ".join(explanation.feature_name(int(i)) for i in sorted(numbers, key=lambda i: -size[i]))
+        return "; ".join(explanation.feature_name(int(i), 0) for i in sorted(numbers, key=lambda i: -size[i]))
 
     rest = np.setdiff1d(strongest, survives)
     if not len(rest):

@@ -1,0 +1,40 @@
+"""Samples as a person gives them: made into a network's inputs, and told of in the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pellucid.api._stream import is_stream
+from pellucid.core.errors import SettingError
+from pellucid.core.method import Method
+from pellucid.core.preprocessing import Given, Preprocessing
+from pellucid.data.preprocessing import to_json
+
+
+def applied(preprocessing: Any, x: Any, method: Method, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Given | None]:
+    """The inputs, the options of a method with what the preprocessing knows of them, and what is to be told; all as it is where there is none, or where it
+    has been applied. A background holds samples of the same kind as `x`."""
+    if preprocessing is None or isinstance(preprocessing, Given):
+        return x, dict(options), preprocessing
+    if not isinstance(preprocessing, Preprocessing):
+        raise SettingError(f"preprocessing must be one of pellucid.data.preprocessings, or your own Preprocessing; got {type(preprocessing).__name__}.")
+    if is_stream(x):
+        raise SettingError("a preprocessing takes samples at once, and x is a stream; apply it to each batch: (preprocessing.inputs(batch) for batch in x).")
+    found, given = dict(options), preprocessing.given(x)
+    if found.get("background") is not None:
+        found["background"] = preprocessing.inputs(found["background"])
+    if "features" in method.accepts and found.get("features") is None:
+        found["features"] = preprocessing.features(x)
+    if "fill" in method.accepts and found.get("fill") is None and found.get("background") is None:
+        found["fill"] = preprocessing.absent
+    if "baseline" in method.accepts and found.get("baseline") is None:
+        found["baseline"] = preprocessing.absent
+    return preprocessing.inputs(x), found, Given(preprocessing, None if given is None else tuple(given))
+
+
+def told(given: Given | None) -> dict[str, Any]:
+    """What a record's provenance says of it."""
+    if given is None:
+        return {}
+    return {"preprocessing": to_json(given.preprocessing)} | ({} if given.samples is None else {"given": [dict(one) for one in given.samples]})

@@ -1,0 +1,89 @@
+"""Time series and sound: of one length, standardised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from pellucid.core.errors import EmptyError, NonFiniteError, SettingError, ShapeError, unknown
+from pellucid.core.inputs import on_host
+from pellucid.core.preprocessing import Preprocessing
+
+Array = np.ndarray
+LENGTHS = ("error", "fit")
+
+
+@dataclass(frozen=True)
+class Series(Preprocessing):
+    """Series as they are measured, and the arrays (samples, length, channels) that a network takes: (value − mean) / deviation.
+
+    `raw`: (samples, steps), (samples, steps, channels), or a list of series. length: steps of the network. names, unit: of the channels. rate: samples a
+    second, 0 where unknown. mean, deviation: one number a channel. other_length: a series of another length is an "error", or made to "fit": cut at its end,
+    or filled up there with the channel's mean.
+
+    >>> series = Series.fit(np.array([[0.0, 2.0], [2.0, 0.0]]), unit="mV")
+    >>> series.inputs([[2.0, 1.0]])[..., 0].tolist(), series.restored(series.inputs([[4.0, 2.0]]))[..., 0].tolist()
+    ([[1.0, 0.0]], [[4.0, 2.0]])
+    """
+
+    length: int
+    names: tuple[str, ...] = ("signal",)
+    mean: tuple[float, ...] = (0.0,)
+    deviation: tuple[float, ...] = (1.0,)
+    unit: str = ""
+    rate: float = 0.0
+    other_length: str = "error"
+    kind: ClassVar[str] = "series"
+
+    def __post_init__(self) -> None:
+        if self.other_length not in LENGTHS:
+            raise SettingError(unknown("other_length", self.other_length, LENGTHS))
+        if self.length < 1 or self.rate < 0 or not len(self.names) == len(self.mean) == len(self.deviation) or min(self.deviation, default=0) <= 0:
+            raise SettingError("a series needs length ≥ 1, rate ≥ 0, and a name, a mean and a deviation above 0 for each channel.")
+
+    @classmethod
+    def fit(cls, raw: Any, *, names: tuple[str, ...] = (), **settings: Any) -> Self:
+        """The preprocessing of such series, all of one length: mean and deviation of each channel."""
+        series = _series(raw)
+        lengths = {len(one) for one in series}
+        if "length" not in settings and len(lengths) > 1:
+            raise ShapeError(f"the series have {min(lengths)} to {max(lengths)} steps; say how many the network takes: length=….")
+        values = np.concatenate(series)
+        names = names or (("signal",) if values.shape[1] == 1 else tuple(f"channel {i}" for i in range(values.shape[1])))
+        deviation = tuple(float(one) or 1.0 for one in values.std(axis=0))
+        learned: dict[str, Any] = {"length": next(iter(lengths)), "names": names, "mean": tuple(map(float, values.mean(axis=0))), "deviation": deviation}
+        return cls(**learned | settings)
+
+    def inputs(self, raw: Any) -> Array:
+        return np.stack([self._one(series, row) for row, series in enumerate(_series(raw))])
+
+    def restored(self, inputs: Array) -> Array:
+        return np.asarray(np.asarray(inputs) * np.array(self.deviation) + np.array(self.mean))
+
+    def _one(self, series: Array, row: int) -> Array:
+        if series.shape[1] != len(self.names):
+            raise ShapeError(f"series {row} has {series.shape[1]} channels, the network takes {len(self.names)} ({', '.join(self.names)}).")
+        if not np.isfinite(series).all():
+            step = int(np.flatnonzero(~np.isfinite(series).all(axis=1))[0])
+            raise NonFiniteError(f"series {row} has no number at step {step}; fill gaps in before.")
+        scaled = ((series - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
+        if len(scaled) == self.length:
+            return scaled
+        if self.other_length == "error":
+            raise ShapeError(f"series {row} has {len(scaled)} steps, the network takes {self.length}; cut or fill it, or ask for it: other_length='fit'.")
+        return np.pad(scaled[: self.length], ((0, max(0, self.length - len(scaled))), (0, 0)))
+
+
+def _series(raw: Any) -> list[Array]:
+    """Series (steps, channels), one after the other."""
+    listed = list(raw) if isinstance(raw, (list, tuple)) else list(np.asarray(on_host(raw)))
+    if not listed:
+        raise EmptyError("there is no series; give at least one.")
+    found = [np.asarray(on_host(one), dtype=float) for one in listed]
+    found = [one[:, None] if one.ndim == 1 else one for one in found]
+    for row, one in enumerate(found):
+        if one.ndim != 2 or not len(one):
+            raise ShapeError(f"series {row} has shape {one.shape}, expected (steps,) or (steps, channels).")
+    return found
