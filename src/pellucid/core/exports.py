@@ -13,6 +13,7 @@ import numpy as np
 
 from pellucid.core.errors import MissingExtraError
 from pellucid.core.layout import channels_of, to_last
+from pellucid.core.naming import given_feature
 
 if TYPE_CHECKING:
     from pellucid.core.records import Explanation
@@ -140,12 +141,12 @@ def _given(explanation: Explanation, names: Array, row: Array, number: Array) ->
     """The name of each feature of each sample as it was given; what it is called elsewhere."""
     if "given" not in explanation.provenance:
         return np.asarray(names[number])
-    return np.array([explanation.given_feature(int(i), int(s))[0] or names[i] for s, i in zip(row, number, strict=True)], dtype=object)
+    return np.array([given_feature(explanation, int(i), int(s))[0] or names[i] for s, i in zip(row, number, strict=True)], dtype=object)
 
 
 def _held(explanation: Explanation, row: Array, number: Array) -> dict[str, Array]:
     """What each feature held as it was given, with its unit, where a preprocessing told of it."""
-    held = [explanation.given_feature(int(i), int(s))[1] for s, i in zip(row, number, strict=True)] if "given" in explanation.provenance else []
+    held = [given_feature(explanation, int(i), int(s))[1] for s, i in zip(row, number, strict=True)] if "given" in explanation.provenance else []
     return {"given": np.array(held, dtype=object)} if any(held) else {}
 
 

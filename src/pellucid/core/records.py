@@ -17,6 +17,7 @@ from pellucid.core.exports import to_dataframe, to_shap
 from pellucid.core.features import FeatureMap
 from pellucid.core.layout import channels_of, from_last, to_last
 from pellucid.core.model import Layer
+from pellucid.core.naming import name_of
 from pellucid.core.outcome import Outcomes
 from pellucid.core.packing import InputSpec, Packing
 
@@ -266,40 +267,7 @@ class Explanation:
         """What to call a value by its number in the flattened values: the feature's name, or its place. Of one sample as that was given, where a preprocessing
         told of it: the word, or the column with what it holds, "age = 40 years"."""
         self._check_one()
-        if self.features is not None and self.of_pairs:
-            first, second = sorted(divmod(number, self.values.shape[-1]))
-            names = [self._given_name(one, sample) or self.features.names[one] for one in (first, second)]
-            return names[0] if first == second else f"{names[0]} × {names[1]}"
-        given = self._given_name(number, sample)
-        if given is not None:
-            return given
-        if self.features is not None and number < len(self.features.names):
-            return self.features.names[number]
-        if self.packing is not None and not self.layer:
-            return self.packing.name_of(number)
-        place = [str(int(i)) for i in np.unravel_index(number, self.values.shape[1:])]
-        return f"({', '.join(place)})" if len(place) > 1 else f"{'unit' if self.layer else 'feature'} {place[0]}"
-
-    def _given_name(self, feature: int, sample: int | None) -> str | None:
-        name, data = ("", "") if sample is None else self.given_feature(feature, sample)
-        return (f"{name} = {data}" if data else name) or None
-
-    def given_feature(self, number: int, sample: int) -> tuple[str, str]:
-        """The name of a feature of one sample, and what it held, as a person gave them; empty where no preprocessing told of it."""
-        told = self.provenance.get("given")
-        one = told[sample] if isinstance(told, list) and sample < len(told) else {}
-        names, data, of = one.get("names", ()), one.get("data", ()), one.get("of", ())
-        if self.features is None:
-            if self.values.shape[1:] != (len(of),):
-                return "", ""
-            number = of[number]
-            if number < 0:
-                return "no word", ""
-        elif self.features.kind != "words" and self.features.names != tuple(names):
-            number = -1
-        if not 0 <= number < len(names):
-            return "", ""
-        return str(names[number]), str(data[number]) if data else ""
+        return name_of(self, number, sample)
 
     @property
     def feature_mask(self) -> Array:

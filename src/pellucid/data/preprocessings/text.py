@@ -112,7 +112,9 @@ class Text(Preprocessing):
         for text, pieces in zip(_checked(raw), self._cut(raw), strict=True):
             of = [piece.word for piece in pieces]
             spans = self._pieces(text)[1][: max(of) + 1]
-            found.append({"text": text, "names": [text[start:stop] for start, stop in spans], "of": of + [-1] * (self.length - len(of))})
+            own, none = [*of, *[-1] * (self.length - len(of))], [-1] * self.length
+            wide = [word for name in self.names or ("",) for word in (none if _beside(name) else own)]
+            found.append({"text": text, "names": [text[start:stop] for start, stop in spans], "of": wide})
         return found
 
     def features(self, raw: Any) -> FeatureMap:
@@ -120,13 +122,13 @@ class Text(Preprocessing):
         labels = np.full((len(cut), self.length), -1)
         for row, pieces in enumerate(cut):
             labels[row, : len(pieces)] = [piece.word for piece in pieces]
-        wide = [labels if not name.endswith(("mask", "type_ids")) else np.full_like(labels, -1) for name in self.names or ("",)]
+        wide = [labels if not _beside(name) else np.full_like(labels, -1) for name in self.names or ("",)]
         return FeatureMap(np.concatenate(wide, axis=1), tuple(f"word {i + 1}" for i in range(int(labels.max()) + 1)), "words")
 
     @property
     def absent(self) -> Any:
         number = float(self._number_of(self.absent_as))
-        return number if not self.names else {name: number for name in self.names if not name.endswith(("mask", "type_ids"))}
+        return number if not self.names else {name: number for name in self.names if not _beside(name)}
 
     def restored(self, inputs: Array) -> Array:
         """Tokens with spaces between them; what was not in the vocabulary is lost."""
@@ -219,6 +221,11 @@ class Text(Preprocessing):
         if role == "padding":
             return 0
         raise SettingError(f"the tokenizer has no token for {role}; use another absent_as of {', '.join(ABSENT)}.")
+
+
+def _beside(name: str) -> bool:
+    """Whether an input stands beside the tokens' numbers, and says something of each."""
+    return name.endswith(("mask", "type_ids"))
 
 
 def _by_words(text: str) -> list[tuple[str, int, int]]:
