@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
 import numpy as np
@@ -13,8 +14,10 @@ import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.model import INPUT
+from pellucid.core.records import Explanation
 from pellucid.core.target import Target
 from pellucid.maths.strata import Strata
+from pellucid.methods import _stopping
 from pellucid.methods.coalition import _gradients
 
 ROUNDING = 1e-9
@@ -179,9 +182,16 @@ def test_shap_says_which_estimator_it_took_and_why_nothing_else_was_needed() -> 
         "permutations with gradients": pellucid.explain(model, 0.3 * wide, "shap", background=0.3 * rows, tolerance=0.05),
     }
     assert {name: one.provenance["resolved"]["estimator"] for name, one in taken.items()} == {name: name for name in taken}
-    words = ("paired coalitions", "along permutations", "gradients counting twice")
+    words = ("paired coalitions", "along permutations)", "of them with a gradient, which counts twice)")
     for one, word in zip(taken.values(), words, strict=True):
         assert word in str(one.outcome[0].stop)
+    for one in list(taken.values())[1:]:
+        assert told(one) == [int(one.cost.evaluations[0]), *one.cost.gradients[one.cost.gradients > 0]]
+
+
+def told(found: Explanation) -> list[int]:
+    """The evaluations, and the gradients among them, that the one sample's ending tells of."""
+    return [int(number) for number in re.findall(r"(\d+) (?:evaluations|of them)", str(found.outcome[0].stop))]
 
 
 def test_gradients_are_given_up_where_they_would_cost_more() -> None:
@@ -196,6 +206,12 @@ def test_gradients_are_given_up_where_they_would_cost_more() -> None:
     assert found.provenance["resolved"]["estimator"] == "permutations"
     assert 0 < found.cost.gradients[0] < 2000
     assert found.cost.evaluations[0] + found.cost.gradients[0] <= 30_000
+    assert told(found) == [found.cost.evaluations[0], found.cost.gradients[0]]
+    ended = pellucid.explain(jagged(3.0), x, "permutation_shap", background=rows, tolerance=0.01, max_evaluations=10_000)
+    stop, spent = ended.outcome[0].stop, ended.cost.evaluations[0] + ended.cost.gradients[0]
+    assert (stop.code, told(ended)) == ("budget_exhausted", [ended.cost.evaluations[0], ended.cost.gradients[0]])
+    advised = int(re.search(r"about ([\d,]+), or", stop.advice)[1].replace(",", ""))
+    assert advised == _stopping.rounded_up(spent * (stop.numbers["relative_error"] / 0.01) ** 2), "the budget counts gradients twice"
 
 
 @pytest.mark.parametrize(

@@ -66,11 +66,12 @@ def fixed(estimate: float, used: int, unit: str) -> Check:
     return Check("fixed", f"Computed with {used} {unit} as asked; estimated error {percent(estimate)}.", numbers={"relative_error": estimate})
 
 
-def exhausted(estimate: float, tolerance: float, used: int, unit: str, power: float) -> Check:
-    """The stop of a method whose budget ended first; `power` is how the error falls with effort (1 for quadrature, ½ for sampling)."""
+def exhausted(estimate: float, tolerance: float, used: int, unit: str, power: float, spent: int | None = None) -> Check:
+    """The stop of a method whose budget ended first; `power` is how the error falls with effort (1 for quadrature, ½ for sampling), `spent` what `used` has
+    taken of the budget where that is another number."""
     advice = "Raise max_evaluations or the tolerance."
     if math.isfinite(estimate) and tolerance > 0:
-        needed = used * (estimate / tolerance) ** (1 / power)
+        needed = (used if spent is None else spent) * (estimate / tolerance) ** (1 / power)
         advice = f"Raise max_evaluations to about {rounded_up(needed):,}, or accept tolerance={estimate:.2g}."
     return Check(
         "budget_exhausted",

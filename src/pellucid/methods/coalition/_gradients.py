@@ -19,7 +19,7 @@ from pellucid.maths.strata import Estimate, Strata, mean_of_all, mean_of_some, r
 from pellucid.methods import _stopping
 from pellucid.methods.coalition import _permutations
 from pellucid.methods.coalition._game import Game, Player, Request
-from pellucid.methods.coalition._permutations import FEW_ROWS, NUMBERS_AT_ONCE, Draws, distances, known_of_rows, relative_sizes, visits_until
+from pellucid.methods.coalition._permutations import FEW_ROWS, NUMBERS_AT_ONCE, UNIT, Draws, distances, known_of_rows, relative_sizes, visits_until
 from pellucid.methods.coalition._shapley import Run, Solved, go_through
 
 Array = np.ndarray
@@ -39,7 +39,6 @@ CLEARLY = 0.8
 """Permutations alone are told from little: they are taken where they seem to cost less than this share. Chosen by measurement."""
 SPARE = 1.25
 """Gradients are begun with where the budget is this many times what a first look needs."""
-UNIT = "evaluations along permutations, gradients counting twice"
 
 
 def sample(game: Game, players: Sequence[Player], control: str) -> dict[int, Solved]:

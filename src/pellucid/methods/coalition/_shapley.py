@@ -135,10 +135,11 @@ class Run(ABC):
     def converges(self, found: Estimate, unit: str, *, last: bool = False) -> float:
         """The relative error; ends where that is within the tolerance, or where this was the last look."""
         relative, tolerance = self.relative(found), self.game.task.tolerance
+        unit += f", {self.gradients} of them with a gradient, which counts twice" if self.gradients else ""
         if relative <= tolerance:
-            self.conclude(found, _stopping.converged(relative, tolerance, self.used, unit))
+            self.conclude(found, _stopping.converged(relative, tolerance, self.evaluations, unit))
         elif last:
-            self.conclude(found, _stopping.exhausted(relative, tolerance, self.used, unit, 0.5))
+            self.conclude(found, _stopping.exhausted(relative, tolerance, self.evaluations, unit, 0.5, self.used))
         return relative
 
     def conclude(self, found: Estimate, stop: Check) -> None:
