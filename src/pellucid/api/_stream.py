@@ -12,6 +12,7 @@ import numpy as np
 
 from pellucid.adapters import adapt
 from pellucid.api import _parts
+from pellucid.api._held import Held
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._resume import of_rows
 from pellucid.core.errors import EmptyError, InputError, SettingError, StrictError
@@ -152,7 +153,9 @@ def explain_stream(explain: Callable[..., Explanation], asked: dict[str, Any]) -
     if not found:
         raise EmptyError("x is a stream without a single sample; a generator can be read only once.")
     _check_lengths(asked, resume, start)
-    return replace(concat(found), continuation=Continuation(_going_on(explain, model, method, asked, settings), np.arange(start)))
+    return replace(
+        concat(found), continuation=Continuation(_going_on(explain, model, method, asked, settings), np.arange(start), network=Held.of(model, False))
+    )
 
 
 def check_shared(asked: Mapping[str, Any], sample: Array) -> None:

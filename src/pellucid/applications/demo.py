@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,11 +16,13 @@ import numpy as np
 from pellucid.adapters import adapt
 from pellucid.api.explain import explain
 from pellucid.api.inspect import inspect
+from pellucid.api.quick import judged
 from pellucid.api.visualize import visualize
 from pellucid.core.errors import OutputError
-from pellucid.core.evaluation import Record
+from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation, Inspection, View, located
+from pellucid.core.verdict import MIXED, NOT_SUPPORTED, SUPPORTED
 from pellucid.data.dataset import Dataset
 from pellucid.data.load import load
 from pellucid.recipes.save import save as save_network
@@ -52,6 +55,7 @@ class DemoResult:
     accuracy: Mapping[str, float]
     digits: Sequence[int]
     explanations: Sequence[Explanation]
+    evaluations: Sequence[Evaluation]
     seconds: float
 
     @property
@@ -59,15 +63,17 @@ class DemoResult:
         """Explanations of a single digit whose outcome warns."""
         return sum(not outcome.ok for explanation in self.explanations for outcome in explanation.outcome)
 
-    def lines(self) -> tuple[str, str, str]:
+    def lines(self) -> tuple[str, ...]:
         """Where the files are and what they say."""
         accuracy = ", ".join(f"{name} {value:.1%}" for name, value in self.accuracy.items())
         count = sum(len(explanation) for explanation in self.explanations)
+        words = Counter(verdict.word for trial in self.evaluations for verdict in trial.verdicts)
         evaluations = sum(int(explanation.cost.evaluations.sum()) for explanation in self.explanations)
         return (
             f"The report is {self.report}; {len(self.figures)} figures, the networks and records.safetensors lie beside it.",
             f"Right on held-out digits: {accuracy}. {len(self.digits)} of them explained, {evaluations:,} evaluations, {self.seconds:.0f} s in all.",
             f"{count - self.poor} of {count} explanations passed every check; {self.poor} carry a warning that the report puts in words beside the picture.",
+            f"Worth believing, by a quick panel of metrics: {', '.join(f'{words[word]} {word}' for word in (SUPPORTED, MIXED, NOT_SUPPORTED))}.",
         )
 
 
@@ -86,12 +92,16 @@ def run(out: str | os.PathLike[str] = "pellucid-demo", *, seed: int = 0, watch: 
     background = load(f"{DATASET}:train").inputs[:BACKGROUND]
     records: list[Record] = []
     explanations: list[Explanation] = []
+    trials: list[Evaluation] = []
     for name, model in models.items():
         tell(f"explaining {len(digits)} digits to the {name}: {', '.join(NETWORKS[name])}")
         found = [located(one, f"{DATASET}:test", digits) for one in _explain(name, model, held.take(digits), background, seed)]
+        tell(f"measuring whether to believe them: the {name}'s {len(found)} explanations")
+        judgements = judged(found)[0]
         view, inspection = _inside(name, model, held.take(digits[:1]))
         explanations += found
-        records += [*found, located(view, f"{DATASET}:test", digits[:1]), inspection]
+        trials += judgements
+        records += [*found, *judgements, located(view, f"{DATASET}:test", digits[:1]), inspection]
     tell("writing the report")
     networks = {name: save_network(one.model, folder / f"{name}.keras") for name, one in trained.items()}
     records_path, page = folder / "records.safetensors", folder / "report.html"
@@ -99,7 +109,7 @@ def run(out: str | os.PathLike[str] = "pellucid-demo", *, seed: int = 0, watch: 
     report(records, page, title="Pellucid: two networks that read digits", figures=folder)
     figures = sorted(folder.glob("*.png"))
     accuracy = {name: one.accuracy for name, one in trained.items()}
-    return DemoResult(folder, page, records_path, networks, figures, accuracy, digits, explanations, time.perf_counter() - started)
+    return DemoResult(folder, page, records_path, networks, figures, accuracy, digits, explanations, trials, time.perf_counter() - started)
 
 
 def choose(outputs: Array, held: Dataset, right: int = RIGHT, wrong: int = WRONG) -> list[int]:

@@ -49,6 +49,13 @@ FileOrFolder = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method or view; may be repeated. METHOD.NAME=VALUE: of one.")
 ]
+Vary = Annotated[
+    str | None,
+    typer.Option("--vary", metavar="NAME[,NAME]", help="Try other choices of baseline, fill, background, features, score, seed; see docs/choices.md."),
+]
+Evaluate = Annotated[
+    bool, typer.Option("--evaluate/--no-evaluate", help="Whether a report (.html) says if each explanation is worth believing, by a quick panel of metrics.")
+]
 AllowUnsafe = Annotated[bool, typer.Option("--allow-unsafe", help="Open a model file that runs code of its own. Only for files you trust.")]
 
 
@@ -131,12 +138,10 @@ def explain(
     max_evaluations: Annotated[int | None, typer.Option("--max-evaluations", metavar="N", help="Most evaluations a sample.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of sampling.")] = 0,
     class_names: Annotated[str | None, typer.Option("--class-names", metavar="A,B|@FILE", help="Names of the outputs, or a file of them.")] = None,
-    vary: Annotated[
-        str | None,
-        typer.Option("--vary", metavar="NAME[,NAME]", help="Try other choices of baseline, fill, background, features, score, seed; see docs/choices.md."),
-    ] = None,
+    vary: Vary = None,
     resume: Annotated[Path | None, typer.Option("--resume", metavar="FILE", help="Records of the same call to go on from, with a smaller tolerance.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a check fails, instead of saying so in the outcome.")] = False,
+    evaluate: Evaluate = True,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes, with a folder; each opens the model itself.")] = 1,
     shard_size: Annotated[int | None, typer.Option("--shard-size", metavar="N", min=1, help="Samples a file, with a folder; 100, fewer where large.")] = None,
     settings: Settings = None,
@@ -161,6 +166,7 @@ def explain(
         vary=vary,
         workers=workers,
         shard_size=shard_size,
+        evaluate=evaluate,
     )
 
 

@@ -165,9 +165,16 @@ def show_evaluations(evaluations: Sequence[Evaluation]) -> None:
     for found in evaluations:
         for name, reason in found.refused.items():
             say(f"{found.method}: {name} not measured: it {reason}")
+    show_verdicts(evaluations, range(max((len(found) for found in evaluations), default=0)))
+
+
+def show_verdicts(evaluations: Sequence[Evaluation], samples: Sequence[int]) -> None:
+    """Whether to believe each sample's explanation, method by method; nothing where nobody looked. `samples` are the numbers to show."""
+    if not evaluations:
+        return
+    rows = [(found.method, samples[i], found.labels[i], verdict.word, str(verdict)) for found in evaluations for i, verdict in enumerate(found.verdicts)]
     say("")
-    verdicts = [(found.method, i, found.labels[i], verdict.word, str(verdict)) for found in evaluations for i, verdict in enumerate(found.verdicts)]
-    show("", ("method", "sample", "target", "verdict", "in words"), verdicts, right=("sample",))
+    show("", ("method", "sample", "target", "verdict", "in words"), rows, right=("sample",))
 
 
 def show_recommendation(found: Recommendation) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from pellucid.adapters import adapt
 from pellucid.api.explain import explain as explain_samples
 from pellucid.api.inspect import inspect as inspect_model
+from pellucid.api.quick import judged
 from pellucid.api.recommend import CANDIDATES, recommend
 from pellucid.api.visualize import visualize as visualize_samples
 from pellucid.apps import arguments, console, several, targets
@@ -73,6 +74,7 @@ def explain(
     vary: str | None = None,
     workers: int = 1,
     shard_size: int | None = None,
+    evaluate: bool = True,
 ) -> None:
     """Explain the chosen samples by each method, write the records, print one line per method and sample."""
     folder = arguments.is_folder(out)
@@ -107,9 +109,16 @@ def explain(
         settings_of_one = shared[name] | {"strict": strict} | ({"resume": earlier[name]} if name in earlier else {})
         record = explain_samples(model, samples.inputs, name, class_names=known, labels=samples.labels, network=path.stem, **settings_of_one)
         found.append(located(record, data, chosen))
-    write(found, out, f"{path.name}: {', '.join(names)} on {data}")
+    _tell(found, chosen, out, f"{path.name}: {', '.join(names)} on {data}", evaluate)
+
+
+def _tell(found: Sequence[Explanation], chosen: Sequence[int], out: Path, title: str, evaluate: bool) -> None:
+    """Write and print explanations; into a report with their verdicts, where these are wanted."""
+    trials = judged(found)[0] if evaluate and out.suffix.lower() == ".html" else []
+    write([*found, *trials], out, title, evaluate=evaluate)
     console.show_explanations(found, chosen)
     console.show_choices(found, chosen)
+    console.show_verdicts(trials, chosen)
     console.written(out)
 
 

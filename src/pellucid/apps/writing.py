@@ -11,13 +11,13 @@ from pellucid.core.evaluation import Record
 from pellucid.core.records import Explanation
 
 
-def write(records: Sequence[Record], out: Path, title: str) -> Path:
-    """A report (.html), records (.safetensors), a table (.csv, .parquet), or one figure of the records (.png)."""
+def write(records: Sequence[Record], out: Path, title: str, *, evaluate: bool = True) -> Path:
+    """A report (.html), records (.safetensors), a table (.csv, .parquet), or one figure of the records (.png); `evaluate` as in `pellucid.report`."""
     suffix = out.suffix.lower()
     if suffix == ".html":
         from pellucid.report import report
 
-        report(records, out, title=title)
+        report(records, out, title=title, evaluate=evaluate)
     elif suffix == ".safetensors":
         from pellucid.store import save
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pellucid.core.records import Explanation
 
-__all__ = ["FIGURES", "limits", "panels", "png_bytes", "save", "scale_key", "stacked"]
+__all__ = ["FIGURES", "headed", "limits", "panels", "png_bytes", "save", "scale_key", "stacked"]
 
 FIGURES = Catalogue("figure", __name__, Path(__file__).parent, UnknownPartError, plain=True)
 
@@ -54,6 +54,13 @@ def stacked(parts: Sequence[tuple[str, float]], width: float) -> list[Axes]:
     from pellucid.figures import _canvas
 
     return _canvas.stacked(parts, width)
+
+
+def headed(figure: Figure, text: str) -> None:
+    """Put a text of some lines above all that a figure holds, which grows by as much."""
+    from pellucid.figures import _canvas
+
+    _canvas.headed(figure, text)
 
 
 def png_bytes(figure: Figure, dpi: int = 110) -> bytes:

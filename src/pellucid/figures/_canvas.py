@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import warnings
 from collections.abc import Sequence
 from functools import cache
@@ -10,9 +11,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from matplotlib import font_manager
+import numpy as np
+from matplotlib import colormaps, font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 
 from pellucid.core.files import write_whole
@@ -20,19 +23,32 @@ from pellucid.core.files import write_whole
 SIGNED = "RdBu_r"
 POSITIVE = "viridis"
 ERROR = "cividis"
+OWN = "plasma"
+"""What a feature itself holds, from low to high; `value_colours` leaves out the yellow end, which is faint on white."""
 FOR = "#b2182b"
 AGAINST = "#2166ac"
 INK = "#333333"
 MUTED = "#9aa3ad"
 BAND = "#d5d9de"
+LETTERS_AN_INCH, LINE = 17, 0.14
+"""Of the text above a figure: letters in an inch, and inches a line."""
 MARGINS = {
     # left, right, bottom, top in inches, and the width of what lies between as a multiple of its height
     "picture": (0.1, 0.1, 0.1, 0.32, 1.0),
     "map": (0.1, 0.62, 0.1, 0.32, 1.0),
     "grid": (0.5, 0.62, 0.42, 0.32, 1.0),
     "bars": (1.0, 0.22, 0.38, 0.32, 0.9),
+    "answers": (1.75, 0.22, 0.38, 0.32, 0.9),
+    "columns": (1.65, 0.22, 0.38, 0.32, 1.2),
     "states": (0.55, 0.7, 0.45, 0.32, 2.0),
     "pairs": (1.0, 0.62, 0.95, 0.32, 1.0),
+    "rows": (1.75, 0.25, 0.42, 0.32, 1.3),
+    "swarm": (1.75, 0.85, 0.42, 0.32, 1.3),
+    "scatter": (0.62, 0.2, 0.42, 0.32, 1.4),
+    "coloured": (0.62, 0.95, 0.42, 0.32, 1.4),
+    "series": (0.62, 0.72, 0.42, 0.32, 2.0),
+    "sentence": (0.62, 0.2, 0.85, 0.32, 3.0),
+    "outlined": (0.1, 0.1, 0.5, 0.32, 1.0),
 }
 _FALLBACKS = (
     "Noto Sans CJK SC",
@@ -70,9 +86,30 @@ def short_name(name: str, most: int = 16) -> str:
     return f"{head[: max(most - len(tail) - 2, 1)]}… {tail}" if colon and len(tail) < most else name[: most - 1] + "…"
 
 
-def own_axes(ax: Axes | None, kind: str, height: float) -> Axes:
-    """`ax`, or the axes of a new figure of this height in inches."""
-    return panels((kind,), height)[0] if ax is None else ax
+def value_colours() -> Colormap:
+    """Low to high of a feature's own value, uniform to the eye and for the colour-blind; gray where there is no number."""
+    return ListedColormap(colormaps[OWN](np.linspace(0.0, 0.88, 256))).with_extremes(bad=MUTED)
+
+
+def own_axes(ax: Axes | None, kind: str, height: float, aspect: float | None = None) -> Axes:
+    """`ax`, or the axes of a new figure of this height in inches; `aspect` as in `panels`."""
+    return panels((kind,), height, aspect)[0] if ax is None else ax
+
+
+def own_rows(ax: Axes | None, kind: str, rows: int, width: float = 2.8, each: float = 0.21) -> Axes:
+    """`ax`, or the axes of a new figure that is as high as so many rows of text need; inches."""
+    _, _, bottom, top, _ = MARGINS[kind]
+    return own_axes(ax, kind, bottom + top + each * rows, width / (each * rows))
+
+
+def inside(ax: Axes, heights: Sequence[float], gaps: Sequence[float]) -> list[Axes]:
+    """Axes below each other in the place of `ax`, which keeps its title alone; heights, and the gap below each but the last, relative to each other."""
+    ax.set_axis_off()
+    total, top, made = sum(heights) + sum(gaps[: len(heights) - 1]), 1.0, []
+    for height, gap in zip(heights, gaps, strict=True):
+        made.append(ax.inset_axes((0.0, max(top - height / total, 0.0), 1.0, height / total)))
+        top -= (height + gap) / total
+    return made
 
 
 def panels(kinds: Sequence[str], height: float, aspect: float | None = None) -> list[Axes]:
@@ -107,6 +144,18 @@ def stacked(parts: Sequence[tuple[str, float]], width: float) -> list[Axes]:
 def _width(kind: str, height: float, aspect: float | None) -> float:
     left, right, bottom, top, usual = MARGINS[kind]
     return left + right + (usual if aspect is None else aspect) * (height - bottom - top)
+
+
+def headed(figure: Figure, text: str) -> None:
+    """Put a text above all that a figure holds, which grows by as many lines as it takes."""
+    width, height = (float(side) for side in figure.get_size_inches())
+    lines = textwrap.wrap(text, max(int(LETTERS_AN_INCH * width), 20))
+    grown = height + LINE * (len(lines) + 1)
+    for ax in figure.axes:
+        x, y, across, up = ax.get_position().bounds
+        ax.set_position((x, y * height / grown, across, up * height / grown))
+    figure.set_size_inches(width, grown)
+    figure.text(0.1 / width, 1 - LINE / 2 / grown, "\n".join(lines), va="top", **words(7))
 
 
 def png_bytes(figure: Figure, dpi: int = 110) -> bytes:

@@ -39,7 +39,7 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     pairs = any(explanation.of_pairs for explanation in drawn)
     bars = pairs or not all(explanation.on_grid for explanation in drawn)
     columns = len(groups) + len(drawn) + sum(_has_spread(explanation) for explanation in drawn)
-    axes = cells(len(first), columns, (SIDE, SIDE), left=0.9 if bars else 0.08, right=0.52, below=0.85 if pairs else 0.3 if bars else 0.08)
+    axes = cells(len(first), columns, (SIDE, SIDE), left=0.9 if bars else 0.08, right=0.6, below=0.85 if pairs else 0.3 if bars else 0.08)
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
         places = iter(row)

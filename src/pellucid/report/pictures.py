@@ -27,6 +27,8 @@ from pellucid.figures.probabilities import probabilities
 from pellucid.report.words import flat, title_of
 
 DPI = 150
+DIGITS = 3
+"""Letters of a class's name for which there is room beside a picture of the input."""
 HEIGHT = 1.75
 """Inches of a card's picture: small, so that its letters are large when it fills a card."""
 
@@ -53,15 +55,23 @@ class Picture:
 def input_picture(explanation: Explanation, row: int, true: int | None, name: str, alt: str) -> Picture:
     """The input, or each of several, and, where it is over classes, the prediction."""
     names = explanation.packing.names if explanation.packing is not None else ("",)
-    seen = [seen_from(explanation, one) for one in names]
-    shapes = ["grid" if one.inputs.ndim == 3 else "picture" for one in seen]
     scores = explanation.prediction[row]
-    axes = panels((*shapes, "bars") if scores.ndim == 1 else shapes, 2.1)
-    for one, title, ax in zip(seen, names, axes, strict=False):
+    seen = {title: seen_from(explanation, title) for title in names}
+    if scores.ndim == 1:
+        seen = {title: one for title, one in seen.items() if not of_columns(one)}
+    shapes = ["grid" if one.inputs.ndim == 3 else "picture" for one in seen.values()]
+    kind = "answers" if any(len(one) > DIGITS for one in explanation.class_names) else "bars"
+    axes = panels((*shapes, kind) if scores.ndim == 1 else shapes, 2.1)
+    for (title, one), ax in zip(seen.items(), axes, strict=False):
         input_image(one, sample=row, ax=ax, title=title or "input")
     if scores.ndim == 1:
         probabilities(explanation, sample=row, ax=axes[-1], true=true)
     return Picture(name, png_bytes(axes[0].figure.figure, DPI), alt)
+
+
+def of_columns(explanation: Explanation) -> bool:
+    """Whether the inputs are rows of a table, which as a picture say nothing."""
+    return explanation.inputs.ndim == 2 and not (explanation.provenance.get("takes") or {}).get("tokens")
 
 
 def drawn_apart(explanation: Explanation, row: int) -> dict[str, tuple[Explanation, int]]:
@@ -102,6 +112,8 @@ def explanation_picture(explanation: Explanation, row: int, limit: float | None,
         return Picture(name, png_bytes(ax.figure.figure, DPI), f"{title_of(explanation)}: strongest units of {explanation.layer} with 95 % intervals")
     if explanation.of_pairs:
         return _pairs_picture(explanation, row, name)
+    if of_columns(explanation) and explanation.values.ndim == 2:
+        return _columns_picture(explanation, row, name, title)
     coalition, exact = explanation.features is not None, explanation.error_kind in ("exact", "none")
     left, right = panels(("map", "bars" if coalition else "picture" if exact else "map"), HEIGHT)
     attribution_map(explanation, sample=row, ax=left, limit=limit, title=title)
@@ -115,6 +127,15 @@ def explanation_picture(explanation: Explanation, row: int, limit: float | None,
     beside += ", on bands of the range over choices" if coalition and explanation.choices is not None else ""
     alt = f"{title_of(explanation)} map for the target {explanation.target.labels[row]}, and {beside}"
     return Picture(name, png_bytes(left.figure.figure, DPI), alt)
+
+
+def _columns_picture(explanation: Explanation, row: int, name: str, title: str) -> Picture:
+    """The strongest columns by their names."""
+    (ax,) = panels(("columns",), HEIGHT)
+    feature_bars(explanation, sample=row, ax=ax, count=8, letters=30, title="strongest features" if title == "map" else title)
+    over = " on bands of the range over choices" if explanation.choices is not None else ""
+    alt = f"{title_of(explanation)} for the target {explanation.target.labels[row]}: the strongest features with 95 % intervals{over}"
+    return Picture(name, png_bytes(ax.figure.figure, DPI), alt)
 
 
 def choices_picture(explanation: Explanation, choices: Choices, row: int, name: str) -> Picture:

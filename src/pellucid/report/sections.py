@@ -11,7 +11,7 @@ import numpy as np
 
 from pellucid.core.comparison import Comparison
 from pellucid.core.errors import SettingError
-from pellucid.core.evaluation import Evaluation, Record, identity_of
+from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.outcome import Check
 from pellucid.core.records import Explanation, Inspection, View
 from pellucid.figures import scale_key
@@ -20,6 +20,7 @@ from pellucid.report.choices import choice_words
 from pellucid.report.compared import Compared, side_by_side
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
 from pellucid.report.pictures import Picture, drawn_apart, explanation_pictures, input_picture, limits_apart, view_pictures
+from pellucid.report.trust import Trials, Trust, believed
 
 OWN = ("method", "view", "title", "citation", "settings", "resolved", "tolerance", "max_evaluations")
 """What belongs to one run, also where several runs agree on it."""
@@ -37,18 +38,6 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Trust:
-    """Whether to believe one answer: the verdict's word, sign and key, the facts that decided it, what nobody looked at, and what was measured."""
-
-    word: str
-    sign: str
-    key: str
-    facts: tuple[str, ...]
-    unchecked: str
-    rows: tuple[tuple[str, str, str, str], ...]
-
-
-@dataclass(frozen=True)
 class Card:
     """One method's answer for one sample."""
 
@@ -61,6 +50,7 @@ class Card:
     more: tuple[Picture, ...] = ()
     trust: Trust | None = None
     choices: tuple[str, ...] = ()
+    bands: bool = False
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -82,6 +72,7 @@ class Sample:
     scores: tuple[str, ...]
     cards: tuple[Card, ...]
     scales: str
+    believed: str = ""
 
 
 @dataclass(frozen=True)
@@ -117,6 +108,7 @@ class Page:
     guide: tuple[tuple[str, str, str], ...]
     scales: tuple[tuple[str, str], ...]
     compared: tuple[Compared, ...] = ()
+    thresholds: tuple[str, ...] = ()
 
     @property
     def pictures(self) -> list[Picture]:
@@ -129,13 +121,13 @@ class Page:
         return found + [sample.picture for pair in self.compared for sample in pair.samples]
 
 
-def compose(records: Sequence[Record], title: str | None = None) -> Page:
-    """Everything a report says of these records."""
+def compose(records: Sequence[Record], title: str | None = None, reasons: Mapping[str, str] | None = None) -> Page:
+    """Everything a report says of these records; `reasons` say, by `identity_of` an explanation, why it has no evaluation."""
     if not records:
         raise SettingError("a report needs at least one record, got none.")
     groups = group(records)
-    trials = {record.identity: record for record in records if isinstance(record, Evaluation)}
-    check_of_something(trials, groups)
+    trials = Trials({record.identity: record for record in records if isinstance(record, Evaluation)}, reasons or {})
+    trials.check(groups)
     stems = _unique([slug(found.name) for found in groups])
     networks = tuple(_network(found, stem, trials) for found, stem in zip(groups, stems, strict=True))
     names = dict.fromkeys(name for found in groups for name in (*found.methods, *(view.view for view in found.views)))
@@ -145,7 +137,8 @@ def compose(records: Sequence[Record], title: str | None = None) -> Page:
     pairs = [record for record in records if isinstance(record, Comparison)]
     compared = tuple(side_by_side(pair, f"compared-{i + 1}") for i, pair in enumerate(pairs))
     summary = _summary(groups, len(pairs))
-    return Page(title or "What the network saw, and why it decided", summary, networks, tuple(row for row in guide if row[1]), scales, compared)
+    named = title or "What the network saw, and why it decided"
+    return Page(named, summary, networks, tuple(row for row in guide if row[1]), scales, compared, trials.thresholds)
 
 
 def slug(name: str) -> str:
@@ -183,7 +176,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def _network(found: NetworkGroup, stem: str, trials: Mapping[str, Evaluation]) -> Network:
+def _network(found: NetworkGroup, stem: str, trials: Trials) -> Network:
     inspection = found.inspections[0] if found.inspections else None
     records: list[Explanation | View] = [*found.explanations, *found.views]
     framework = inspection.framework if inspection else next((str(r.provenance["framework"]) for r in records if r.provenance.get("framework")), "")
@@ -194,7 +187,8 @@ def _network(found: NetworkGroup, stem: str, trials: Mapping[str, Evaluation]) -
             *_inputs(inspection),
             ("ends in", inspection.head or "no softmax or sigmoid"),
         ]
-    samples = tuple(_sample(each, stem, trials) for each in found.samples.values())
+    trust = {id(explanation): trials.of(explanation) for explanation in found.explanations}
+    samples = tuple(_sample(each, stem, trust) for each in found.samples.values())
     numbers = {key: each.number for key, each in found.samples.items()}
     views = tuple(_shown(view, numbers, f"{stem}-view-{i + 1}" if len(found.views) > 1 else f"{stem}-view") for i, view in enumerate(found.views))
     common, runs = _reproduce(records)
@@ -214,20 +208,21 @@ def line(check: Check) -> Line:
     return Line(word, sign, str(check))
 
 
-def _sample(found: SampleGroup, stem: str, trials: Mapping[str, Evaluation]) -> Sample:
+def _sample(found: SampleGroup, stem: str, trust: Mapping[int, Sequence[Trust]]) -> Sample:
     explanation, row = found.first
     output = np.asarray(explanation.prediction[row])
     true = None if found.true is None else words.class_number(explanation, found.true)
     anchor = f"{stem}-sample-{found.number}"
     cards = tuple(
-        replace(_card(each, i, limit, anchor), trust=_trust(trials.get(identity_of(each)), i))
-        for (each, i), limit in zip(found.rows, limits_apart(found.rows), strict=True)
+        replace(_card(each, i, limit, anchor), trust=trust[id(each)][i]) for (each, i), limit in zip(found.rows, limits_apart(found.rows), strict=True)
     )
     status, status_word, heading = _answer(explanation, output, true)
     verdict = _verdict(cards)
     picture = input_picture(explanation, row, true, f"{anchor}-input", f"The input of sample {found.number} and the network's answer: {heading}")
     scores = tuple(dict.fromkeys(words.score_words(each, i) for each, i in found.rows))
-    return Sample(found.number, anchor, heading, status, status_word, verdict, picture, scores, _named_apart(cards), _scales(found))
+    cards = _named_apart(cards)
+    told = believed([(card.title, card.trust) for card in cards if card.trust is not None])
+    return Sample(found.number, anchor, heading, status, status_word, verdict, picture, scores, cards, _scales(found), told)
 
 
 def _answer(explanation: Explanation, output: np.ndarray, true: int | None) -> tuple[str, str, str]:
@@ -272,29 +267,8 @@ def _card(explanation: Explanation, row: int, limits: Mapping[str, float | None]
     picture, *more = explanation_pictures(explanation, row, limits, f"{anchor}-{slug(explanation.method)}")
     checks = tuple(line(check) for check in outcome.checks)
     told = choice_words(explanation, row)
-    return Card(explanation.method, words.title_of(explanation), line(outcome.worst), picture, tuple(facts), checks, tuple(more), choices=told)
-
-
-def check_of_something(trials: Mapping[str, Evaluation], groups: Sequence[NetworkGroup]) -> None:
-    """Raise for an evaluation whose explanation is not there."""
-    known = {identity_of(explanation) for found in groups for explanation in found.explanations}
-    for identity, trial in trials.items():
-        if identity not in known:
-            raise SettingError(f"an evaluation of {trial.method} came without its explanation; give both: report([explanation, evaluation], path).")
-
-
-def _trust(trial: Evaluation | None, row: int) -> Trust | None:
-    """What an evaluation says of one sample."""
-    if trial is None:
-        return None
-    verdict = trial.verdicts[row]
-    rows = []
-    for score in trial.scores.values():
-        chance = f"{score.chance[row].mean():.3g}" if score.chance.shape[1] else "–"
-        error = f" ± {score.error[row]:.1g}" if score.error[row] else ""
-        rows.append((score.title, f"{score.values[row]:.3g}{error}", chance, score.better or "–"))
-    sign, key = {"supported": ("✓", "good"), "mixed": ("i", "note")}.get(verdict.word, ("!", "warning"))
-    return Trust(verdict.word, sign, key, tuple(fact.text for fact in verdict.facts), ", ".join(verdict.unchecked), tuple(rows))
+    bands = explanation.features is not None or not explanation.on_grid
+    return Card(explanation.method, words.title_of(explanation), line(outcome.worst), picture, tuple(facts), checks, tuple(more), choices=told, bands=bands)
 
 
 def _named_apart(cards: Sequence[Card]) -> tuple[Card, ...]:
