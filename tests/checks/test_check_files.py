@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.apps.cli import main
+from pellucid.checks import CHECKS
+from pellucid.checks._picture import save_picture
 
 MODEL = NumpyModel([Dense(np.array([[4.0], [-1.0], [3.0], [2.0]]), np.zeros(1))], (4,))
 KEPT = '[[expect]]\nthat = "inside"\nname = "first"\ntruth = [0]\nat_least = 0.39\n'
@@ -50,6 +53,36 @@ def test_one_that_is_not_fails_with_figures_and_a_picture(folder: Path, capsys: 
     assert (folder / "pictures" / "second.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(("similarity", "code"), [("[-2, -1.5]", 1), ("[1.5, 2]", 0)])
+def test_thresholds_of_a_file_turn_its_verdict(folder: Path, capsys: pytest.CaptureFixture[str], similarity: str, code: int) -> None:
+    """Below and above all that a similarity can be; at_least=0 asks that nothing be not supported."""
+    keras = pytest.importorskip("keras")
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(seed=0))])
+    model.save(folder / "net.keras")
+    pellucid.save(pellucid.explain(model, np.ones((2, 4), np.float32), "gradient_x_input"), folder / "today.safetensors")
+    asked = f'[evaluate]\nmetrics = "weight_randomisation"\nthresholds = {{similarity = {similarity}}}\n[[expect]]\nthat = "verdict"\nat_least = 0\n'
+    assert main(["check", written(folder, 'model = "net.keras"\n' + RECORDS + asked)]) == code
+    assert f"{1 - code} of 1 expectations kept" in capsys.readouterr().out
+
+
+def test_the_picture_shows_the_place_the_figures_and_what_was_before(folder: Path) -> None:
+    image = pellucid.explain(lambda x: x.reshape(len(x), -1).sum(axis=1, keepdims=True), np.ones((2, 8, 8, 1)), "occlusion", size=2)
+    inside, change = CHECKS.load("inside"), CHECKS.load("change")
+    left = save_picture(inside(truth=(0, 0, 4, 4), at_least=0.9, name="there").check(image), folder, "left")
+    right = save_picture(inside(truth=(4, 4, 8, 8), at_least=0.9, name="there").check(image), folder, "right")
+    assert left.read_bytes() != right.read_bytes()  # the same map and words: the place alone differs
+    worse = save_picture(inside(truth=(0, 0, 4, 4), at_least=0.8, name="there").check(image), folder, "worse")
+    assert left.read_bytes() != worse.read_bytes()  # the words alone differ
+    one, two = (save_picture(change(since=replace(image, values=image.values * by), at_most=0.0).check(image), folder, str(by)) for by in (2, 3))
+    assert one.read_bytes() != two.read_bytes()
+    assert width(one) > width(left)
+    assert width(save_picture(inside(truth={0}, at_least=0.9).check(pellucid.load("today.safetensors")[0]), folder, "table")) > 300
+
+
+def width(path: Path) -> int:
+    return int.from_bytes(path.read_bytes()[16:20], "big")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -63,6 +96,9 @@ def test_one_that_is_not_fails_with_figures_and_a_picture(folder: Path, capsys: 
         ("= 3", "TOML"),
         (RECORDS + "[[expect]]\nthat = [1]\nat_least = 0.1\n", "expectation 1"),
         ('records = "today.safetensors"\nexplain = 3\n' + KEPT, "explain"),
+        (RECORDS + "[evaluate]\nthresholds = 0.5\n" + KEPT, "thresholds must be a table"),
+        (RECORDS + "[evaluate]\nthresholds = {levle = 0.5}\n" + KEPT, "levle"),
+        (RECORDS + "[evaluate]\nthresholds = {change = [2, 1]}\n" + KEPT, "change must be (low, high)"),
         ('records = "today.safetensors"\n' + KEPT + '[expect.explain]\nmethod = "saliency"\n', "saliency"),
     ],
 )

@@ -69,10 +69,43 @@ def test_mixed_gives_one_fact_for_and_one_against_or_undecided() -> None:
     assert {fact.vote for fact in verdict.facts} == {0, 1}
 
 
-def test_thresholds_move_the_verdict() -> None:
-    scores = {one.metric: one for one in (faithful(0.9), sane(0.7))}
-    assert judge(scores, FINE, 0, Thresholds(similarity=(0.75, 0.9))).word == "supported"
-    assert judge(scores, FINE, 0, Thresholds(similarity=(0.3, 0.6))).word == "not supported"
+def stable(change: float) -> Score:
+    return score("nearby", "robustness", change, "lower", chance=np.zeros((1, 0)), limits="change")
+
+
+@pytest.mark.parametrize(
+    ("scores", "limits", "word"),
+    [
+        # the mean by chance is .5, its spread .062 from 21 draws: a lead of .12 is sure at a level of .9 and not at .95
+        ([faithful(0.62)], {}, "mixed"),
+        ([faithful(0.62)], {"level": 0.9}, "supported"),
+        ([faithful(0.38)], {}, "mixed"),
+        ([faithful(0.38)], {"level": 0.9}, "not supported"),
+        # an interval of the similarity from .28 to .52, or at .5 from .33 to .47
+        ([faithful(0.9), sane(0.4, error=0.06)], {}, "mixed"),
+        ([faithful(0.9), sane(0.4, error=0.06)], {"level": 0.5}, "supported"),
+        ([faithful(0.9), sane(0.499)], {}, "supported"),
+        ([faithful(0.9), sane(0.501)], {}, "mixed"),
+        ([faithful(0.9), sane(0.799)], {}, "mixed"),
+        ([faithful(0.9), sane(0.801)], {}, "not supported"),
+        ([faithful(0.9), sane(0.501)], {"similarity": (0.55, 0.8)}, "supported"),
+        ([faithful(0.9), sane(0.499)], {"similarity": (0.45, 0.8)}, "mixed"),
+        ([faithful(0.9), sane(0.799)], {"similarity": (0.5, 0.75)}, "not supported"),
+        ([faithful(0.9), sane(0.801)], {"similarity": (0.5, 0.85)}, "mixed"),
+        ([faithful(0.9), stable(1.499)], {}, "supported"),
+        ([faithful(0.9), stable(1.501)], {}, "mixed"),
+        ([faithful(0.9), stable(1.499)], {"change": (0.5, 1.4)}, "mixed"),
+        ([faithful(0.9), stable(1.501)], {"change": (0.5, 1.6)}, "supported"),
+    ],
+    ids=str,
+)
+def test_every_threshold_turns_the_verdict_on_either_side(scores: list[Score], limits: dict[str, Any], word: str) -> None:
+    assert judge({one.metric: one for one in scores}, FINE, 0, Thresholds(**limits)).word == word
+
+
+@pytest.mark.parametrize(("change", "limits", "vote"), [(0.499, {}, 1), (0.501, {}, 0), (0.501, {"change": (0.6, 1.5)}, 1), (1.501, {}, -1)])
+def test_the_lower_limit_of_change_turns_a_vote_and_no_verdict(change: float, limits: dict[str, Any], vote: int) -> None:
+    assert judge({"nearby": stable(change)}, FINE, 0, Thresholds(**limits)).votes["robustness"] == vote
 
 
 def test_describing_groups_have_no_vote() -> None:
@@ -82,7 +115,9 @@ def test_describing_groups_have_no_vote() -> None:
     assert "complexity" not in verdict.votes
 
 
-@pytest.mark.parametrize("wrong", [{"level": 1.0}, {"similarity": (0.9, 0.1)}, {"change": (2.0, 1.0)}])
+@pytest.mark.parametrize(
+    "wrong", [{"level": 1.0}, {"level": "high"}, {"similarity": (0.9, 0.1)}, {"similarity": 0.5}, {"change": (2.0, 1.0)}, {"change": (1.0,)}, {"change": "ab"}]
+)
 def test_thresholds_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(SettingError, match=next(iter(wrong))):
         Thresholds(**wrong)

@@ -15,6 +15,7 @@ from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.core.choices import VARIABLE
 from pellucid.core.errors import OutputError, SettingError, unknown
 from pellucid.core.method import OPTIONS
+from pellucid.core.verdict import Thresholds
 
 SUFFIXES = {".html": "a report", ".safetensors": "records", ".png": "one figure"} | dict.fromkeys(tables.SUFFIXES, "a table")
 OF_VIEWS = (".html", ".safetensors", ".png")
@@ -84,6 +85,23 @@ def parse_settings(pairs: Sequence[str], parts: Mapping[str, type]) -> dict[str,
         for name in takers:
             found[name][setting] = parse_value(text)
     return found
+
+
+def parse_thresholds(pairs: Sequence[str]) -> Thresholds | None:
+    """Where a verdict turns, from texts such as `similarity=0.3,0.7`; None where nothing is given.
+
+    >>> parse_thresholds(["similarity=0.3,0.7", "level=0.9"])
+    Thresholds(level=0.9, similarity=(0.3, 0.7), change=(0.5, 1.5))
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = (part.strip() for part in pair.partition("="))
+        if not equals:
+            raise SettingError(f"--threshold {pair!r} cannot be read; write --threshold similarity=0.3,0.7.")
+        if name not in settings_of(Thresholds):
+            raise SettingError(f"--threshold {pair!r}: {unknown('threshold', name, settings_of(Thresholds))}")
+        found[name] = parse_value(text)
+    return Thresholds(**found) if found else None
 
 
 def share_options(options: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -47,7 +47,7 @@ FileOrFolder = Annotated[
     ),
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method or view; may be repeated. METHOD.NAME=VALUE: of one.")
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method, metric or view; may be repeated. METHOD.NAME=VALUE: of one.")
 ]
 Vary = Annotated[
     str | None,
@@ -201,13 +201,18 @@ def evaluate(
     ] = None,
     draws: Annotated[int, typer.Option("--draws", metavar="N", min=0, help="Random importances to read numbers against chance.")] = 20,
     seed: Annotated[int, typer.Option("--seed", help="Seed of all that is drawn.")] = 0,
+    thresholds: Annotated[
+        list[str] | None,
+        typer.Option("--threshold", metavar="NAME=VALUE", help="Where the verdict turns: level=0.95, similarity=0.5,0.8, change=0.5,1.5; may be repeated."),
+    ] = None,
     settings: Settings = None,
     allow_unsafe: AllowUnsafe = False,
 ) -> None:
     """Measure whether explanations deserve belief: faithful, stable, about this network at all; and say so in words."""
-    from pellucid.apps import trust
+    from pellucid.apps import arguments, trust
 
-    options = {"features": features, "fill": fill, "background": background, "truth": truth, "draws": draws, "seed": seed}
+    chosen = {"draws": draws, "seed": seed, "thresholds": arguments.parse_thresholds(thresholds or [])}
+    options = {"features": features, "fill": fill, "background": background, "truth": truth} | chosen
     trust.run(model, records, metrics, out, options, settings or [], allow_unsafe=allow_unsafe)
 
 

@@ -18,6 +18,7 @@ from pellucid.core.errors import DataNotFoundError, FormatError, SettingError, u
 from pellucid.core.evaluation import Evaluation
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
+from pellucid.core.verdict import Thresholds
 from pellucid.data.chosen import parse_index
 from pellucid.data.fitting import laid_out
 from pellucid.data.load import load
@@ -57,6 +58,7 @@ class CheckFile:
             raise SettingError(f"'{path}' needs either data (and a model), to be explained now, or records, explained before.")
         for number in range(len(found)):
             found.expectation(number)
+        found._of_evaluate()
         return found
 
     def __len__(self) -> int:
@@ -111,7 +113,13 @@ class CheckFile:
         return dict(self.said.get("explain", {})) | dict(self.said["expect"][number].get("explain", {}))
 
     def _of_evaluate(self) -> dict[str, Any]:
-        return {"progress": False} | dict(self.said.get("evaluate", {}))
+        """The keywords of `evaluate`, thresholds built from their table."""
+        said = dict(self.said.get("evaluate", {}))
+        if "thresholds" in said:
+            if not isinstance(said["thresholds"], Mapping):
+                raise SettingError(f"thresholds must be a table, {{similarity = [0.3, 0.7]}}; got {said['thresholds']!r}.")
+            said["thresholds"] = build("table", "evaluate.thresholds", Thresholds, dict(said["thresholds"]))
+        return {"progress": False} | said
 
     def _explanation(self, number: int) -> tuple[str, Explanation]:
         keywords = self._keywords(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,12 +37,17 @@ class Thresholds:
     change: tuple[float, float] = (0.5, 1.5)
 
     def __post_init__(self) -> None:
-        if not 0 < self.level < 1:
-            raise SettingError(f"level must lie between 0 and 1, got {self.level}; for 95 % write 0.95.")
+        if not _is_number(self.level) or not 0 < self.level < 1:
+            raise SettingError(f"level must lie between 0 and 1, got {self.level!r}; for 95 % write 0.95.")
         for name in ("similarity", "change"):
-            low, high = getattr(self, name)
-            if not low <= high:
-                raise SettingError(f"{name} must be (low, high) with low ≤ high, got {getattr(self, name)}.")
+            pair = getattr(self, name)
+            if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(map(_is_number, pair)) or not pair[0] <= pair[1]:
+                raise SettingError(f"{name} must be (low, high) with low ≤ high, got {pair!r}.")
+            object.__setattr__(self, name, tuple(pair))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True)
