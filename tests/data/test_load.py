@@ -25,7 +25,8 @@ def write_mnist(path: Path, samples: int = 4) -> None:
 
 
 def test_names() -> None:
-    assert DATASETS.names() == ["cifar10", "mnist", "mnist5000"]
+    known = ["breast_cancer", "cifar10", "ecg5000", "german_credit", "mnist", "mnist5000", "movie_reviews", "pneumoniamnist", "sentences"]
+    assert DATASETS.names() == known
 
 
 def test_the_embedded_digits_are_split_by_class_without_overlap() -> None:
@@ -117,7 +118,10 @@ def test_a_download_that_breaks_off_is_not_there(nowhere: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("spec", "words"),
-    [("mnits:test", "did you mean 'mnist'.*Known: cifar10, mnist, mnist5000"), ("mnist:validation", "unknown split of mnist.*Known: test, train")],
+    [
+        ("mnits:test", "did you mean 'mnist'.*Known: breast_cancer, cifar10, .*mnist, mnist5000"),
+        ("mnist:validation", "unknown split of mnist.*Known: test, train"),
+    ],
 )
 def test_unknown_names(spec: str, words: str) -> None:
     with pytest.raises(UnknownDatasetError, match=words):

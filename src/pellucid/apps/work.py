@@ -19,7 +19,7 @@ from pellucid.apps import arguments, console, several, targets
 from pellucid.apps.quiet import start_for, start_framework
 from pellucid.apps.writing import write
 from pellucid.core.errors import InputError, SettingError, UnknownNetworkError, unknown
-from pellucid.core.inputs import check_inputs, check_shape
+from pellucid.core.inputs import check_inputs, check_numbers, check_shape
 from pellucid.core.model import Model
 from pellucid.core.packing import Packing
 from pellucid.core.records import Explanation, located
@@ -246,6 +246,7 @@ def rows_of(spec: str, first: int | None) -> np.ndarray:
     """The samples of `DATA` or `DATA[range]`, at most `first` where no range is given."""
     name, index = arguments.split_range(spec)
     data = load(name)
+    check_numbers(data.inputs, f"'{name}'")
     return data.inputs[:first] if index is None else data.take(parse_index(index, len(data))).inputs
 
 

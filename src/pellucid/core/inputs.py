@@ -42,6 +42,19 @@ def check_shape(array: Array, expected: tuple[int | None, ...], name: str = "x")
     raise ShapeError(f"{problem} Reshape or resize it to that.")
 
 
+def check_numbers(array: Array, name: str = "x") -> None:
+    """Raise unless the array holds numbers; says of sentences and of rows with words in them what makes numbers of them."""
+    if array.dtype.kind in "fiub":
+        return
+    raw = "text" if array.dtype.kind in "US" else f"rows of {len(array.dtype.names)} columns by name" if array.dtype.names else ""
+    if raw:
+        raise DtypeError(
+            f"{name} holds {raw}, expected numbers: a network takes what a preprocessing makes of it. In Python, give preprocessing=…, the one it was trained "
+            f"with, or the numbers themselves, preprocessing.inputs({_variable(name)})."
+        )
+    raise DtypeError(f"{name} holds {array.dtype}, expected numbers; convert it, e.g. {_variable(name)}.astype('float32').")
+
+
 def on_host(x: Any) -> Any:
     """A framework's tensor as a NumPy array; anything else as it is."""
     if isinstance(x, (np.ndarray, np.generic)):
@@ -61,8 +74,7 @@ def check_inputs(x: Any, expected: tuple[int | None, ...] | None, name: str = "x
         array = np.asarray(on_host(x))
     except ValueError as error:
         raise ShapeError(f"{name} is not one array but has rows of different lengths ({error}); give samples of one shape.") from error
-    if array.dtype.kind not in "fiub":
-        raise DtypeError(f"{name} holds {array.dtype}, expected numbers; convert it, e.g. {_variable(name)}.astype('float32').")
+    check_numbers(array, name)
     if array.ndim == 0:
         raise ShapeError(f"{name} is a single number, expected an array of samples.")
     if array.size == 0:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,8 +16,10 @@ Array = np.ndarray
 class Dataset:
     """Samples with their labels.
 
-    `inputs` is float32 of shape (samples, *shape); `labels` holds class numbers of shape (samples,), or is None; `class_names` may be
-    empty. `source` says where the data was found, `licence` under which terms it may be used.
+    `inputs` is float32 of shape (samples, *shape). Sentences are an array of str, (samples,); rows of a table with words in it are a structured array,
+    (samples,), whose fields are float64 or str: both are for people, and a network takes what a `Preprocessing` makes of them. `labels` holds class numbers of
+    shape (samples,), or is None; `class_names` may be empty. `feature_names` are those of a table's columns, `units` those of columns that have one.
+    `source` says where the data was found, `licence` under which terms it may be used.
 
     >>> data = Dataset("two", "test", np.zeros((2, 3), np.float32), np.array([0, 1]), ("no", "yes"), "made here", "CC0")
     >>> len(data), len(data.take(slice(0, 1)))
@@ -31,6 +33,8 @@ class Dataset:
     class_names: tuple[str, ...] = ()
     source: str = ""
     licence: str = ""
+    feature_names: tuple[str, ...] = ()
+    units: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.labels is not None and self.labels.shape != (len(self.inputs),):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.core.inputs import check_numbers
 from pellucid.core.layout import from_last
 from pellucid.core.model import Traits
 
@@ -12,10 +13,12 @@ Array = np.ndarray
 
 def laid_out(inputs: Array, traits: Traits) -> Array:
     """Images without the axis of their one channel are given it, and channels go first where the model has them there; a view of `inputs`.
+    `DtypeError` where they are no numbers.
 
     >>> laid_out(np.zeros((5, 8, 8)), Traits("any", (8, 8, 1))).shape, laid_out(np.zeros((5, 8, 8, 3)), Traits("any", (3, 8, 8), channels="first")).shape
     ((5, 8, 8, 1), (5, 3, 8, 8))
     """
+    check_numbers(inputs, "the data")
     expected, channels = traits.input_shape, traits.channels
     if expected is None or _fits(inputs.shape[1:], expected):
         return inputs

@@ -14,7 +14,7 @@ import numpy as np
 
 from pellucid.api._stream import Stream, check_shared, is_stream, packed_rows
 from pellucid.core.errors import EmptyError, SettingError
-from pellucid.core.inputs import check_inputs, check_shape, on_host
+from pellucid.core.inputs import check_inputs, check_numbers, check_shape, on_host
 from pellucid.core.model import Model
 from pellucid.core.packing import Packing, takes_several
 from pellucid.data.fitting import laid_out
@@ -187,6 +187,8 @@ def open_source(data: Any, index: Index, keywords: Mapping[str, Any], model: Mod
     if (model.packing is not None and not isinstance(data, np.ndarray)) or takes_several(model.traits.inputs, data):
         return Rows(_Packed(data, model.packing or Packing.of(data, model.traits.inputs)), index, keywords, name or "arrays"), keywords
     array = data if isinstance(data, np.ndarray) or hasattr(data, "chunks") else _in_memory(data)
+    if isinstance(array, np.ndarray):
+        check_numbers(array, "data")
     if model.traits.input_shape is not None:
         check_shape(array, model.traits.input_shape, "data")
     elif not len(array.shape):

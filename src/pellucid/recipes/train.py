@@ -15,6 +15,7 @@ import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pellucid.core.errors import EmptyError, SettingError
+from pellucid.core.inputs import check_numbers
 from pellucid.data.dataset import Dataset
 from pellucid.data.load import load
 from pellucid.recipes import NETWORKS
@@ -49,7 +50,7 @@ def train(network: Network, dataset: Data, *, epochs: int | None = None, seed: i
     adds in the same order.
 
     Errors: `UnknownNetworkError`, `UnknownDatasetError`, `DataNotFoundError`, `SettingError`, `ShapeError` (a network that does not take such samples),
-    `MissingExtraError` (no TensorFlow).
+    `DtypeError` (sentences, or rows with words in them), `MissingExtraError` (no TensorFlow).
     """
     if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1):
         raise SettingError(f"epochs is {epochs!r}, expected a whole number from 1 on.")
@@ -99,12 +100,13 @@ def _split(data: Dataset, seed: int) -> tuple[Dataset, Dataset]:
 
 
 def _classes(training: Dataset, held: Dataset) -> int:
-    """The number of classes; labels must be class numbers from 0 on."""
+    """The number of classes; labels must be class numbers from 0 on, inputs numbers."""
     for data in (training, held):
         if data.labels is None:
             raise SettingError(f"data set '{data.name}' has no labels to train on; in an .npz file, name them y_train beside x_train.")
         if int(data.labels.min()) < 0:
             raise SettingError(f"data set '{data.name}' has the label {int(data.labels.min())}; number the classes from 0 on.")
+        check_numbers(data.inputs, f"data set '{data.name}'")
     return max(len(training.class_names), *(int(data.labels.max()) + 1 for data in (training, held) if data.labels is not None))
 
 

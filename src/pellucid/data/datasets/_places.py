@@ -1,4 +1,4 @@
-"""Where named data sets are looked for, one place after the other: the user's folder, Keras's cache, Keras's download."""
+"""Where named data sets are looked for, one place after the other: the user's folder, an installed package, Keras's cache, Keras's download."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -24,6 +25,7 @@ PATIENCE = 4.0
 """Seconds until a server that does not answer counts as not there."""
 STALL = 30.0
 """Seconds without a byte after which a download is given up."""
+ADVICE = "Fetch it again or remove it."
 
 
 class NotThereError(Exception):
@@ -33,6 +35,7 @@ class NotThereError(Exception):
 Raw = tuple[Array, Array, str]
 """Samples, labels, and where they were found."""
 Place = Callable[[], Raw]
+Found = TypeVar("Found")
 
 
 def check_split(name: str, split: str) -> None:
@@ -41,7 +44,7 @@ def check_split(name: str, split: str) -> None:
         raise UnknownDatasetError(unknown(f"split of {name}", split, ("train", "test")))
 
 
-def first(name: str, places: Sequence[Place], advice: str) -> Raw:
+def first(name: str, places: Sequence[Callable[[], Found]], advice: str) -> Found:
     """The data from the first place that holds it; `DataNotFoundError` with every place and what to do where none does."""
     reasons = []
     for place in places:
@@ -53,26 +56,72 @@ def first(name: str, places: Sequence[Place], advice: str) -> Raw:
     raise DataNotFoundError(f"data set '{name}' was found in none of the places looked in:{looked}\n{advice}")
 
 
-def read_split(path: Path, split: str) -> Raw:
-    """x_ and y_ of one split of an `.npz` file; `InputError` where the file is damaged."""
+def read_arrays(path: Path, *choices: Sequence[str]) -> list[Array]:
+    """Arrays of an `.npz` file, under the first choice of names that it holds; `InputError` where the file is damaged or holds none of them."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return arrays[f"x_{split}"], arrays[f"y_{split}"], str(path)
+            names = next((names for names in choices if set(names) <= set(arrays)), choices[0])
+            return [arrays[name] for name in names]
     except Exception as error:
-        raise InputError(
-            f"{path} cannot be read as a data set ({error}); expected an .npz file with x_{split} and y_{split}. Fetch it again or remove it."
-        ) from error
+        wanted = ", or ".join(" and ".join(names) for names in choices)
+        raise InputError(f"{path} cannot be read as a data set ({error}); expected an .npz file with {wanted}. {ADVICE}") from error
 
 
-def in_folder(file: str, split: str) -> Raw:
-    """The user's own folder. A damaged file there is an error, not a reason to look elsewhere."""
+def read_split(path: Path, split: str) -> Raw:
+    """x_ and y_ of one split of an `.npz` file; `InputError` where the file is damaged."""
+    inputs, labels = read_arrays(path, (f"x_{split}", f"y_{split}"))
+    return inputs, labels, str(path)
+
+
+def classes_of(labels: Array, samples: int, classes: int, where: str) -> Array:
+    """Labels as whole numbers (samples,); `InputError` unless there is one for each sample, a class from 0 on."""
+    labels = np.asarray(labels).reshape(-1)
+    if len(labels) != samples:
+        raise InputError(f"{where} holds {len(labels)} labels, expected {samples}. {ADVICE}")
+    if labels.dtype.kind not in "fiub" or not np.isin(labels, np.arange(classes)).all():
+        raise InputError(f"{where} holds labels other than the classes 0 to {classes - 1}. {ADVICE}")
+    return labels.astype(np.int64)
+
+
+def sound(raw: Raw, shape: tuple[int, ...], classes: int) -> Raw:
+    """The data, its labels as whole numbers; `InputError` unless it is numbers of this shape, samples first, finite, with a class for each sample."""
+    inputs, labels, where = raw
+    if inputs.shape != shape or inputs.dtype.kind not in "fiub":
+        raise InputError(f"{where} holds {inputs.dtype} of shape {inputs.shape}, expected numbers of shape {shape}. {ADVICE}")
+    if not np.isfinite(inputs).all():
+        raise InputError(f"{where} holds NaN or infinity. {ADVICE}")
+    return inputs, classes_of(labels, shape[0], classes, where), where
+
+
+def folder_file(file: str) -> Path:
+    """A file in the user's own folder."""
     folder = os.environ.get(FOLDER)
     if not folder:
         raise NotThereError(f"the folder named by {FOLDER}: the variable is not set")
     path = Path(folder).expanduser() / file
     if not path.is_file():
         raise NotThereError(f"the folder named by {FOLDER}: {path} does not exist")
-    return read_split(path, split)
+    return path
+
+
+def in_folder(file: str, split: str) -> Raw:
+    """The user's own folder. A damaged file there is an error, not a reason to look elsewhere."""
+    return read_split(folder_file(file), split)
+
+
+def in_package(package: str, files: Sequence[str], read: Callable[..., Raw]) -> Raw:
+    """Files of an installed package, which is not imported; what is damaged there counts as not there."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise NotThereError(f"the package {package}: it is not installed")
+    paths = [Path(found.submodule_search_locations[0], file) for file in files]
+    for path in paths:
+        if not path.is_file():
+            raise NotThereError(f"the package {package}: {path} does not exist")
+    try:
+        return read(*paths)
+    except InputError as error:
+        raise NotThereError(f"the package {package}: {error}") from error
 
 
 def keras_cache() -> Path:

