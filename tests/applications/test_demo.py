@@ -53,4 +53,6 @@ def test_the_whole_demonstration(tmp_path: Path) -> None:
     assert result.report.stat().st_size > 100_000
     assert len(result.figures) >= len(explained) * len(result.digits)
     assert all(path.exists() for path in result.networks.values())
-    assert len(result.lines()) == 3
+    assert len(result.lines()) == 4
+    assert [trial.method for trial in result.evaluations] == [method for _, method in explained]
+    assert "not checked.</b>" not in result.report.read_text(encoding="utf-8")

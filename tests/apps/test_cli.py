@@ -59,6 +59,19 @@ def test_explain_writes(pellucid_command: Command, tmp_path: Path, suffix: str) 
     assert str(out) in ran.out
 
 
+def test_a_report_says_whether_to_believe_it(pellucid_command: Command, tmp_path: Path) -> None:
+    out = tmp_path / "out.html"
+    ran = pellucid_command(f"{PLAIN} saliency --out {out}")
+    assert ran.code == 0, ran.err
+    assert "verdict" in ran.out
+    page = out.read_text(encoding="utf-8")
+    assert page.count("<b>Worth believing? <span") == page.count('<figure class="card">') == ran.out.count("Not checked: localisation.")
+    assert "not checked.</b>" not in page
+    ran = pellucid_command(f"{PLAIN} saliency --no-evaluate --out {out}")
+    assert (ran.code, "verdict" in ran.out) == (0, False)
+    assert "not checked.</b>" in out.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_table_has_the_rows_of_every_method(pellucid_command: Command, tmp_path: Path, suffix: str) -> None:
     pandas, out, records = pytest.importorskip("pandas"), tmp_path / f"out.{suffix}", tmp_path / "out.safetensors"

@@ -66,7 +66,7 @@ def test_thresholds_of_a_file_turn_its_verdict(folder: Path, capsys: pytest.Capt
 
 
 def test_the_picture_shows_the_place_the_figures_and_what_was_before(folder: Path) -> None:
-    image = pellucid.explain(lambda x: x.reshape(len(x), -1).sum(axis=1, keepdims=True), np.ones((2, 8, 8, 1)), "occlusion", size=2)
+    image = pellucid.explain(lambda x: x.reshape(len(x), -1).sum(axis=1, keepdims=True), np.ones((2, 8, 8, 1)), "occlusion", window=2)
     inside, change = CHECKS.load("inside"), CHECKS.load("change")
     left = save_picture(inside(truth=(0, 0, 4, 4), at_least=0.9, name="there").check(image), folder, "left")
     right = save_picture(inside(truth=(4, 4, 8, 8), at_least=0.9, name="there").check(image), folder, "right")
@@ -159,7 +159,6 @@ def test_what_is_undecided_fails_unless_it_is_allowed(folder: Path, oracle: Nump
     background = np.random.default_rng(0).normal(size=(20, 6))
     explanation = pellucid.explain(oracle, np.ones((1, 6)), "permutation_shap", background=background, tolerance=0.0, max_evaluations=1500)
     pellucid.save(explanation, folder / "today.safetensors")
-    from pellucid.checks import CHECKS
 
     middle = CHECKS.load("inside")(truth={0}, at_least=0.0).check(explanation).seen.values[0]
     text = 'records = "today.safetensors"\n[explain]\nmethod = "permutation_shap"\n' + KEPT.replace("0.39", f"{middle:.12f}")

@@ -9,9 +9,9 @@ from typing import Any
 from pellucid.api._trial import units_of
 from pellucid.api._truth import truth_of
 from pellucid.checks._expectation import Result
-from pellucid.core.layout import channels_of, to_last
+from pellucid.core.layout import channels_of, of_columns, to_last
 from pellucid.core.records import Explanation
-from pellucid.figures import FIGURES, headed, save
+from pellucid.figures import FIGURES, headed, panels, save
 
 TRUTH = "#1b9e3e"
 
@@ -22,14 +22,22 @@ def save_picture(result: Result, folder: Path, name: str) -> Path:
     worst, expectation = result.explanation[result.worst], result.expectation
     earlier, truth = getattr(expectation, "since", None), getattr(expectation, "truth", None)
     before = [earlier[result.worst]] if isinstance(earlier, Explanation) else []
-    artists = FIGURES.load("comparison")([worst, *before])
-    axes = list(dict.fromkeys(artist.axes for artist in artists))
-    for ax, word in zip(axes[1:], ("now", "before") if before else (), strict=False):
+    artists = _columns([worst, *before]) if of_columns(worst) and worst.values.ndim == 2 else FIGURES.load("comparison")([worst, *before])
+    axes = list(dict.fromkeys(artist.axes for artist in artists if artist.axes is not None))
+    for ax, word in zip(axes[-2:], ("now", "before") if before else (), strict=False):
         ax.set_title(f"{word}, {ax.get_title()}", fontsize=7)
     if truth is not None:
         _mark(axes, result)
     headed(artists[0].figure, str(result))
     return save(artists[0].figure, folder / f"{re.sub(r'[^A-Za-z0-9_.-]+', '-', name)[:80]}.png")
+
+
+def _columns(explanations: list[Explanation]) -> list[Any]:
+    """Of rows of a table the strongest columns, by their names."""
+    found: list[Any] = []
+    for explanation, ax in zip(explanations, panels(("columns",) * len(explanations), 2.2), strict=True):
+        found += FIGURES.load("feature_bars")(explanation, ax=ax, count=10, letters=30, title=f"{explanation.method.replace('_', ' ')}")
+    return found
 
 
 def _mark(axes: list[Any], result: Result) -> None:

@@ -34,3 +34,8 @@ def channels_of(record: Any) -> str:
     """How the inputs of a record lie, "first" or "last"."""
     takes = record.provenance.get("takes", {})
     return str(takes.get("channels", "last"))
+
+
+def of_columns(record: Any) -> bool:
+    """Whether the inputs of a record are rows of a table, which as a picture say nothing."""
+    return record.inputs.ndim == 2 and record.packing is None and not record.provenance.get("takes", {}).get("tokens")

@@ -12,6 +12,7 @@ import numpy as np
 from pellucid.core.apart import seen_from
 from pellucid.core.choices import Choices
 from pellucid.core.comparison import Comparison
+from pellucid.core.layout import of_columns
 from pellucid.core.records import Explanation, View
 from pellucid.figures import limits, panels, png_bytes, stacked
 from pellucid.figures.activation_map import activation_map
@@ -67,11 +68,6 @@ def input_picture(explanation: Explanation, row: int, true: int | None, name: st
     if scores.ndim == 1:
         probabilities(explanation, sample=row, ax=axes[-1], true=true)
     return Picture(name, png_bytes(axes[0].figure.figure, DPI), alt)
-
-
-def of_columns(explanation: Explanation) -> bool:
-    """Whether the inputs are rows of a table, which as a picture say nothing."""
-    return explanation.inputs.ndim == 2 and not (explanation.provenance.get("takes") or {}).get("tokens")
 
 
 def drawn_apart(explanation: Explanation, row: int) -> dict[str, tuple[Explanation, int]]:
