@@ -117,3 +117,26 @@ def test_a_constant_score_an_input_that_is_its_fill_and_a_small_budget() -> None
     assert blank.cost.evaluations[1] == 0
     with pytest.raises(SettingError, match="too few: 2 points of 32 designs over 6 features needs at least 448"):
         run("g", max_evaluations=400)
+
+
+def test_tokens_are_there_or_not_and_never_something_between() -> None:
+    """On a scale of numbers half of token 8 is token 4, which stands for another word."""
+    seen: list[np.ndarray] = []
+
+    def reads(ids: np.ndarray) -> np.ndarray:
+        seen.append(ids[..., :4].copy())
+        return (ids[:, 0] == 8) + 0.5 * (ids[:, 1] == 3) + 0.1 * ids[:, 4]
+
+    text = pellucid.Text(("", "[UNK]", "a", "b", "c", "d", "e", "f", "g"), 4, tokenizer="whitespace")
+    found = pellucid.explain(lambda ids: reads(np.pad(ids, ((0, 0), (0, 1))))[:, None], ["g b c d"], "sobol", preprocessing=text, tolerance=0.02, target=0)
+    assert set(np.unique(np.concatenate(seen))) <= {0.0, 3.0, 4.0, 5.0, 8.0}
+    np.testing.assert_allclose(found.values[0], [0.8, 0.2, 0, 0], atol=0.03)
+
+    def several(ids: np.ndarray, size: np.ndarray) -> np.ndarray:
+        seen.append(ids.copy())
+        return ((ids[:, 0] == 8) + size[:, 0])[:, None]
+
+    seen.clear()
+    found = pellucid.explain(several, {"ids": np.array([[8, 3]]), "size": np.array([[1.0]])}, "sobol", tolerance=0.02, max_evaluations=10**5, target=0)
+    assert set(np.unique(np.concatenate(seen))) <= {0, 3, 8}
+    np.testing.assert_allclose(found.values[0], [0.75, 0, 0.25], atol=0.03)  # variances 1/4 of a coin and 1/12 of a number between 0 and 1

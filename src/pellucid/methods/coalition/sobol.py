@@ -33,7 +33,8 @@ class Sobol(Method):
     Use it to see which features matter at all, also where they work only together: a feature with index 0 can be fixed without loss. Each feature is blended,
     m_j·x + (1 − m_j)·fill, with m uniform on [0, 1]^features; values_j = E[Var(f | all m but m_j)] / Var f, the total-order index S_T (Jansen's estimator,
     ½ E(f(A) − f(A with m_j anew))²). Indices sum to 1 where features do not interact and to more where they do. A row of the fill, where there are several, is
-    drawn as one more input. Features equal to their fill have index 0. Points are 32 Sobol' sequences, each shifted at random.
+    drawn as one more input. Features of tokens, between which nothing lies, are there or not, with equal chance. Features equal to their fill have index 0.
+    Points are 32 Sobol' sequences, each shifted at random.
 
     Shapes: values and error (samples, features), shares without unit; `error` is the standard error over the 32 designs. `tolerance` bounds the 95 % quantile
     of ‖error‖₂/‖values‖₂ per sample. Costs (features + 1) evaluations a point.
@@ -85,6 +86,7 @@ class _Plan:
         self.labels = task.features.labels if task.features is not None else np.zeros(0)
         self.width = int(task.features.counts.max()) if task.features is not None else 0
         self.rows = _masks.task_fills(task).shape[1]
+        self.whole = _whole(task, self.width)
         self._designs: dict[int, RotatedSobol] = {}
 
     def points(self, live: int, number: int) -> tuple[Array, Array]:
@@ -171,4 +173,18 @@ def _requests(plan: _Plan, together: list[_Run], start: int, stop: int) -> Itera
                     some = np.arange(first, min(first + at_once, REPLICATES))
                     masks = np.zeros((len(some) * (live + 1), plan.width), dtype=np.float32)
                     masks[:, run.live] = points[some].reshape(-1, live)
+                    masks[:, plan.whole] = masks[:, plan.whole] >= 0.5
                     yield Request(run.sample, masks, np.repeat(rows[some], live + 1), some)
+
+
+def _whole(task: Task, width: int) -> Array:
+    """Which features hold whole numbers that stand for something else, (width,): tokens. A callable says nothing of what it reads."""
+    features, packing, model = task.features, task.packing, task.model
+    embeds = any("Embedding" in layer.kind for layer in model.layers()) or any(spec.dtype.startswith(("int", "uint")) for spec in model.traits.inputs)
+    if features is None or features.kind == "words" or (packing is None and model.traits.tokens and embeds):
+        return np.ones(width, dtype=bool)
+    found = np.zeros(width, dtype=bool)
+    for place in [packing.slices[name] for name in packing.tokens] if packing is not None else []:
+        labels = features.labels.reshape(len(features.labels), -1)[:, place]
+        found[np.unique(labels[labels >= 0])] = True
+    return found
