@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pellucid.adapters._pages import keep_freed_pages
 from pellucid.core.catalogue import Catalogue
 from pellucid.core.errors import DataNotFoundError, ModelError, SettingError, SeveralOutputsError, UnsafeModelError
 from pellucid.core.model import Model
@@ -82,6 +83,7 @@ def _with_weights(file: Any, module: Any) -> Any:
 def _adapted(model: Any, allow_unsafe: bool) -> Model:
     if isinstance(model, Model):
         return model
+    keep_freed_pages()
     known: list[Any] = sorted((ADAPTERS.load(name) for name in ADAPTERS), key=lambda adapter: adapter.rank)
     if isinstance(model, (str, Path)):
         return _open_file(Path(model), known, allow_unsafe)

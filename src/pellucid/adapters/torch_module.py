@@ -26,7 +26,7 @@ slower, the system having to give fresh pages for each."""
 CACHED, MOST = 8e6, 4096
 """Where as much as this many rows make fits a processor's cache, larger batches than 512 are taken, so that calls do not outweigh a tiny network."""
 FORWARD, ENOUGH = 2, 512
-"""Times as many rows, up to so many, where no gradient keeps what a pass makes."""
+"""Times as many rows, up to so many and as far as no tensor gets too large, where no gradient keeps what a pass makes."""
 
 
 class TorchModule(Model):
@@ -148,8 +148,9 @@ class TorchModule(Model):
     @property
     def forward_batch_size(self) -> int:
         """Rows of a batch that keeps nothing for a gradient of the input."""
-        own = self._own_batch_size
-        return self._given_batch_size or max(own, min(FORWARD * own, ENOUGH))
+        own, more = self._own_batch_size, FORWARD * self._own_batch_size
+        small = more * self._meeting.largest <= LARGEST_TENSOR
+        return self._given_batch_size or (more if small and more <= ENOUGH else own)
 
     def rows_at_once(self, inputs: Array) -> int:
         self.meet(inputs)
@@ -250,7 +251,7 @@ class TorchModule(Model):
     has_weights = True
 
     def weights(self) -> dict[str, tuple[Array, ...]]:
-        return {name: tuple(self._help.host_copy(one) for one in found) for name, found in self._parameters().items()}
+        return {name: tuple(self._help.on_host(one).copy() for one in found) for name, found in self._parameters().items()}
 
     def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:
         parameters = self._parameters()
@@ -428,9 +429,7 @@ class TorchModule(Model):
         return self.torch.tensor(np.ascontiguousarray(array, dtype=np.int64), device=self.device)
 
     def _numpy(self, tensor: Any) -> Array:
-        """On the host; in float32, or float64 where the module computes in it."""
-        kept = tensor.dtype if tensor.dtype == self.torch.float64 else self.torch.float32
-        found: Array = tensor.detach().to("cpu", kept).numpy()
+        found: Array = self._help.on_host(tensor)
         return found
 
 
