@@ -110,12 +110,15 @@ def method_page(name: str) -> str:
 def metric_page(name: str) -> str:
     """One metric's page."""
     part = METRICS.load(name)
+    drawn = any(setting in ("draws", "runs", "repeats", "units", "masks") for setting in settings_of(part))
     facts = {
         "name": f"`{name}`",
         "group": part.group,
         "better": part.better or "neither: it describes",
         "read against chance": "yes, beside random importances" if part.by_chance else "no",
+        "interval": "of the mean, over samples and over what is drawn" if drawn else "of the mean, over samples",
         "needs": ", ".join(sorted(part.needs)) or "nothing but scores",
+        "cost a sample": part.cost + (", and as much for each of the random importances" if part.by_chance and part.cost != "none" else ""),
         "source": part.citation,
     }
     table = "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in facts.items())])

@@ -24,7 +24,7 @@ CATALOGUES = {
 }
 PROMISED = {
     "methods": ("title", "answers", "family", "needs", "accepts", "default_tolerance", "citation"),
-    "metrics": ("title", "asks", "group", "better", "by_chance", "needs", "citation"),
+    "metrics": ("title", "asks", "group", "better", "by_chance", "needs", "cost", "citation"),
     "views": ("title", "answers"),
 }
 
@@ -45,6 +45,7 @@ def silent(part: type, room: str) -> list[str]:
     faults = described(part) + [name for name in PROMISED.get(room, ()) if not hasattr(part, name)]
     if room == "metrics":
         faults += [] if getattr(part, "group", "") in GROUPS else ["group"]
+        faults += [] if getattr(part, "cost", "") else ["cost"]
     if room == "methods":
         text = (inspect.getdoc(part) or "").lower()
         faults += [word for word in ("shape",) if word not in text]

@@ -153,8 +153,8 @@ def show_metrics(catalogue: Catalogue) -> None:
     for name in catalogue.names():
         part = catalogue.load(name)
         settings = ", ".join(f"{setting}=" for setting in settings_of(part))
-        rows.append((name, part.group, part.asks, part.better or "–", ", ".join(sorted(part.needs)) or "–", settings or "–", part.citation))
-    show("", ("name", "group", "asks", "better", "needs", "takes", "source"), rows)
+        rows.append((name, part.group, part.asks, part.better or "–", ", ".join(sorted(part.needs)) or "–", settings or "–", part.cost, part.citation))
+    show("", ("name", "group", "asks", "better", "needs", "takes", "cost a sample", "source"), rows)
     say("\nname= is a setting: --set metric.name=value on the command line, metrics={'metric': {'name': value}} in Python.")
 
 

@@ -153,6 +153,8 @@ class Metric(ABC):
     """Where a verdict does not read it against chance: "similarity" (with the map of a network with random weights) or "change" (relative, of the map)."""
     needs: ClassVar[frozenset[str]] = frozenset()
     """Of "gradients", "weights" (of the network, to be replaced), "truth" and "again" (the explanation can be made once more)."""
+    cost: ClassVar[str] = ""
+    """What it takes a sample, in words: evaluations, or explanations made once more. Random importances take evaluations again, each of them."""
     citation: ClassVar[str]
 
     @abstractmethod

@@ -26,6 +26,7 @@ class Completeness(Axiom):
     promise = "completeness"
     says = "values that add up to the change of the score from a baseline"
     by_chance = False
+    cost = "one evaluation at the baseline, none where the record holds its score"
     citation = "Sundararajan, Taly & Yan 2017, arXiv 1703.01365"
 
     def measure(self, trial: Trial) -> Measurement:

@@ -40,6 +40,7 @@ class Dummy(Axiom):
     asks = "How much is attributed to what changes no score?"
     promise = "dummy"
     says = "nothing for what changes no score"
+    cost = "about 2 evaluations a unit that is used, and `masks` a dummy"
     citation = "Shapley 1953, doi:10.1515/9781400881970-018; sensitivity(b) of Sundararajan, Taly & Yan 2017, arXiv 1703.01365"
 
     def __post_init__(self) -> None:

@@ -28,6 +28,7 @@ class Efficiency(Axiom):
     promise = "efficiency"
     says = "shares that add up to the change of the score from the fill"
     by_chance = False
+    cost = "an evaluation for each row of the fill, none where the record holds their mean"
     citation = "Shapley 1953, doi:10.1515/9781400881970-018"
 
     def measure(self, trial: Trial) -> Measurement:

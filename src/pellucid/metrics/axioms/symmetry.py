@@ -44,6 +44,7 @@ class Symmetry(Axiom):
     asks = "Do units that the network treats alike get the same?"
     promise = "symmetry"
     says = "the same for what changes the score alike"
+    cost = "2 evaluations a unit, of at most `units`, and 2 a mask and pair"
     citation = "Shapley 1953, doi:10.1515/9781400881970-018; Sundararajan, Taly & Yan 2017, arXiv 1703.01365"
 
     def __post_init__(self) -> None:

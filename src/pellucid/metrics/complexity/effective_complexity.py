@@ -39,6 +39,7 @@ class EffectiveComplexity(Metric):
     asks = "How many units has one to know to know the score?"
     group = "complexity"
     better = "lower"
+    cost = "about `steps` evaluations for each row of the fill"
     citation = "Nguyen & Martínez 2020, arXiv 2007.07584"
 
     def __post_init__(self) -> None:

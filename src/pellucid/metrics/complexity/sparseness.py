@@ -28,6 +28,7 @@ class Sparseness(Metric):
     group = "complexity"
     better = "higher"
     by_chance = False
+    cost = "none"
     citation = "Chalasani, Chen, Chowdhury, Wu & Jha 2020, arXiv 1810.06583"
 
     def measure(self, trial: Trial) -> Measurement:

@@ -29,6 +29,7 @@ class Comprehensiveness(Metric):
     asks: ClassVar[str] = "Does the network need what is called important?"
     group: ClassVar[str] = "faithfulness"
     better: ClassVar[str] = "higher"
+    cost = "an evaluation for each ratio and row of the fill, and one more"
     citation: ClassVar[str] = "DeYoung et al. 2020, arXiv 1911.03429"
 
     def __post_init__(self) -> None:

@@ -24,6 +24,7 @@ class Deletion(Metric):
     asks = "How fast does the score fall while what is called important is taken away?"
     group = "faithfulness"
     better = "lower"
+    cost = "`steps` + 1 evaluations for each row of the fill"
     citation = "Petsiuk, Das & Saenko 2018, arXiv 1806.07421"
 
     def __post_init__(self) -> None:

@@ -43,6 +43,7 @@ class FaithfulnessCorrelation(Metric):
     asks: ClassVar[str] = "Does what is called important together change the score together?"
     group: ClassVar[str] = "faithfulness"
     better: ClassVar[str] = "higher"
+    cost = "`runs` evaluations for each row of the fill"
     citation: ClassVar[str] = "Bhatt, Weller & Moura 2020, arXiv 2005.00631"
 
     def __post_init__(self) -> None:

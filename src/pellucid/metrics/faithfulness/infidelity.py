@@ -62,6 +62,7 @@ class Infidelity(Metric):
     asks: ClassVar[str] = "Does the score change under perturbations as the explanation foretells?"
     group: ClassVar[str] = "faithfulness"
     better: ClassVar[str] = "lower"
+    cost = "`runs` evaluations"
     citation: ClassVar[str] = "Yeh et al. 2019, arXiv 1901.09392"
 
     def __post_init__(self) -> None:

@@ -24,6 +24,7 @@ class Insertion(Metric):
     asks = "How fast does the score rise while what is called important is put in?"
     group = "faithfulness"
     better = "higher"
+    cost = "`steps` + 1 evaluations for each row of the fill"
     citation = "Petsiuk, Das & Saenko 2018, arXiv 1806.07421"
 
     def __post_init__(self) -> None:

@@ -48,6 +48,7 @@ class Monotonicity(Metric):
     asks: ClassVar[str] = "Does a unit of more importance matter more to the network?"
     group: ClassVar[str] = "faithfulness"
     better: ClassVar[str] = "higher"
+    cost = "an evaluation for each unit, of at most `units`, and row of the fill"
     citation: ClassVar[str] = "Nguyen & Martínez 2020, arXiv 2007.07584; Arya et al. 2019, arXiv 1909.03012"
 
     def __post_init__(self) -> None:

@@ -32,6 +32,7 @@ class PixelFlipping(Metric):
     asks: ClassVar[str] = "How far has the score fallen on the way, while what is called important is taken away?"
     group: ClassVar[str] = "faithfulness"
     better: ClassVar[str] = "higher"
+    cost = "`steps` + 1 evaluations for each row of the fill"
     citation: ClassVar[str] = "Bach et al. 2015, doi:10.1371/journal.pone.0130140; Samek et al. 2017, doi:10.1109/TNNLS.2016.2599820"
 
     def __post_init__(self) -> None:

@@ -57,6 +57,7 @@ class Road(Metric):
     )
     group: ClassVar[str] = "faithfulness"
     better: ClassVar[str] = "higher"
+    cost = "2 · `repeats` evaluations for each percentage"
     citation: ClassVar[str] = "Rong et al. 2022, arXiv 2202.00449"
 
     def __post_init__(self) -> None:

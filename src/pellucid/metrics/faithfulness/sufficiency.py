@@ -30,6 +30,7 @@ class Sufficiency(Metric):
     asks: ClassVar[str] = "Is what is called important enough for the network?"
     group: ClassVar[str] = "faithfulness"
     better: ClassVar[str] = "lower"
+    cost = "an evaluation for each ratio and row of the fill, and one more"
     citation: ClassVar[str] = "DeYoung et al. 2020, arXiv 1911.03429"
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ class Iou(Metric):
     group = "localisation"
     better = "higher"
     needs = frozenset({"truth"})
+    cost = "none"
     citation = "Everingham, Van Gool, Williams, Winn & Zisserman 2010, doi:10.1007/s11263-009-0275-4"
 
     def __post_init__(self) -> None:

@@ -34,6 +34,7 @@ class PointingGame(Metric):
     group = "localisation"
     better = "higher"
     needs = frozenset({"truth"})
+    cost = "none"
     citation = "Zhang, Bargal, Lin, Brandt, Shen & Sclaroff 2018, arXiv 1608.00507"
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ class RelevanceMass(Metric):
     group = "localisation"
     better = "higher"
     needs = frozenset({"truth"})
+    cost = "none"
     citation = "Arras, Osman & Samek 2022, arXiv 2003.07258"
 
     def measure(self, trial: Trial) -> Measurement:

@@ -42,6 +42,7 @@ class LocalLipschitz(Metric):
     better = "lower"
     by_chance = False
     needs = frozenset({"again"})
+    cost = "`draws` explanations"
     citation = "Alvarez-Melis & Jaakkola 2018, arXiv 1806.08049"
 
     def __post_init__(self) -> None:

@@ -41,6 +41,7 @@ class MaxSensitivity(Metric):
     by_chance = False
     limits = "change"
     needs = frozenset({"again"})
+    cost = "`draws` explanations"
     citation = "Yeh et al. 2019, arXiv 1901.09392"
 
     def __post_init__(self) -> None:

@@ -45,6 +45,7 @@ class RelativeInputStability(Metric):
     better = "lower"
     by_chance = False
     needs = frozenset({"again"})
+    cost = "`draws` explanations"
     citation = "Agarwal et al. 2022, arXiv 2203.06877"
 
     def __post_init__(self) -> None:

@@ -48,6 +48,7 @@ class EfficientRandomisation(Metric):
     better = "higher"
     by_chance = False
     needs = frozenset({"weights", "again"})
+    cost = "`draws` explanations"
     citation = "Hedström et al. 2024, arXiv 2401.06465"
 
     def __post_init__(self) -> None:

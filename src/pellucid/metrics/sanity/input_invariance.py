@@ -40,6 +40,7 @@ class InputInvariance(Metric):
     better = "lower"
     by_chance = False
     needs = frozenset({"again"})
+    cost = "one explanation"
     citation = "Kindermans et al. 2017, arXiv 1711.00867"
 
     def __post_init__(self) -> None:

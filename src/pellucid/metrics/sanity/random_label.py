@@ -46,6 +46,7 @@ class RandomLabel(Metric):
     by_chance = False
     limits = "similarity"
     needs = frozenset({"again"})
+    cost = "one explanation"
     citation = "Adebayo et al. 2018, arXiv 1810.03292"
 
     def __post_init__(self) -> None:

@@ -59,6 +59,7 @@ class WeightRandomisation(Metric):
     by_chance = False
     limits = "similarity"
     needs = frozenset({"weights", "again"})
+    cost = "`draws` × `steps` explanations, times `noisy` where that is above 0"
     citation = "Adebayo et al. 2018, arXiv 1810.03292; smooth: Hedström et al. 2024, arXiv 2401.06465"
 
     def __post_init__(self) -> None:
