@@ -16,6 +16,7 @@ import numpy as np
 
 from pellucid.adapters import ADAPTERS, _keras_inputs, _keras_outputs, _keras_start
 from pellucid.adapters._arguments import Arguments, call_with
+from pellucid.adapters._numbers import wide
 from pellucid.core.errors import InputError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits, checked_weights
 from pellucid.core.packing import Packing
@@ -175,7 +176,7 @@ class KerasModel(Model):
     has_weights = True
 
     def weights(self) -> dict[str, tuple[Array, ...]]:
-        return {name: tuple(_wide(self._on_host(one)) for one in found) for name, found in self._trained().items()}
+        return {name: tuple(wide(self._on_host(one)) for one in found) for name, found in self._trained().items()}
 
     def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:
         trained = self._trained()
@@ -304,11 +305,6 @@ def trained(layer: Any) -> list[Any]:
     """The variables of a layer that training changes, also while it is frozen; statistics and states of random layers are none of them."""
     changed = {id(variable) for part in layer._flatten_layers() for variable in part._trainable_variables}
     return [variable for variable in layer.weights if id(variable) in changed]
-
-
-def _wide(array: Array) -> Array:
-    """In float32, or float64 where it is: also what NumPy has no type for."""
-    return array if array.dtype == np.float64 else array.astype(np.float32)
 
 
 def fixed_batch(model: Any) -> int | None:

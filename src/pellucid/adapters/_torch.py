@@ -119,10 +119,10 @@ def own_parameters(part: Any) -> list[Any]:
     return [one for one in found if one.is_floating_point()]
 
 
-def host_copy(parameter: Any) -> Any:
-    """A parameter as NumPy's array of its own."""
-    kept = parameter.detach().to("cpu")
-    return (kept if kept.dtype == torch.float64 else kept.float()).numpy().copy()
+def on_host(tensor: Any) -> Any:
+    """As NumPy's array; in float32, or float64 where it is."""
+    kept = torch.float64 if tensor.dtype == torch.float64 else torch.float32
+    return tensor.detach().to("cpu", kept).numpy()
 
 
 @contextlib.contextmanager

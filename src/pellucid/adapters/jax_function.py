@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.adapters._arguments import Arguments, call_with, specs_of
+from pellucid.adapters._numbers import wide
 from pellucid.adapters.black_box import name_of
 from pellucid.adapters.keras_jax import BATCH_BUDGET, KerasJax
 from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, ShapeError, UnsupportedError
@@ -94,7 +95,7 @@ class JaxFunction(KerasJax):
         found: dict[str, tuple[Array, ...]] = {}
         for name, leaf in self._leaves():
             if self._is_weight(leaf):
-                found[name] = (*found.get(name, ()), np.array(leaf, np.float64 if leaf.dtype == np.float64 else np.float32))
+                found[name] = (*found.get(name, ()), wide(leaf).copy())
         return found
 
     def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.adapters._numbers import wide
 from pellucid.core.errors import DamagedModelError, InputError, MissingExtraError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits, batches, power_of_two_batch
 from pellucid.core.packing import Packing
@@ -196,7 +197,7 @@ class OnnxModel(Model):
         for name, value in zip(wanted, values, strict=True):
             if value.shape[:1] != (len(rows),):
                 raise UnsupportedError(f"'{name}' gave {value.shape} for {len(rows)} samples; only what has its samples along the first axis can be read.")
-        return [(value if value.dtype == np.float64 else value.astype(np.float32, copy=False))[:count] for value in values]
+        return [wide(value)[:count] for value in values]
 
     def _feed(self, rows: Array) -> dict[str, Array]:
         if self.packing is None and len(self.graph.inputs) > 1:
