@@ -126,7 +126,7 @@ BAD: list[tuple[str, dict[str, Any], type[errors.PellucidError], str]] = [
     ("bad seed", {"seed": -1}, errors.SettingError, "at least 0"),
     ("bad baseline", {"baseline": np.ones((5, 12, 12, 1))}, errors.ShapeError, "baseline has 5 rows"),
     ("NaN in one sample's baseline", {"baseline": np.full((2, 12, 12, 1), np.nan)}, errors.NonFiniteError, "baseline holds NaN"),
-    ("baseline of words", {"baseline": np.full((2, 12, 12, 1), "a")}, errors.DtypeError, "baseline holds <U1"),
+    ("baseline of words", {"baseline": np.full((2, 12, 12, 1), "a")}, errors.DtypeError, "baseline holds text"),
     ("baseline of another shape", {"baseline": np.ones((3, 3, 1))}, errors.ShapeError, "baseline has shape"),
     ("labels in words", {"labels": ["cat", "dog"]}, errors.SettingError, "numbers of the true classes"),
     ("too few labels", {"labels": [1]}, errors.SettingError, "one for each of the 2 samples"),
