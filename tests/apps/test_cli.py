@@ -244,27 +244,3 @@ def test_records_say_where_their_samples_come_from(pellucid_command: Command, pl
         (found,) = pellucid.load(place / f"{name}.safetensors")
         assert found.provenance["indices"] == [3, 1]
         assert found.provenance["data"] == "data.npz:x_test"
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-def test_a_file_of_torch_export_is_explained_on_images_of_any_layout(pellucid_command: Command, place: Path) -> None:
-    """The data has no axis of channels, or has it last; the network has it first."""
-    torch = pytest.importorskip("torch")
-    nn = torch.nn
-    torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.Flatten(), nn.Linear(108, 3), nn.Softmax(dim=1)).eval()
-    program = torch.export.export(net, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
-    torch.export.save(program, place / "tiny.pt2")
-    refused = pellucid_command("inspect tiny.pt2")
-    assert refused.code
-    assert "--allow-unsafe" in refused.err
-    shown = pellucid_command("inspect tiny.pt2 --allow-unsafe")
-    assert shown.code == 0, shown.err
-    assert "Conv2d" in shown.out
-    assert "3 × 6 × 6" in shown.out
-    for key in ("x_test", "x_flat"):
-        ran = pellucid_command(f"explain tiny.pt2 data.npz:{key} --method exact_shap --features patches:4 --index 0:2 --out pt2.safetensors --allow-unsafe")
-        assert ran.code == 0, ran.err
-        assert ran.out.count("exact") >= 2
-    ran = pellucid_command("explain tiny.pt2 data.npz:x_test --method shap --background data.npz:x_test[0:2] --index 0:2 --out map.png --allow-unsafe")
-    assert ran.code == 0, ran.err

@@ -1,4 +1,4 @@
-"""TorchScript files on the command line, and files that look like them."""
+"""Files of TorchScript and torch.export on the command line, and files that look like them."""
 
 from __future__ import annotations
 
@@ -27,23 +27,40 @@ def net(place: Path) -> Any:
     return module
 
 
-def test_a_torchscript_file_is_inspected_and_explained(net: Any, pellucid_command: Callable[[str], Any], place: Path) -> None:
+@pytest.fixture
+def program(net: Any, place: Path) -> None:
+    """The same network as a file of torch.export."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = torch.export.export(net, (torch.zeros(2, 1, 8, 8),), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+        torch.export.save(found, place / "program.pt2")
+
+
+@pytest.mark.parametrize(("name", "shown"), [("script.pt", ("TorchScript", "shows no layers")), ("program.pt2", ("Conv2d", "3 × 6 × 6"))])
+def test_a_file_is_inspected_and_explained(
+    net: Any, program: None, pellucid_command: Callable[[str], Any], place: Path, name: str, shown: tuple[str, ...]
+) -> None:
     """The data has no axis of channels, or has it last; the network has it first, as its convolution's weights tell."""
-    refused = pellucid_command("inspect script.pt")
+    refused = pellucid_command(f"inspect {name}")
     assert refused.code
     assert "--allow-unsafe" in refused.err
-    shown = pellucid_command("inspect script.pt --allow-unsafe")
-    assert shown.code == 0, shown.err
-    assert "TorchScript" in shown.out
-    assert "grad_cam" in shown.out
-    assert "shows no layers" in shown.out
+    ran = pellucid_command(f"inspect {name} --allow-unsafe")
+    assert ran.code == 0, ran.err
+    for words in ("grad_cam", *shown):
+        assert words in ran.out
     for key in ("x_test", "x_flat"):
-        ran = pellucid_command(f"explain script.pt data.npz:{key} --method exact_shap --features patches:4 --index 0:2 --out s.safetensors --allow-unsafe")
+        ran = pellucid_command(f"explain {name} data.npz:{key} --method exact_shap --features patches:4 --index 0:2 --out s.safetensors --allow-unsafe")
         assert ran.code == 0, ran.err
         (found,) = pellucid.load(place / "s.safetensors")
         assert found.inputs.shape == (2, 1, 8, 8)
+        assert found.outcome.codes == ("exact", "exact")
         want = pellucid.explain(net, found.inputs, "exact_shap", features="patches:4").values
         assert abs(found.values - want).max() < 1e-5 * abs(want).max()
+    ran = pellucid_command(f"explain {name} data.npz:x_test --method shap --background data.npz:x_test[0:2] --index 0:2 --out map.png --allow-unsafe")
+    assert ran.code == 0, ran.err
+
+
+def test_layers_of_torchscript_are_not_there_and_the_error_names_who_needs_none(net: Any, pellucid_command: Callable[[str], Any]) -> None:
     cam = pellucid_command("explain script.pt data.npz:x_test --method grad_cam --out c.safetensors --allow-unsafe")
     assert cam.code
     assert "TorchScript shows no layers. These can:" in " ".join(cam.err.split())

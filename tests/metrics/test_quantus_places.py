@@ -69,7 +69,7 @@ def test_effective_complexity_above_a_threshold(net: Any) -> None:
 def test_the_pointing_game(net: Any) -> None:
     them = theirs(quantus.PointingGame(abs=False, **PLAIN), net, SIGNED, s_batch=MASKS)
     np.testing.assert_array_equal(ours(net, SIGNED, "pointing_game"), them)
-    assert 0 < them.mean() < 1 or not them.any()
+    assert 0 < them.mean() < 1
     tied = np.where(np.arange(SIDE * SIDE).reshape(SIDE, SIDE) % 2, 0.5, SIGNED.min(axis=(1, 2, 3), keepdims=True))
     assert (theirs(quantus.PointingGame(abs=False, **PLAIN), net, tied, s_batch=MASKS) == 1).all()
     np.testing.assert_allclose(ours(net, tied, "pointing_game"), (MASKS * (tied == 0.5)).sum(axis=(1, 2, 3)) / 32)
