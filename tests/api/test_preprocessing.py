@@ -45,6 +45,12 @@ def test_rows_are_explained_by_their_columns_as_the_numbers_are_by_groups() -> N
     assert "given" not in plain.provenance
 
 
+def test_elements_are_called_by_their_column() -> None:
+    found = pellucid.explain(ON_ROWS, of_rows(0, 3), "integrated_gradients", preprocessing=TABLE)
+    assert found.values.shape == (2, 5)
+    assert [found.feature_name(i, 1).split(" = ")[0] for i in range(5)] == ["age", "home", "home", "home", "children"]
+
+
 def test_a_table_of_values_holds_what_was_given() -> None:
     pytest.importorskip("pandas")
     table = pellucid.explain(ON_ROWS, of_rows(0, 3), "shap", preprocessing=TABLE, background=ROWS).to_dataframe()

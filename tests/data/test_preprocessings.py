@@ -78,7 +78,7 @@ def test_a_table_standardises_numbers_and_spreads_categories() -> None:
     np.testing.assert_allclose(found[:, 0], (ROWS["age"] - 35) / np.std(ROWS["age"]), rtol=1e-6)
     assert found[:, 1:4].tolist() == [[0, 1, 0], [0, 0, 1], [0, 1, 0], [1, 0, 0]], "columns free, own, rent"
     assert TABLE.features(ROWS).labels.tolist() == [[0, 1, 1, 1, 2]]
-    assert TABLE.given(ROWS)[1] == {"names": ["age", "home", "children"], "data": ["40 years", "rent", "1"]}
+    assert TABLE.given(ROWS)[1] == {"names": ["age", "home", "children"], "data": ["40 years", "rent", "1"], "of": [0, 1, 1, 1, 2]}
     codes = CODES.inputs(ROWS)
     assert codes["numbers"].shape == (4, 2)
     assert codes["categories"].tolist() == [[1], [2], [1], [0]]

@@ -142,6 +142,10 @@ def explain(
     resume: Annotated[Path | None, typer.Option("--resume", metavar="FILE", help="Records of the same call to go on from, with a smaller tolerance.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a check fails, instead of saying so in the outcome.")] = False,
     evaluate: Evaluate = True,
+    preprocessing: Annotated[
+        str | None,
+        typer.Option("--preprocessing", metavar="FILE|none", help="What makes the network's numbers of DATA; MODEL.preprocessing.json where it lies beside."),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes, with a folder; each opens the model itself.")] = 1,
     shard_size: Annotated[int | None, typer.Option("--shard-size", metavar="N", min=1, help="Samples a file, with a folder; 100, fewer where large.")] = None,
     settings: Settings = None,
@@ -167,6 +171,7 @@ def explain(
         workers=workers,
         shard_size=shard_size,
         evaluate=evaluate,
+        preprocessing=preprocessing,
     )
 
 

@@ -15,7 +15,7 @@ from pellucid.api.inspect import inspect as inspect_model
 from pellucid.api.quick import judged
 from pellucid.api.recommend import CANDIDATES, recommend
 from pellucid.api.visualize import visualize as visualize_samples
-from pellucid.apps import arguments, console, several, targets
+from pellucid.apps import arguments, console, raw, several, targets
 from pellucid.apps.quiet import start_for, start_framework
 from pellucid.apps.writing import write
 from pellucid.core.errors import InputError, SettingError, UnknownNetworkError, unknown
@@ -75,6 +75,7 @@ def explain(
     workers: int = 1,
     shard_size: int | None = None,
     evaluate: bool = True,
+    preprocessing: str | None = None,
 ) -> None:
     """Explain the chosen samples by each method, write the records, print one line per method and sample."""
     folder = arguments.is_folder(out)
@@ -87,16 +88,23 @@ def explain(
     given_names = arguments.parse_class_names(class_names)
     arguments.check_folder_options(out, {"--workers": workers > 1, "--shard-size": shard_size is not None}, resume)
     earlier = {} if resume is None else _earlier(resume, names)
-    model, samples, chosen, opened = _ready(path, data, index, options, allow_unsafe, checked=not folder)
+    given = raw.find(path, preprocessing, folder=folder)
+    if given is None:
+        model, samples, chosen, opened = _ready(path, data, index, options, allow_unsafe, checked=not folder)
+        first = check_inputs(samples.inputs[chosen[:1]], None, data, finite=False)
+    else:
+        samples, chosen = _samples(data, index)
+        model, first = raw.prepared(open_model(path, allow_unsafe), given, samples.inputs[chosen[:1]])
+        opened = raw.opened(options) | {"preprocessing": given}
     options = dict(options) | opened
-    first = check_inputs(samples.inputs[chosen[:1]], None, data, finite=False)
     target, known = targets.settled(options["target"], model, first, given_names, samples.class_names)
     targets.check_length(target, len(chosen))
     options["target"] = targets.of_all(target, chosen, len(samples)) if folder else target
     strict = options.pop("strict")
     shared = {name: given | settings[name] | varied.get(name, {}) for name, given in arguments.share_options(options, parts).items()}
     if best:
-        names = [_best(model, samples.inputs[chosen], options | {"target": target, "class_names": known})]
+        numbers = samples.inputs[chosen] if given is None else raw.prepared(model, given, samples.inputs[chosen])[1]
+        names = [_best(model, numbers, {name: value for name, value in options.items() if name != "preprocessing"} | {"target": target, "class_names": known})]
     if folder:
         told = {"class_names": known, "labels": samples.labels, "network": path.stem, "allow_unsafe": allow_unsafe}
         for name in names:

@@ -49,8 +49,8 @@ def check_numbers(array: Array, name: str = "x") -> None:
     raw = "text" if array.dtype.kind in "US" else f"rows of {len(array.dtype.names)} columns by name" if array.dtype.names else ""
     if raw:
         raise DtypeError(
-            f"{name} holds {raw}, expected numbers: a network takes what a preprocessing makes of it. In Python, give preprocessing=…, the one it was trained "
-            f"with, or the numbers themselves, preprocessing.inputs({_variable(name)})."
+            f"{name} holds {raw}, expected numbers: a network takes what a preprocessing makes of it. Give the one it was trained with, preprocessing=… or "
+            f"--preprocessing FILE, or the numbers themselves, preprocessing.inputs({_variable(name)})."
         )
     raise DtypeError(f"{name} holds {array.dtype}, expected numbers; convert it, e.g. {_variable(name)}.astype('float32').")
 

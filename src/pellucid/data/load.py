@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 from pathlib import Path
 
@@ -15,7 +17,8 @@ from pellucid.data.dataset import Dataset
 
 Array = np.ndarray
 IMAGES = (".png", ".jpg", ".jpeg")
-SUFFIXES = (".npz", ".npy", *IMAGES)
+TEXTS = (".csv", ".txt")
+SUFFIXES = (".npz", ".npy", *IMAGES, *TEXTS)
 
 
 def load(spec: str | os.PathLike[str], *, checked: bool = True) -> Dataset:
@@ -23,6 +26,7 @@ def load(spec: str | os.PathLike[str], *, checked: bool = True) -> Dataset:
 
     `name` or `name:split` is a data set of the catalogue (`mnist:test`; the split is `test` where none is given). `file.npz:key` is an array
     of an archive, with the labels of `y_test` for a key `x_test`; `file.npz` serves where it holds a single array besides labels. `.npy` is one array.
+    `.csv` is a table with names in its first line: numbers (rows, columns) where all are, else a structured array; `.txt` sentences, one a line.
     Their values are taken as they are. `.png` and `.jpg` give one image (1, height, width, 1 or 3) in [0, 1]; transparency is laid over white.
 
     `checked=False` is for data of any size that is looked at sample by sample: NaN and infinity pass, and a `.npy` file stays on the disk and in its own type.
@@ -41,6 +45,8 @@ def load(spec: str | os.PathLike[str], *, checked: bool = True) -> Dataset:
         raise DataNotFoundError(f"{path} {what} (looked in {path.absolute().parent}); give a file that ends in {', '.join(SUFFIXES)}.")
     if suffix == ".npz":
         return _archive(path, key, checked)
+    if suffix in TEXTS:
+        return _table(path) if suffix == ".csv" else _sentences(path)
     return _array(path, checked) if suffix == ".npy" else _image(path)
 
 
@@ -146,6 +152,54 @@ def _image(path: Path) -> Dataset:
     except Exception as error:
         raise _damaged(path, error) from error
     return Dataset(path.name, "", check_inputs(_channels(_unit(pixels))[None], None, path.name), source=str(path))
+
+
+def _sentences(path: Path) -> Dataset:
+    """Lines that are not empty, (samples,)."""
+    lines = [line.strip() for line in _read_text(path).splitlines() if line.strip()]
+    if not lines:
+        raise EmptyError(f"{path} holds no sentence; write one a line.")
+    return Dataset(path.name, "", np.array(lines), source=str(path))
+
+
+def _table(path: Path) -> Dataset:
+    """Rows of a table by the names in its first line; a column of numbers, some of which may be missing, holds numbers, any other text."""
+    try:
+        rows = list(csv.reader(io.StringIO(_read_text(path)), strict=True))
+    except csv.Error as error:
+        raise _damaged(path, error) from error
+    rows = [row for row in rows if row]
+    if len(rows) < 2:
+        raise EmptyError(f"{path} holds no row below its first line, which names the columns.")
+    names = [name.strip() for name in rows[0]]
+    for number, row in enumerate(rows[1:], 2):
+        if len(row) != len(names):
+            raise InputError(f"{path}: row {number} has {len(row)} fields, the first line names {len(names)} columns.")
+    twice = sorted({name for name in names if names.count(name) > 1 or not name})
+    if twice:
+        raise InputError(f"{path} names columns {twice} twice or not at all; give each a name of its own.")
+    columns = [_column([row[i].strip() for row in rows[1:]]) for i in range(len(names))]
+    if all(column.dtype.kind == "f" for column in columns):
+        return Dataset(path.name, "", np.stack(columns, axis=1), source=str(path), feature_names=tuple(names))
+    found = np.empty(len(rows) - 1, [(name, column.dtype) for name, column in zip(names, columns, strict=True)])
+    for name, column in zip(names, columns, strict=True):
+        found[name] = column
+    return Dataset(path.name, "", found, source=str(path), feature_names=tuple(names))
+
+
+def _column(cells: list[str]) -> Array:
+    try:
+        numbers = np.array([float(cell) if cell else np.nan for cell in cells])
+    except ValueError:
+        return np.array(cells)
+    return np.array(cells) if np.isnan(numbers).all() else numbers
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); save it so.") from error
 
 
 _PLAIN = ("1", "L", "LA", "I", "I;16", "RGB", "RGBA")

@@ -55,7 +55,8 @@ def feature_bars(
     half = upper[0].ravel()[chosen] - values
     if explanation.error_kind not in ("exact", "none"):
         artists.append(ax.errorbar(values, places, xerr=half, fmt="none", ecolor=INK, elinewidth=0.9, capsize=1.8).lines[2][0])
-    ax.set_yticks(places, [_lines(explanation.feature_name(int(i)), letters) for i in chosen], **words(6 if explanation.of_pairs else 7))
+    names = [_lines(explanation.feature_name(int(i), sample), letters) for i in chosen]
+    ax.set_yticks(places, names, **words(6 if any(len(name) > letters for name in names) else 7))
     ax.tick_params(axis="x", labelsize=7, length=2)
     ax.tick_params(axis="y", length=0)
     ax.locator_params(axis="x", nbins=3, steps=(1, 2, 5, 10))
@@ -68,5 +69,8 @@ def feature_bars(
 
 
 def _lines(name: str, letters: int) -> str:
-    """A pair's name on two lines."""
+    """A pair's name on two lines; a name and what was given there each as short as there is room."""
+    if " = " in name and " × " not in name:
+        head, _, held = name.partition(" = ")
+        return f"{short_name(head, letters)} = {short_name(held, letters - 2)}"
     return "\n× ".join(short_name(part, letters) for part in name.split(" × "))

@@ -115,8 +115,8 @@ class Table(Preprocessing):
     def given(self, raw: Any) -> list[dict[str, Any]]:
         given = self._named(raw)
         rows = len(next(iter(given.values())))
-        names = [column.name for column in self._in_order]
-        return [{"names": names, "data": [_read(column, given[column.name][row]) for column in self._in_order]} for row in range(rows)]
+        names, of = [column.name for column in self._in_order], self.features(raw).labels[0].tolist()
+        return [{"names": names, "data": [_read(column, given[column.name][row]) for column in self._in_order], "of": of} for row in range(rows)]
 
     def features(self, raw: Any) -> FeatureMap:
         widths = [len(column.categories) if column.categories and self.encoding == "onehot" else 1 for column in self._in_order]

@@ -251,8 +251,14 @@ TOKENIZERS: Mapping[str, Callable[[str], list[tuple[str, int, int]]]] = {
 
 
 def _checked(raw: Any) -> list[str]:
-    """Texts as a list."""
-    texts = [raw] if isinstance(raw, str) else raw
+    """Texts as a list; of a table its column of text."""
+    texts: Any = [raw] if isinstance(raw, str) else raw
+    fields = getattr(getattr(texts, "dtype", None), "names", None)
+    if fields:
+        words = [name for name in fields if texts.dtype[name].kind == "U"]
+        if "text" not in words and len(words) != 1:
+            raise InputError(f"the table has the columns {', '.join(fields)}; call the one with the sentences 'text'.")
+        texts = texts["text" if "text" in words else words[0]]
     array = texts if isinstance(texts, (list, tuple)) else np.asarray(texts, dtype=object).ravel().tolist()
     if not len(array):
         raise EmptyError("there is no text; give at least one.")

@@ -1,0 +1,54 @@
+"""Data as a person gives them: the preprocessing that lies beside a network, or is named, and what is made by it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pellucid.api._inputs import gather
+from pellucid.apps import arguments, console
+from pellucid.core.errors import SettingError
+from pellucid.core.model import Model
+from pellucid.core.preprocessing import Preprocessing
+from pellucid.data.chosen import parse_index
+from pellucid.data.load import load
+from pellucid.data.preprocessing import beside, load_preprocessing
+
+Array = np.ndarray
+NONE = "none"
+"""The data are a network's numbers already, whatever lies beside it."""
+
+
+def find(network: Path, named: str | None, *, folder: bool) -> Preprocessing | None:
+    """The preprocessing of a file, or of the one beside the network, which is said; None where there is none or none is wanted."""
+    if named == NONE or (named is None and not beside(network).is_file()):
+        return None
+    if folder:
+        raise SettingError(
+            "--out DIR streams a network's numbers, not what a preprocessing is to be applied to; write to one file, or give --preprocessing none."
+        )
+    if named is None:
+        console.say(f"{beside(network).name}, beside the network, is applied to the data; where they are numbers already: --preprocessing none")
+    return load_preprocessing(network if named is None else named)
+
+
+def prepared(model: Model, preprocessing: Preprocessing, rows: Array) -> tuple[Model, Array]:
+    """The model as it takes such rows, and their numbers in one array."""
+    return gather(model, preprocessing.inputs(rows))
+
+
+def opened(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options that stand for numbers or data, as such; a background is of the same kind as the samples."""
+    found: dict[str, Any] = {}
+    for name in ("fill", "baseline"):
+        if options.get(name) is not None:
+            found[name] = arguments.number_or_text(options[name])
+    if options.get("background") is not None:
+        name, index = arguments.split_range(options["background"])
+        data = load(name)
+        rows = range(min(len(data), arguments.FIRST_BACKGROUND_ROWS)) if index is None else parse_index(index, len(data))
+        found["background"] = data.inputs[list(rows)]
+    return found
