@@ -21,7 +21,7 @@ hypothesis.settings.load_profile("house")  # the same examples in every run: wha
 
 KERAS = re.compile(r"keras|small_cnn|small_rnn|pellucid_command")
 ROOMS = ("adapters", "api", "apps", "methods", "plans", "recipes", "views")
-"""Rooms whose answers may depend on what Keras runs on."""
+"""Rooms whose answers may depend on what Keras runs on; of metrics, which stand on what adapters give, tests/metrics/test_keras_backends.py marks itself."""
 
 
 @functools.cache
