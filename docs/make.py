@@ -29,6 +29,12 @@ SAMPLE = 33
 EXAMPLES = {"exact_shap": "--features patches:7", "shapley_interactions": "--features patches:7"}
 """Methods whose example needs other options than their family's."""
 
+METRIC_EXAMPLES = {
+    "efficiency": "    pellucid explain cnn.keras mnist5000:test --method shap --features patches:4 --out shares.safetensors\n"
+    "    pellucid evaluate cnn.keras shares.safetensors --metrics efficiency --out trust.html",
+    "random_label": '    pellucid.evaluate(model, explanation, {"random_label": {"network": trained_on_permuted_labels}})',
+}
+"""Of metrics that need other records, or what only Python can give."""
 ON_A_DIGIT = f"pellucid explain cnn.keras mnist5000:test --index {SAMPLE} --method integrated_gradients,shap --features patches:4"
 SHOWN = {
     "choices": [f"{ON_A_DIGIT} --vary baseline,fill,score --out choices.png"],
@@ -122,9 +128,10 @@ def metric_page(name: str) -> str:
         "source": part.citation,
     }
     table = "\n".join(["| | |", "|---|---|", *(f"| {key} | {value} |" for key, value in facts.items())])
-    command = f"    pellucid evaluate cnn.keras records.safetensors --metrics {name} --out trust.html"
+    truth = " --truth 4,4,24,24" if "truth" in part.needs else ""
+    command = METRIC_EXAMPLES.get(name, f"    pellucid evaluate cnn.keras records.safetensors --metrics {name}{truth} --out trust.html")
     return (
-        f"{NOTE}\n# {part.title}\n\n{part.asks}\n\n{table}\n\n{_text(part)}\n\n## Command line\n\n{command}\n\n## Settings\n\n{_settings(part)}\n\n"
+        f"{NOTE}\n# {part.title}\n\n{part.asks}\n\n{table}\n\n{_text(part)}\n\n## Example\n\n{command}\n\n## Settings\n\n{_settings(part)}\n\n"
         "[Whether to believe it](../trust.md) says how scores, chance and verdicts are read.\n"
     )
 
