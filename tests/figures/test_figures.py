@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -31,6 +32,11 @@ def test_catalogue_lists_every_figure_without_matplotlib() -> None:
     assert wanted <= set(done.stdout.split())
     with pytest.raises(UnknownPartError, match="attribution_map"):
         FIGURES.load("attribution")
+
+
+def test_the_page_of_figures_names_every_one() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "figures.md").read_text(encoding="utf-8")
+    assert [name for name in FIGURES if f"`{name}`" not in page] == []
 
 
 def test_nothing_global_changes() -> None:

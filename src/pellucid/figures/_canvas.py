@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import textwrap
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -43,6 +45,7 @@ MARGINS = {
     "states": (0.55, 0.7, 0.45, 0.32, 2.0),
     "pairs": (1.0, 0.62, 0.95, 0.32, 1.0),
     "rows": (1.75, 0.25, 0.42, 0.32, 1.3),
+    "summary": (1.75, 0.25, 0.56, 0.32, 1.3),
     "swarm": (1.75, 0.85, 0.42, 0.32, 1.3),
     "scatter": (0.62, 0.2, 0.42, 0.32, 1.4),
     "coloured": (0.62, 0.95, 0.42, 0.32, 1.4),
@@ -60,12 +63,19 @@ _FALLBACKS = (
     "SimHei",
     "Noto Serif CJK SC",
 )
+_FALLBACK_FILES = re.compile(r"CJK|SourceHan|wqy|PingFang|msyh|simhei", re.IGNORECASE)
 
 
 @cache
 def families() -> tuple[str, ...]:
-    """Font families for text that a user wrote: matplotlib's own, then what is installed for Chinese."""
-    installed = {font.name for font in font_manager.fontManager.ttflist}
+    """Font families for text that a user wrote: matplotlib's own, then what is installed for Chinese, also since matplotlib last made its list of fonts."""
+    manager = font_manager.fontManager
+    if not any(font.name in _FALLBACKS for font in manager.ttflist):
+        for path in font_manager.findSystemFonts():
+            if _FALLBACK_FILES.search(path):
+                with suppress(OSError, RuntimeError):  # a damaged font is none
+                    manager.addfont(path)
+    installed = {font.name for font in manager.ttflist}
     return ("DejaVu Sans", *(name for name in _FALLBACKS if name in installed))
 
 

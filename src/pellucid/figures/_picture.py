@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.image import AxesImage
+from matplotlib.colorbar import Colorbar
 from matplotlib.ticker import ScalarFormatter
 
 from pellucid.core.errors import SettingError
@@ -90,17 +91,20 @@ def sequence_axes(ax: Axes, shape: tuple[int, ...]) -> None:
         ax.yaxis.labelpad = ax.xaxis.labelpad = 1
 
 
-def colour_bar(image: AxesImage, ax: Axes, *, thin: bool = False) -> None:
-    """A colour bar as high as the image, in the room to the right of `ax`."""
+def colour_bar(image: ScalarMappable, ax: Axes, *, thin: bool = False, label: str = "", extend: Literal["neither", "both"] = "neither") -> Colorbar:
+    """A colour bar as high as `ax`, in the room to its right."""
     inset = ax.inset_axes((1.015, 0.0, 0.015, 1.0) if thin else (1.03, 0.0, 0.05, 1.0))
     numbers = ScalarFormatter()
     numbers.set_powerlimits((-4, 4))
-    bar = ax.figure.colorbar(image, cax=inset, format=numbers)
+    bar = ax.figure.colorbar(image, cax=inset, format=numbers, extend=extend)
     bar.ax.tick_params(labelsize=7, length=2, colors=INK)
     bar.ax.yaxis.get_offset_text().set_fontsize(6)
     bar.ax.set_title("", y=1.0)  # a fixed place: matplotlib need not look for one
     bar.ax.locator_params(nbins=6 if not thin else 4)
     bar.outline.set_linewidth(0.4)
+    if label:
+        bar.set_label(label, labelpad=2, **words(7))
+    return bar
 
 
 def draw_outline(ax: Axes, picture: Array, **style: Any) -> LineCollection | None:
@@ -108,20 +112,23 @@ def draw_outline(ax: Axes, picture: Array, **style: Any) -> LineCollection | Non
     if picture.ndim != 2 or min(picture.shape) < 4 or picture.max() <= picture.min():
         return None
     dark = picture > (picture.min() + picture.max()) / 2
-    return _edges(ax, dark.astype(int), **{"colors": "#555555", "linewidths": 0.5, "alpha": 0.55, **style})
+    return edges(ax, dark.astype(int), **{"colors": "#555555", "linewidths": 0.5, "alpha": 0.55, **style})
 
 
 def draw_borders(ax: Axes, labels: Array) -> LineCollection:
     """Lines between neighbouring features of a label map (rows, columns)."""
-    return _edges(ax, labels, colors="#777777", linewidths=0.4, alpha=0.7)
+    return edges(ax, labels, colors="#777777", linewidths=0.4, alpha=0.7)
 
 
-def _edges(ax: Axes, labels: Array, **style: Any) -> LineCollection:
-    """Lines along the sides where neighbouring elements differ."""
+def edges(ax: Axes, labels: Array, *, around: bool = False, **style: Any) -> LineCollection:
+    """Lines along the sides where neighbouring elements differ; `around`: also where one that is not 0 lies at the border."""
+    shift = 0.5
+    if around:
+        labels, shift = np.pad(labels, 1), -0.5
     rows, columns = np.nonzero(labels[:, 1:] != labels[:, :-1])
-    upright = np.stack([np.stack([columns + 0.5, rows - 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1)
+    upright = np.stack([np.stack([columns + shift, rows + shift - 1], -1), np.stack([columns + shift, rows + shift], -1)], 1)
     rows, columns = np.nonzero(labels[1:] != labels[:-1])
-    level = np.stack([np.stack([columns - 0.5, rows + 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1)
+    level = np.stack([np.stack([columns + shift - 1, rows + shift], -1), np.stack([columns + shift, rows + shift], -1)], 1)
     lines = LineCollection(list(np.concatenate([upright, level])), **style)
     ax.add_collection(lines, autolim=False)
     return lines
