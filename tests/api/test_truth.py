@@ -11,8 +11,8 @@ import pytest
 import pellucid
 import two_inputs
 from pellucid.adapters.numpy_model import Dense, NumpyModel
-from pellucid.api._trial import units_of
-from pellucid.api._truth import truth_of
+from pellucid.api.truth import truth_of
+from pellucid.api.units import units_of
 from pellucid.core.errors import InputError, SettingError, ShapeError
 from pellucid.core.features import FeatureMap
 from pellucid.core.metric import Trial, elements_of, summed

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.api import _trial
 from pellucid.api._provenance import plain
+from pellucid.api.units import units_of
 from pellucid.core.comparison import TOP, Comparison
 from pellucid.core.errors import SettingError, ShapeError, UnsupportedError
 from pellucid.core.features import FeatureMap
@@ -97,10 +97,10 @@ def _in_common_units(a: Explanation, b: Explanation, features: Any) -> tuple[Exp
             text = f"values of shape {one.values.shape[1:]} at layer '{one.layer}' lie on no grid over the input"
             raise UnsupportedError(f"{text}; compare them with values at the same layer.")
     if features is not None:
-        return *_both_by(a, b, _trial.units_of(a, features)), ("Both were added up over the features that were given.",)
+        return *_both_by(a, b, units_of(a, features)), ("Both were added up over the features that were given.",)
     having = [one.features for one in (a, b) if one.features is not None]
     if not having:
-        return *_both_by(a, b, _trial.units_of(a, "pixels")), ("Their values lie on other grids: both were laid over the input, pixel by pixel.",)
+        return *_both_by(a, b, units_of(a, "pixels")), ("Their values lie on other grids: both were laid over the input, pixel by pixel.",)
     units = min(having, key=lambda found: len(found.names))
     return *_both_by(a, b, units), (f"Their features differ: both were brought to the coarser ones, {len(units.names)} {units.kind}.",)
 

@@ -17,7 +17,8 @@ from pellucid.api._again import AsBefore, as_before
 from pellucid.api._inputs import packed
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain, settings
-from pellucid.api._truth import truth_of
+from pellucid.api.truth import truth_of
+from pellucid.api.units import units_of
 from pellucid.core.catalogue import build
 from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.evaluation import Evaluation, Score, identity_of
@@ -118,7 +119,7 @@ class _Plan:
 
     def trial(self, model: Model, explanation: Explanation, again: AsBefore) -> Trial:
         inputs, given = explanation.inputs, again.given
-        units = _trial.units_of(explanation, self.features)
+        units = units_of(explanation, self.features)
         importance = unit_importance(explanation, units)
         present = np.broadcast_to(units.present(len(units.names)), importance.shape)
         scale = explanation.target.score

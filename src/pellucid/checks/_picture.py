@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pellucid.api._trial import units_of
-from pellucid.api._truth import truth_of
+from pellucid.api.truth import truth_of
+from pellucid.api.units import units_of
 from pellucid.checks._expectation import Result
 from pellucid.core.layout import channels_of, of_columns, to_last
 from pellucid.core.records import Explanation

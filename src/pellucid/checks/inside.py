@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.api._trial import units_of
-from pellucid.api._truth import truth_of
+from pellucid.api.truth import truth_of
+from pellucid.api.units import units_of
 from pellucid.checks._expectation import Expectation, Seen, share_of
 from pellucid.core.errors import SettingError
 from pellucid.core.evaluation import Evaluation
