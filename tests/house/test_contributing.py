@@ -53,6 +53,15 @@ x = np.ones((1, 2))
 for method in ("integrated_gradients", "shap"):
     np.testing.assert_allclose(pellucid.explain(str(path), x, method, target=0).values, [[2.0, 3.0]], rtol=1e-6)
 """,
+    "add-a-preprocessing": """
+from pellucid.data import PREPROCESSINGS as found
+from pellucid.data.preprocessing import of_json, to_json
+dna = found.load("dna")(3)
+assert of_json(to_json(dna)) == dna
+explanation = pellucid.explain(lambda x: x @ np.arange(12.0)[:, None], ["GAT", "ACA"], "exact_shap", preprocessing=dna)
+assert explanation.values.tolist() == [[2.0, 4.0, 11.0], [0.0, 5.0, 8.0]]
+assert explanation.strongest(1, sample=0).names == ("place 3 = T",)
+""",
     "add-a-data-set": """
 from pellucid.data import DATASETS as found
 from pellucid.data.load import load

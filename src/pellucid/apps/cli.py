@@ -49,6 +49,10 @@ FileOrFolder = Annotated[
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method, metric or view; may be repeated. METHOD.NAME=VALUE: of one.")
 ]
+Preprocessed = Annotated[
+    str | None,
+    typer.Option("--preprocessing", metavar="FILE|none", help="What makes the network's numbers of DATA; MODEL.preprocessing.json where it lies beside."),
+]
 Vary = Annotated[
     str | None,
     typer.Option("--vary", metavar="NAME[,NAME]", help="Try other choices of baseline, fill, background, features, score, seed; see docs/choices.md."),
@@ -142,10 +146,7 @@ def explain(
     resume: Annotated[Path | None, typer.Option("--resume", metavar="FILE", help="Records of the same call to go on from, with a smaller tolerance.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail where a check fails, instead of saying so in the outcome.")] = False,
     evaluate: Evaluate = True,
-    preprocessing: Annotated[
-        str | None,
-        typer.Option("--preprocessing", metavar="FILE|none", help="What makes the network's numbers of DATA; MODEL.preprocessing.json where it lies beside."),
-    ] = None,
+    preprocessing: Preprocessed = None,
     workers: Annotated[int, typer.Option("--workers", metavar="N", min=1, help="Processes, with a folder; each opens the model itself.")] = 1,
     shard_size: Annotated[int | None, typer.Option("--shard-size", metavar="N", min=1, help="Samples a file, with a folder; 100, fewer where large.")] = None,
     settings: Settings = None,
@@ -154,24 +155,22 @@ def explain(
     """Explain what a network decided on samples of a data set or file."""
     from pellucid.apps import work
 
-    options = {"score": score, "layer": layer, "features": features, "fill": fill, "baseline": baseline, "background": background}
-    numbers = {"tolerance": tolerance, "max_evaluations": max_evaluations, "seed": seed, "strict": strict}
+    options: dict[str, Any] = {"target": target or ["predicted"], "score": score, "layer": layer, "features": features, "fill": fill, "baseline": baseline}
+    options |= {"background": background, "tolerance": tolerance, "max_evaluations": max_evaluations, "seed": seed, "strict": strict}
+    more: dict[str, Any] = {"workers": workers, "shard_size": shard_size, "evaluate": evaluate, "preprocessing": preprocessing}
     work.explain(
         model,
         data,
         method,
         index,
         out,
-        {"target": target or ["predicted"]} | options | numbers,
+        options,
         settings or [],
         class_names=class_names,
         resume=resume,
         allow_unsafe=allow_unsafe,
         vary=vary,
-        workers=workers,
-        shard_size=shard_size,
-        evaluate=evaluate,
-        preprocessing=preprocessing,
+        **more,
     )
 
 
