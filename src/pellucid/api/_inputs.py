@@ -105,11 +105,7 @@ def with_defaults(method: Method, options: Mapping[str, Any], inputs: Array, pac
             with _naming(name):
                 found[name] = default_features(to_last(part, channels)) if given.get(name) is None else given[name]
         chosen["features"] = found
-    if "fill" in method.accepts and chosen["fill"] is None and chosen["background"] is None:
-        chosen["fill"] = 0.0
-    if "baseline" in method.accepts and chosen["baseline"] is None:
-        chosen["baseline"] = 0.0
-    return chosen
+    return chosen | _parts.default_rows(method, chosen)
 
 
 def find_baseline(method: Method, baseline: Any, inputs: Array, packing: Packing) -> Array | None:

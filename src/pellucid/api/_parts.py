@@ -189,11 +189,14 @@ def with_defaults(method: Method, options: Mapping[str, Any], inputs: Array, cha
     chosen = dict(options)
     if "features" in method.accepts and chosen["features"] is None:
         chosen["features"] = default_features(to_last(inputs, channels))
-    if "fill" in method.accepts and chosen["fill"] is None and chosen["background"] is None:
-        chosen["fill"] = 0.0
-    if "baseline" in method.accepts and chosen["baseline"] is None:
-        chosen["baseline"] = 0.0
-    return chosen
+    return chosen | default_rows(method, chosen)
+
+
+def default_rows(method: Method, chosen: Mapping[str, Any]) -> dict[str, float]:
+    """Zeros for the fill or baseline that a method accepts and was not given."""
+    without_fill = "fill" in method.accepts and chosen["fill"] is None and chosen["background"] is None
+    without_baseline = "baseline" in method.accepts and chosen["baseline"] is None
+    return {name: 0.0 for name, missing in (("fill", without_fill), ("baseline", without_baseline)) if missing}
 
 
 def find_features(method: Method, features: Any, inputs: Array, channels: str, column_names: tuple[str, ...] = ()) -> FeatureMap | None:
