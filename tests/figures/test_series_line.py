@@ -60,6 +60,7 @@ def test_line_and_attribution_share_the_time_axis() -> None:
 
 def test_channels_are_small_multiples_on_one_scale() -> None:
     record = series(3)
+    record.values[0, 4, 2] = -5
     artists = draw(record, channels=["心电图", "b", "c"])
     lines, curves = artists[::3], artists[1::3]
     assert len(lines) == 3
@@ -77,9 +78,9 @@ def test_channels_are_small_multiples_on_one_scale() -> None:
 
 def test_of_many_channels_the_strongest_are_shown_in_their_order() -> None:
     record = series(9)
+    record.values[0, 0, [7, 2]] = -50, 40
     artists = draw(record, count=2)
-    chosen = np.sort(np.argsort(-np.abs(record.values[0]).sum(axis=0))[:2])
-    for line, channel in zip(artists[::3], chosen, strict=True):
+    for line, channel in zip(artists[::3], (2, 7), strict=True):
         np.testing.assert_allclose(line.get_array(), record.values[0, :, channel])
         assert line.axes.get_ylabel() == f"channel {channel}"
     (title,) = {artist.axes.figure.axes[0].get_title() for artist in artists}

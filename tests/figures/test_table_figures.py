@@ -158,6 +158,7 @@ def test_a_swarm_of_one_hot_columns_is_gray(record: Explanation) -> None:
     assert (place.get_label(), age.get_label()) == ("place", "age")
     place.axes.figure.canvas.draw()
     assert {tuple(colour[:3]) for colour in place.get_facecolors()} == {to_rgba(MUTED)[:3]}
+    assert not np.ma.getmaskarray(place.get_offsets()).any()
     assert len({tuple(colour) for colour in age.get_facecolors()}) > 10
     assert shown_value(joined, 0, 0) == ""
     assert row_name(joined, 0, 0) == "place"
@@ -226,6 +227,14 @@ def test_the_interval_of_a_summary_covers_the_mean_of_the_data() -> None:
         mean, half = mean_absolute(one)
         inside += bool(abs(mean[0] - truth) <= half[0])
     assert 0.92 < inside / 400 < 0.975
+
+
+def test_an_interval_of_sizes_ends_at_zero(record: Explanation) -> None:
+    *bars, whiskers = draw("summary_bars", record[[0, 1]])
+    ends = np.array([segment[:, 0] for segment in whiskers.get_segments()])
+    assert (ends[:, 0] >= -1e-12).all()
+    assert (ends[:, 0] < 1e-12).any()
+    assert (ends[:, 1] > [bar.get_width() for bar in bars]).all()
 
 
 def test_one_sample_is_no_summary(record: Explanation) -> None:

@@ -70,6 +70,8 @@ def test_a_long_text_goes_on_in_further_lines_on_one_scale(record: Explanation) 
     assert len({one.get_ylim() for one in axes}) == len({one.get_xlim() for one in axes}) == 1
     np.testing.assert_allclose([bar.get_height() for bar in bars], record.values[0])
     assert len(artists) == 12 + 3
+    ends = np.concatenate([[segment[:, 1] for segment in whiskers.get_segments()] for whiskers in artists[12:]])
+    np.testing.assert_allclose(np.diff(ends, axis=1)[:, 0], 2 * HALF * record.error[0], rtol=1e-4)
     assert len(draw(replace(record, error_kind="exact"), per_line=5)) == 12
 
 

@@ -80,6 +80,7 @@ def test_the_title_holds_the_number_and_its_error(record: Explanation) -> None:
     titles = [span["title"] for span in Spans(token_text(record, tokens=WORDS)).spans]
     assert titles[0] == "not: −0.8 ± 0.2 (95 %)"
     assert titles[1] == "<script>alert('x')</script>: +0.4 ± 0.098 (95 %)"
+    assert titles[2] == '"good": +0.02 ± 0.098 (95 %)'
     assert Spans(token_text(replace(record, error_kind="exact"))).spans[0]["title"] == "a: −0.8"
     unknown = replace(record, error_kind="none", error=np.full((1, 5), np.nan))
     first = Spans(token_text(unknown)).spans[0]
