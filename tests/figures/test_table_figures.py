@@ -83,9 +83,9 @@ def test_a_waterfall_names_features_with_what_the_sample_holds(record: Explanati
     assert labels[0] == "base score 0.25"
     assert labels[-1] == f"score {in_figures(record.score[2])}"
     assert [bar.get_label() for bar in artists[:6]] == full
-    long = int(np.flatnonzero(order == 2)[0])
-    assert labels[1 + long].startswith("a very long name of a f… = ")
-    assert labels[1 : 1 + long] == full[:long]
+    assert [len(label) for label in labels if "…" in label] == [38]
+    assert all(label.endswith(name.partition(" = ")[2]) for label, name in zip(labels[1:-1], full, strict=True))
+    assert [label for label in labels[1:-1] if "…" not in label] == [name for name in full if len(name) <= 38]
     low, high = axes.get_xlim()
     texts = [text for text in axes.texts if text.get_text()]
     assert [text.get_text() for text in texts] == [in_figures(value, "+.3g") for value in record.values[2, order]]
@@ -159,6 +159,7 @@ def test_a_swarm_of_one_hot_columns_is_gray(record: Explanation) -> None:
     place.axes.figure.canvas.draw()
     assert {tuple(colour[:3]) for colour in place.get_facecolors()} == {to_rgba(MUTED)[:3]}
     assert not np.ma.getmaskarray(place.get_offsets()).any()
+    assert "gray: a category" in place.axes.child_axes[0].get_ylabel()
     assert len({tuple(colour) for colour in age.get_facecolors()}) > 10
     assert shown_value(joined, 0, 0) == ""
     assert row_name(joined, 0, 0) == "place"
@@ -252,6 +253,7 @@ def test_rows_as_they_were_given_are_shown_with_units_and_words(given: Explanati
     assert np.isnan(held[:, 1]).all()
     assert shown_value(given, 4, 0) == f"{ROWS['age'][4]:.6g} years"
     assert row_name(given, 4, 1) == f"home = {ROWS['home'][4]}"
+    assert row_name(given, 4, 2, 9) == f"chil… = {ROWS['children'][4]}"
     labels = {bar.get_label() for bar in draw("waterfall", given, sample=4)[:3]}
     assert labels == {f"age = {ROWS['age'][4]:.6g} years", f"home = {ROWS['home'][4]}", f"children = {ROWS['children'][4]}"}
     dots = draw("dependence", given, feature="age", colour="children")[0]

@@ -66,11 +66,13 @@ def shown_value(explanation: Explanation, sample: int, feature: int) -> str:
 
 
 def row_name(explanation: Explanation, sample: int, feature: int, most: int | None = None) -> str:
-    """A feature's name with what the sample holds there, each in at most so many letters."""
+    """A feature's name with what the sample holds there, in at most so many letters, of which the value gets no more than half."""
     name, value = explanation.feature_name(feature), shown_value(explanation, sample, feature)
     if not value:
         name = explanation.feature_name(feature, sample)
-    name, value = (text if most is None else short_name(text, letters or 0) for text, letters in ((name, most), (value, most and max(most - 8, 8))))
+    if most is not None:
+        value = short_name(value, most // 2)
+        name = short_name(name, most - len(value) - 3 * bool(value))
     return f"{name} = {value}" if value else name
 
 

@@ -56,7 +56,7 @@ def beeswarm(explanation: Explanation, *, ax: Axes | None = None, count: int = 1
                                   plotnonfinite=True, label=explanation.feature_name(feature)))  # fmt: skip
     dots = ax.collections[-1]
     artists.append(ax.axvline(0, color=MUTED, linewidth=0.7, zorder=0))
-    bar = colour_bar(dots, ax, label="the feature's own value")
+    bar = colour_bar(dots, ax, label="the feature's own value" + " (gray: a category)" * bool(np.isnan(colours).any()))
     bar.set_ticks([0, 1], labels=["low", "high"])
     ax.set_yticks(range(len(chosen)), [short_name(explanation.feature_name(int(i)), 26) for i in chosen], **words(7))
     ax.set_ylim(len(chosen) - 0.5, -0.5)

@@ -19,6 +19,9 @@ from pellucid.figures.feature_bars import strongest
 SEEN = 0.005
 """What of all steps together a rest must be to be drawn: less is no wider than a line."""
 
+LETTERS = 38
+"""Of a step's name and what the sample holds there, which is as much as the room beside the steps takes."""
+
 
 class _Step(NamedTuple):
     short: str
@@ -46,7 +49,7 @@ def waterfall(
     if not np.isfinite(base):
         raise UnsupportedError(f"the values of '{explanation.method}' do not add up from a base score; draw 'feature_bars', or explain with 'shap'.")
     steps = _steps(explanation, sample, count, score - base)
-    ax, rows = own_rows(ax, "rows", len(steps) + 2), np.arange(1, len(steps) + 1)
+    ax, rows = own_rows(ax, "steps", len(steps) + 2), np.arange(1, len(steps) + 1)
     values = np.array([step.value for step in steps])
     ends = base + np.cumsum(values)
     bars = list(ax.barh(rows, values, left=ends - values, color=[step.colour for step in steps], height=0.66))
@@ -75,7 +78,8 @@ def _steps(explanation: Explanation, sample: int, count: int, difference: float)
         return FOR if value > 0 else AGAINST
 
     steps = [
-        _Step(row_name(explanation, sample, i, 24), row_name(explanation, sample, i), values[i], spread[i], colour(values[i])) for i in map(int, order[:count])
+        _Step(row_name(explanation, sample, i, LETTERS), row_name(explanation, sample, i), values[i], spread[i], colour(values[i]))
+        for i in map(int, order[:count])
     ]
     rest = order[count:]
     if len(rest):
@@ -98,9 +102,10 @@ def _write(ax: Axes, names: list[str], values: np.ndarray, ends: np.ndarray, hal
     width = (high - low) or 1.0
     for_numbers = [(0.19 * bool(beside) + 0.02) * width for beside in ((values < 0).any(), (values > 0).any())]
     ax.set_xlim(low - for_numbers[0], high + for_numbers[1])
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.85}
     for row, (value, end, half) in enumerate(zip(values, ends, halves, strict=True), start=1):
-        right = value > 0
-        ax.annotate(in_figures(value, "+.3g"), (end + (half if right else -half), row), (4 if right else -4, 0), textcoords="offset points",
-                    ha="left" if right else "right", va="center", **words(6.5))  # fmt: skip
+        away, side = (1, "left") if value > 0 else (-1, "right")
+        place = (end + away * half, row)
+        ax.annotate(in_figures(value, "+.3g"), place, (4 * away, 0), textcoords="offset points", ha=side, va="center", bbox=paper, **words(6.5))
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
