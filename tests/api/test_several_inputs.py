@@ -308,3 +308,21 @@ def test_nothing_is_hidden_where_absent_features_give_nan(method: str) -> None:
     with pytest.raises(errors.NonFiniteError):
         pellucid.explain(divided, x, method, **together)
     assert np.isfinite(pellucid.explain(divided, x, method, **together, fill={"mask": 1}).values).all()
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        {"image": "patches:2", "meta": np.array([[0, 0, 1], [0, 1, 1], [1, 0, 0], [1, 0, 1]])},
+        {"image": np.arange(16).reshape(4, 4) // 4, "meta": "columns"},
+    ],
+    ids=["a map for each row of the table", "one map as high as there are samples"],
+)
+def test_label_maps_of_an_input_go_with_their_samples(features: dict[str, Any], tmp_path: Path) -> None:
+    x, rows = {name: array[:4] for name, array in X.items()}, [3, 1]
+    whole = pellucid.explain(bent, x, "exact_shap", features=features, target=0)
+    np.testing.assert_allclose(whole[rows].refine().values, whole.values[rows], atol=ROUNDING)
+    planned = pellucid.Plan(bent, x, "exact_shap", index=rows, shard_size=1, features=features, target=0).run(tmp_path / "out").load()
+    np.testing.assert_allclose(planned.values, whole.values[rows], atol=ROUNDING)
+    moved, want = (pellucid.evaluate(bent, one, {"max_sensitivity": {"draws": 2}}, draws=0)["max_sensitivity"].values for one in (whole[rows], whole))
+    np.testing.assert_allclose(moved, want[rows], atol=ROUNDING)

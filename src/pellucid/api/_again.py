@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.api import _inputs, _parts
-from pellucid.api._resume import of_rows
+from pellucid.api._resume import axes_of, of_rows
 from pellucid.api.explain import explain
 from pellucid.core.catalogue import build, class_name
 from pellucid.core.errors import SettingError
@@ -42,7 +42,7 @@ class AsBefore(Again):
     took: int = 1
 
     def __getitem__(self, rows: Array) -> AsBefore:
-        given = of_rows(self.given, rows, len(self.explanation), self.explanation.inputs.ndim)
+        given = self._of(rows)
         return replace(self, explanation=self.explanation[rows], given=given)
 
     @property
@@ -70,8 +70,11 @@ class AsBefore(Again):
     def __call__(self, model: Model, inputs: Array, rows: Array, seed: int | None = None) -> Explanation:
         if self.hindrance:
             raise SettingError(f"the explanation {self.hindrance}.")
-        given = of_rows(self.given, rows, len(self.explanation), self.explanation.inputs.ndim) | ({} if seed is None else {"seed": seed})
+        given = self._of(rows) | ({} if seed is None else {"seed": seed})
         return explain(model, inputs, **given | self._budget(), progress=False)
+
+    def _of(self, rows: Array) -> dict[str, Any]:
+        return of_rows(self.given, rows, len(self.explanation), axes_of(self.explanation.inputs, self.explanation.packing))
 
     def _budget(self) -> dict[str, int]:
         """Not many times what the explanation took: on a network of noise a sampling method would go on to the end of its budget."""
@@ -83,7 +86,7 @@ def as_before(explanation: Explanation, model: Model, changes: Mapping[str, Any]
     """How the explanation was made; `changes` are keywords of `explain` that take the place of those that a record does not hold."""
     made, lacking = explanation.continuation, dict[str, str]()
     if made is not None and made.given:
-        given = of_rows(made.given, made.rows, made.samples, explanation.inputs.ndim)
+        given = of_rows(made.given, made.rows, made.samples, axes_of(explanation.inputs, explanation.packing))
     else:
         given, lacking = _from_record(explanation, changes)
     given |= changes

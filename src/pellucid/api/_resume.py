@@ -10,6 +10,7 @@ import numpy as np
 
 from pellucid.core.errors import SettingError
 from pellucid.core.features import FeatureMap
+from pellucid.core.packing import Packing
 from pellucid.core.preprocessing import Given
 from pellucid.core.records import Explanation
 from pellucid.core.target import of_samples
@@ -19,6 +20,8 @@ AGREEING = ("method", "fingerprint", "output", "function", "settings", "seed", "
 """Entries of the provenance that must be the same where work is gone on with."""
 PER_SAMPLE = ("target", "baseline", "labels", "features", "preprocessing")
 """Keywords of `explain` that may hold one item a sample."""
+Axes = int | Mapping[str, int]
+"""How many axes inputs have, the samples' included; of several by name."""
 
 
 def check_agreement(earlier: Explanation, inputs: Array, labels: tuple[str, ...] | None, now: Mapping[str, Any]) -> None:
@@ -47,19 +50,27 @@ def _shared(said: Any) -> Any:
     return re.sub(r"^array of shape \(\d+,", "array of shape (…,", said) if isinstance(said, str) else said
 
 
-def of_rows(given: Mapping[str, Any], rows: Array, samples: int, axes: int = 4) -> dict[str, Any]:
+def axes_of(inputs: Array, packing: Packing | None) -> Axes:
+    """How many axes the inputs have; of several, each of them."""
+    return inputs.ndim if packing is None else {name: 1 + len(shape) for name, shape in zip(packing.names, packing.shapes, strict=True)}
+
+
+def of_rows(given: Mapping[str, Any], rows: Array, samples: int, axes: Axes = 4) -> dict[str, Any]:
     """The keywords of a call for some of its samples; `axes` is how many the inputs have, which tells a map of a table each from one map of an image."""
+    own, each = (2, axes) if isinstance(axes, Mapping) else (axes, {})
     chosen = dict(given)
     for name in PER_SAMPLE:
         value = chosen.get(name)
         if name == "target":
             chosen[name] = of_samples(value, rows, samples)
             continue
-        least = {"baseline": 2, "features": min(axes, 3)}.get(name, 1)
+        least = {"baseline": 2, "features": min(own, 3)}.get(name, 1)
         if isinstance(value, (FeatureMap, Given)):
             chosen[name] = value[rows]
         elif isinstance(value, Mapping):  # one entry an input
-            chosen[name] = {key: of_rows({name: item}, rows, samples)[name] if isinstance(item, np.ndarray) else item for key, item in value.items()}
+            chosen[name] = {
+                key: of_rows({name: item}, rows, samples, each.get(key, 4))[name] if isinstance(item, np.ndarray) else item for key, item in value.items()
+            }
         elif isinstance(value, np.ndarray) and value.ndim >= least and len(value) == samples:
             chosen[name] = value[rows]
         elif isinstance(value, list) and len(value) == samples and name != "features":  # a list of features is groups of columns

@@ -13,7 +13,7 @@ from pellucid.api import _inputs, _parts
 from pellucid.api._alternatives import usual
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import plain
-from pellucid.api._resume import of_rows
+from pellucid.api._resume import Axes, axes_of, of_rows
 from pellucid.core.choices import FEW, SHARE, VARIABLE, Choice, Choices
 from pellucid.core.errors import CombinationError, PellucidError, SettingError, UnsupportedError, unknown
 from pellucid.core.inputs import on_host
@@ -46,7 +46,7 @@ class Asked:
     inputs have."""
 
     options: Mapping[str, Tried]
-    axes: int
+    axes: Axes
     left_out: Mapping[str, str] = field(default_factory=dict)
     usual: bool = True
 
@@ -82,7 +82,7 @@ def asked(vary: VaryLike, call: _Call, *, embedding: bool) -> Asked | None:
         raise SettingError(f"vary names no option; known: {', '.join(VARIABLE)}.")
     options = _with_defaults(call, embedding)
     if isinstance(vary, Mapping):
-        return Asked({name: _own(name, vary[name], call, options) for name in names}, call.inputs.ndim, usual=False)
+        return Asked({name: _own(name, vary[name], call, options) for name in names}, axes_of(call.inputs, call.model.packing), usual=False)
     found: dict[str, Tried] = {}
     left_out: dict[str, str] = {}
     for name in names:
@@ -93,7 +93,7 @@ def asked(vary: VaryLike, call: _Call, *, embedding: bool) -> Asked | None:
             left_out[name] = str(error)
     if not found:
         raise SettingError(f"vary: nothing can be varied. {'; '.join(f'{name}: {reason}' for name, reason in left_out.items())}")
-    return Asked(found, call.inputs.ndim, left_out)
+    return Asked(found, axes_of(call.inputs, call.model.packing), left_out)
 
 
 def _with_defaults(call: _Call, embedding: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pellucid.api._layer import Subject, carried, carried_rows, goes_round
 from pellucid.api._layer import subject as find_subject
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain, settings
-from pellucid.api._resume import check_agreement, of_rows
+from pellucid.api._resume import axes_of, check_agreement, of_rows
 from pellucid.api._several import folded, prepared
 from pellucid.api._stream import explain_stream, is_stream
 from pellucid.api._vary import Asked, VaryLike, asked, with_choices
@@ -221,10 +221,10 @@ def _parts_of(call: _Call, subject: Subject) -> tuple[dict[str, Any], dict[str, 
 
 def _each_alone(call: _Call, tolerance: float | None, max_evaluations: int | None) -> Explanation:
     """Sample by sample: part of the network goes round the layer, so that each needs the network's other branches at its own input."""
-    found = []
+    found, axes = [], axes_of(call.inputs, call.model.packing)
     for i in range(len(call.inputs)):
         row = np.array([i])
-        asked = of_rows(call.given, row, len(call.inputs), call.inputs.ndim) | {"tolerance": tolerance, "max_evaluations": max_evaluations}
+        asked = of_rows(call.given, row, len(call.inputs), axes) | {"tolerance": tolerance, "max_evaluations": max_evaluations}
         found.append(explain(call.model, call.inputs[row], call.method, **asked, resume=None if call.resume is None else call.resume[row], progress=False))
     return replace(concat(found), continuation=_continuation(call))
 
@@ -237,11 +237,11 @@ def _continuation(call: _Call) -> Continuation:
 def _going_on(call: _Call) -> Callable[[Explanation, Array, float | None, int | None], Explanation]:
     """The same call again for some of its samples, from where an explanation of them stopped."""
     held, method, inputs, given, progress = call.held, call.method, call.inputs, call.given, call.progress  # not the call, which has the adapted network
-    most, vary = max(call.max_evaluations, method.default_max_evaluations), call.vary
+    most, vary, axes = max(call.max_evaluations, method.default_max_evaluations), call.vary, axes_of(inputs, call.model.packing)
 
     def again(earlier: Explanation, rows: Array, tolerance: float | None, max_evaluations: int | None) -> Explanation:
         budget = most if max_evaluations is None else max_evaluations
-        asked = of_rows(given, rows, len(inputs), inputs.ndim) | {"tolerance": tolerance, "max_evaluations": budget}
+        asked = of_rows(given, rows, len(inputs), axes) | {"tolerance": tolerance, "max_evaluations": budget}
         others = None if vary is None else vary.of(rows, len(inputs))
         return explain(held, inputs[rows], method, **asked, resume=earlier, vary=others, progress=progress)
 

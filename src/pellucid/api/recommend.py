@@ -11,7 +11,7 @@ from pellucid.adapters import adapt
 from pellucid.api import _inputs, _parts
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain
-from pellucid.api._resume import of_rows
+from pellucid.api._resume import axes_of, of_rows
 from pellucid.api.evaluate import evaluate
 from pellucid.api.explain import explain
 from pellucid.core.errors import PellucidError, SettingError, UnsupportedError
@@ -83,7 +83,8 @@ def recommend(
     adapted, _ = _parts.split_output(adapted, given["target"])
     adapted, inputs = _inputs.gather(adapted, x)
     rows, count = np.arange(min(samples, len(inputs))), len(inputs)
-    given, features = of_rows(given, rows, count, inputs.ndim), of_rows({"features": features}, rows, count, inputs.ndim)["features"]
+    axes = axes_of(inputs, adapted.packing)
+    given, features = of_rows(given, rows, count, axes), of_rows({"features": features}, rows, count, axes)["features"]
     inputs = inputs[rows]
     adapted.meet(inputs)
     if features is None and adapted.packing is None:

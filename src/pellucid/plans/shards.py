@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.adapters import adapt
-from pellucid.api._resume import PER_SAMPLE, of_rows
+from pellucid.api._resume import PER_SAMPLE, Axes, axes_of, of_rows
 from pellucid.api.explain import explain
 from pellucid.core.errors import InputError, PlanError
 from pellucid.core.inputs import check_inputs
@@ -168,8 +168,8 @@ def _halved(job: Job, model: Model, shard: Shard, places: Sequence[int]) -> tupl
 
 
 def _together(job: Job, model: Model, shard: Shard, places: Sequence[int]) -> Explanation:
-    own = own_rows(shard.own, places, len(shard.rows), 1 + len(job.sample_shape))
     inputs = np.stack([shard.rows[place] for place in places])
+    own = own_rows(shard.own, places, len(shard.rows), axes_of(inputs, job.packing))
     return explain(model, inputs, job.method, **{**job.keywords, **shard.own, **own, "progress": False})
 
 
@@ -177,7 +177,7 @@ def _failure(shard: Shard, place: int, error: Exception) -> Failure:
     return Failure(shard.samples[place], type(error).__name__, _ADDRESS.sub("", " ".join(str(error).split())))
 
 
-def own_rows(keywords: Mapping[str, Any], rows: Sequence[int], samples: int, axes: int) -> dict[str, Any]:
+def own_rows(keywords: Mapping[str, Any], rows: Sequence[int], samples: int, axes: Axes) -> dict[str, Any]:
     """Of `explain`'s keywords those that hold an entry for each of `samples` samples with `axes` axes, for some of them."""
     taken = of_rows(keywords, np.array(rows), samples, axes)
     return {name: taken[name] for name in PER_SAMPLE if name in keywords and not _same(taken[name], keywords[name])}

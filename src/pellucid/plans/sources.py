@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pellucid.api._resume import axes_of
 from pellucid.api._stream import Stream, check_shared, is_stream, packed_rows
 from pellucid.core.errors import EmptyError, SettingError
 from pellucid.core.inputs import check_inputs, check_numbers, check_shape, on_host
@@ -66,7 +67,7 @@ class Rows:
         for number, start in enumerate(range(0, len(self.numbers), size)):
             chosen = self.numbers[start : start + size]
             rows = self._rows(chosen)
-            own = own_rows(self.keywords, chosen, len(self.array), 1 + self.first.ndim)
+            own = own_rows(self.keywords, chosen, len(self.array), axes_of(self.first[None], self.packing))
             yield Shard(number, tuple(chosen), tuple(rows), digest_of(rows), own)
 
     def fingerprint(self, size: int) -> str | None:
