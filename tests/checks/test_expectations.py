@@ -138,7 +138,9 @@ def test_what_cannot_be_compared_is_refused(linear: pellucid.Explanation) -> Non
 def test_the_verdict_of_an_evaluation(linear: pellucid.Explanation, given: str, settings: dict[str, float], word: str) -> None:
     evaluation = pellucid.evaluate(MODEL, linear, "deletion", draws=2)
     verdicts = tuple(replace(verdict, word=one.replace("_", " ")) for verdict, one in zip(evaluation.verdicts, given.split(), strict=True))
-    assert expectation("verdict", **settings).check(linear, replace(evaluation, verdicts=verdicts)).word == word
+    result = expectation("verdict", **settings).check(linear, replace(evaluation, verdicts=verdicts))
+    assert result.word == word
+    assert str(result).endswith(str(verdicts[result.worst]))  # what decided it
 
 
 def test_changes_of_several_targets_are_refused() -> None:

@@ -18,11 +18,12 @@ PASSED, FAILED, UNDECIDED = "passed", "failed", "undecided"
 
 @dataclass(frozen=True)
 class Seen:
-    """A number for each sample and its interval, each (samples,)."""
+    """A number for each sample and its interval, each (samples,); `words` say more of each, where there is more to say."""
 
     values: Array
     low: Array
     high: Array
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,8 @@ class Result:
         counts = ", ".join(f"{self.words.count(word)} {word}" for word in (PASSED, FAILED, UNDECIDED) if word in self.words)
         i, seen = self.worst, self.seen
         found = f"{seen.values[i]:.3g} ({seen.low[i]:.3g} to {seen.high[i]:.3g})" if seen.high[i] > seen.low[i] else f"{seen.values[i]:.3g}"
-        return f"{self.word}: {self.expectation}; {counts} of {len(self.words)} samples, worst sample {i} with {found}"
+        said = f": {seen.words[i]}" if seen.words else ""
+        return f"{self.word}: {self.expectation}; {counts} of {len(self.words)} samples, worst sample {i} with {found}{said}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ class Verdict(Expectation):
         if evaluation is None:
             raise SettingError("the verdict is what evaluate says; give its Evaluation: expectation.check(explanation, evaluation).")
         found = np.array([VALUE[verdict.word] for verdict in evaluation.verdicts])
-        return Seen(found, found, found)
+        return Seen(found, found, found, tuple(str(verdict) for verdict in evaluation.verdicts))
 
     def __str__(self) -> str:
         word = "supported" if self.at_least == 1 else f"{self.bound} (supported 1, mixed 0, not supported −1)"
