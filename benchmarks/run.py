@@ -46,6 +46,7 @@ SECTIONS = (
     "adapters",
     "metrics_road",
     "metrics_mprt",
+    "metrics_time",
 )
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"} | {
     f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
