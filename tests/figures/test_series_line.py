@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
 
+import pellucid
 import synthetic
+from numpy_networks import random_stack
+from pellucid.adapters.numpy_model import NumpyModel
 from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.features import FeatureMap
 from pellucid.core.records import Explanation
@@ -74,6 +77,18 @@ def test_channels_are_small_multiples_on_one_scale() -> None:
     assert draw(record, limit=9.0)[0].get_clim() == (-9, 9)
     with pytest.raises(SettingError, match="3"):
         draw(record, channels=["a"])
+
+
+def test_channels_are_called_as_the_preprocessing_calls_them() -> None:
+    record = series(1)
+    assert draw(record)[0].axes.get_ylabel() == ""
+    assert draw(record, channels=["beat"])[0].axes.get_ylabel() == "beat"
+    raw = np.random.default_rng(0).normal(size=(4, 6, 2))
+    read = pellucid.Series.fit(raw, names=("lead I", "lead II"))
+    found = pellucid.explain(NumpyModel(random_stack(0, (12, 4, 2)), (6, 2)), raw[:1], "integrated_gradients", preprocessing=read, target=0, baseline=0.0)
+    lines = [artist for artist in draw(found) if isinstance(artist, LineCollection)]
+    assert [line.axes.get_ylabel() for line in lines] == ["lead I", "lead II"]
+    np.testing.assert_allclose(lines[1].get_array(), found.values[0, :, 1])
 
 
 def test_of_many_channels_the_strongest_are_shown_in_their_order() -> None:

@@ -11,7 +11,7 @@ from pellucid.core.exports import held_at
 from pellucid.core.preprocessing import Preprocessing
 from pellucid.core.records import Explanation
 from pellucid.data.preprocessing import of_json
-from pellucid.figures._canvas import short_name
+from pellucid.figures._canvas import letters_of, short_name
 
 Array = np.ndarray
 LEVEL = 0.95
@@ -72,7 +72,7 @@ def row_name(explanation: Explanation, sample: int, feature: int, most: int | No
         name = explanation.feature_name(feature, sample)
     if most is not None:
         value = short_name(value, most // 2)
-        name = short_name(name, most - len(value) - 3 * bool(value))
+        name = short_name(name, most - letters_of(value) - 3 * bool(value))
     return f"{name} = {value}" if value else name
 
 

@@ -112,23 +112,20 @@ def draw_outline(ax: Axes, picture: Array, **style: Any) -> LineCollection | Non
     if picture.ndim != 2 or min(picture.shape) < 4 or picture.max() <= picture.min():
         return None
     dark = picture > (picture.min() + picture.max()) / 2
-    return edges(ax, dark.astype(int), **{"colors": "#555555", "linewidths": 0.5, "alpha": 0.55, **style})
+    return _edges(ax, dark.astype(int), **{"colors": "#555555", "linewidths": 0.5, "alpha": 0.55, **style})
 
 
 def draw_borders(ax: Axes, labels: Array) -> LineCollection:
     """Lines between neighbouring features of a label map (rows, columns)."""
-    return edges(ax, labels, colors="#777777", linewidths=0.4, alpha=0.7)
+    return _edges(ax, labels, colors="#777777", linewidths=0.4, alpha=0.7)
 
 
-def edges(ax: Axes, labels: Array, *, around: bool = False, **style: Any) -> LineCollection:
-    """Lines along the sides where neighbouring elements differ; `around`: also where one that is not 0 lies at the border."""
-    shift = 0.5
-    if around:
-        labels, shift = np.pad(labels, 1), -0.5
+def _edges(ax: Axes, labels: Array, **style: Any) -> LineCollection:
+    """Lines along the sides where neighbouring elements differ."""
     rows, columns = np.nonzero(labels[:, 1:] != labels[:, :-1])
-    upright = np.stack([np.stack([columns + shift, rows + shift - 1], -1), np.stack([columns + shift, rows + shift], -1)], 1)
+    upright = np.stack([np.stack([columns + 0.5, rows - 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1)
     rows, columns = np.nonzero(labels[1:] != labels[:-1])
-    level = np.stack([np.stack([columns + shift - 1, rows + shift], -1), np.stack([columns + shift, rows + shift], -1)], 1)
+    level = np.stack([np.stack([columns - 0.5, rows + 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1)
     lines = LineCollection(list(np.concatenate([upright, level])), **style)
     ax.add_collection(lines, autolim=False)
     return lines

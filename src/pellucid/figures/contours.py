@@ -7,13 +7,14 @@ from math import ceil
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
 from pellucid.core.errors import SettingError
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import AGAINST, FOR, own_axes, short_name, words
 from pellucid.figures._layout import channels_last
-from pellucid.figures._picture import as_picture, aspect_of, bare, check_sample, edges, is_signed
+from pellucid.figures._picture import as_picture, aspect_of, bare, check_sample, is_signed
 from pellucid.figures.attribution_map import map_of
 
 Array = np.ndarray
@@ -25,6 +26,28 @@ def strongest_part(shown: Array, part: float) -> Array:
     sizes = np.abs(shown)
     last = np.sort(sizes, axis=None)[-ceil(part * sizes.size)]
     return np.asarray((sizes >= last) & (sizes > 0))
+
+
+def outlines(region: Array) -> list[Array]:
+    """Closed lines (points, (across, down)) along the sides of the elements of a region, in one piece each, so that they can be dashed."""
+    after: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    held = np.pad(region, 1)
+    for row, column in np.argwhere(region).tolist():
+        corners = [(column, row), (column + 1, row), (column + 1, row + 1), (column, row + 1)]
+        beside = [held[row, column + 1], held[row + 1, column + 2], held[row + 2, column + 1], held[row + 1, column]]
+        for side in range(4):
+            if not beside[side]:
+                after.setdefault(corners[side], []).append(corners[(side + 1) % 4])
+    found = []
+    while after:
+        line = [next(iter(after))]
+        while line[-1] in after:
+            here = line[-1]
+            line.append(after[here].pop())
+            if not after[here]:
+                del after[here]
+        found.append(np.array(line) - 0.5)
+    return found
 
 
 def contours(explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, part: float = 0.1, title: str | None = None) -> tuple[Artist, ...]:
@@ -47,8 +70,10 @@ def contours(explanation: Explanation, *, sample: int = 0, ax: Axes | None = Non
     keys = []
     for (word, colour, style), region in zip(SIDES, (inside & (shown > 0), inside & (shown < 0)), strict=True):
         if region.any():
-            edges(ax, region.astype(int), around=True, colors="white", linewidths=2.6)
-            artists.append(edges(ax, region.astype(int), around=True, colors=colour, linewidths=1.3, linestyles=style, label=word))
+            around = outlines(region)
+            ax.add_collection(LineCollection(around, colors="white", linewidths=2.6), autolim=False)
+            lines = LineCollection(around, colors=colour, linewidths=1.3, linestyles=style, label=word)
+            artists.append(ax.add_collection(lines, autolim=False))
             keys.append(Line2D([], [], color=colour, linestyle=style, linewidth=1.3, label=f"{word} {target}" if signed else f"strongest {part:.0%}"))
     bare(ax)
     if keys:

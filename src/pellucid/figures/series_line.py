@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,12 +36,12 @@ def series_line(
     """One series, (steps,) or (steps, channels), each channel with its attribution in two small panels in the place of `ax`; of many channels the `count` with
     the largest attributions. All share the time axis, one scale of the series, and one of the attribution, which is −limit to limit where it has a direction.
 
-    Each step has its attribution's colour, halfway to its neighbours. The band is the 95 % interval. `channels` names them. For each channel the coloured line
-    comes first, then the line of its attribution, then, where there is an error, the band.
+    Each step has its attribution's colour, halfway to its neighbours. The band is the 95 % interval. `channels` names them, where no preprocessing did. For each
+    channel the coloured line comes first, then the line of its attribution, then, where there is an error, the band.
     """
     one = channels_last(explanation[check_sample(sample, len(explanation))])
     series, values, half = _parts(one)
-    names = [f"channel {i}" for i in range(series.shape[1])] if channels is None else list(channels)
+    names = _channel_names(one, series.shape[1]) if channels is None else list(channels)
     if len(names) != series.shape[1]:
         raise SettingError(f"{len(names)} names of channels were given, and the series has {series.shape[1]}; give one for each.")
     chosen = np.sort(np.argsort(-np.abs(values).sum(axis=0), kind="stable")[:count])
@@ -56,7 +56,7 @@ def series_line(
         above, below = axes[2 * place : 2 * place + 2]
         line = _coloured(above, series[:, channel], values[:, channel], (-reach if signed else 0.0, reach), SIGNED if signed else POSITIVE)
         artists += [line, *_banded(below, values[:, channel], None if half is None else half[:, channel])]
-        if series.shape[1] > 1:
+        if names[channel]:
             above.set_ylabel(short_name(names[channel], 14), labelpad=2, **words(7)).set_gid(names[channel])
     _share(axes, series[:, chosen], values[:, chosen], None if half is None else half[:, chosen])
     colour_bar(line, axes[0] if rows == 1 else ax, thin=True)
@@ -64,6 +64,14 @@ def series_line(
     said = f"the {score_of(one, 0)}" + (f", {rows} of {series.shape[1]} channels" if rows < series.shape[1] else "")
     ax.set_title(short_name(f"attribution to {said}", 60) if title is None else title, y=1.0, **words(9))
     return tuple(artists)
+
+
+def _channel_names(one: Explanation, count: int) -> list[str]:
+    """As a series' preprocessing calls them, else by number, where there are several."""
+    said = one.provenance.get("preprocessing")
+    settings = said["settings"] if isinstance(said, Mapping) and said.get("kind") == "series" else {}
+    names = list(settings.get("names", ()))
+    return names if len(names) == count else [f"channel {i}" for i in range(count)] if count > 1 else [""]
 
 
 def _parts(one: Explanation) -> tuple[Array, Array, Array | None]:
