@@ -72,5 +72,6 @@ def _lines(name: str, letters: int) -> str:
     """A pair's name on two lines; a name and what was given there each as short as there is room."""
     if " = " in name and " × " not in name:
         head, _, held = name.partition(" = ")
-        return f"{short_name(head, letters)} = {short_name(held, letters - 2)}"
+        held = short_name(held, max(letters // 2, letters - len(head)))
+        return f"{short_name(head, letters - 2 - len(held))} = {held}"
     return "\n× ".join(short_name(part, letters) for part in name.split(" × "))

@@ -25,11 +25,17 @@ from pellucid.figures.input_image import input_image
 from pellucid.figures.interactions import interactions
 from pellucid.figures.overlay import overlay
 from pellucid.figures.probabilities import probabilities
+from pellucid.figures.series_line import series_line
+from pellucid.figures.token_bars import token_bars
 from pellucid.report.words import flat, title_of
 
 DPI = 150
 DIGITS = 3
 """Letters of a class's name for which there is room beside a picture of the input."""
+WORDS_A_LINE = 18
+"""Words whose bars stand beside each other on a card."""
+MOST_CHANNELS = 6
+"""Channels of what is drawn as lines where nothing says that it is a series; more are drawn as a grid."""
 HEIGHT = 1.75
 """Inches of a card's picture: small, so that its letters are large when it fills a card."""
 
@@ -59,7 +65,7 @@ def input_picture(explanation: Explanation, row: int, true: int | None, name: st
     scores = explanation.prediction[row]
     seen = {title: seen_from(explanation, title) for title in names}
     if scores.ndim == 1:
-        seen = {title: one for title, one in seen.items() if not of_columns(one)}
+        seen = {title: one for title, one in seen.items() if not (of_columns(one) or of_series(one) or text_of(explanation, row))}
     shapes = ["grid" if one.inputs.ndim == 3 else "picture" for one in seen.values()]
     kind = "answers" if any(len(one) > DIGITS for one in explanation.class_names) else "bars"
     axes = panels((*shapes, kind) if scores.ndim == 1 else shapes, 2.1)
@@ -70,9 +76,45 @@ def input_picture(explanation: Explanation, row: int, true: int | None, name: st
     return Picture(name, png_bytes(axes[0].figure.figure, DPI), alt)
 
 
+def text_of(explanation: Explanation, row: int) -> str:
+    """The sentence that a person gave; empty where none is told."""
+    told = explanation.provenance.get("given")
+    return str(told[row].get("text", "")) if isinstance(told, list) and row < len(told) else ""
+
+
+def of_series(explanation: Explanation) -> bool:
+    """Whether a `Series` was given, or what lies as one: steps of one to a few channels."""
+    said = explanation.provenance.get("preprocessing") or {}
+    few = explanation.inputs.ndim == 3 and explanation.inputs.shape[2] <= MOST_CHANNELS < explanation.inputs.shape[1]
+    return explanation.packing is None and explanation.on_grid and not explanation.of_pairs and (few or said.get("kind") == "series")
+
+
+def _channels(explanation: Explanation) -> list[str] | None:
+    """The names of a series' channels, where they are told."""
+    said = explanation.provenance.get("preprocessing") or {}
+    return list(said["settings"]["names"]) if said.get("kind") == "series" else None
+
+
+def worded(explanation: Explanation, row: int) -> tuple[Explanation, list[str]] | None:
+    """One sample of an explanation of a sentence, a value a word or token, with these by name; what stands for no word is left out. None where values are of
+    something else."""
+    told = explanation.provenance.get("given")
+    one = told[row] if text_of(explanation, row) and isinstance(told, list) else {}
+    if not one.get("of") or explanation.of_pairs or explanation.values.ndim != 2:
+        return None
+    found = explanation[row]
+    if explanation.features is not None:
+        return (found, list(one["names"])) if explanation.features.kind == "words" else None
+    if len(one["of"]) != explanation.values.shape[1]:
+        return None
+    places = [place for place, word in enumerate(one["of"]) if word >= 0]
+    kept = replace(found, values=found.values[:, places], error=found.error[:, places], inputs=found.inputs[:, places], packing=None, choices=None)
+    return kept, [one["names"][one["of"][place]] for place in places]
+
+
 def drawn_apart(explanation: Explanation, row: int) -> dict[str, tuple[Explanation, int]]:
     """What is drawn of a sample: of several inputs each under its name, with its row there; all together where their values belong together."""
-    if explanation.packing is None or explanation.layer or explanation.of_pairs:
+    if explanation.packing is None or explanation.layer or explanation.of_pairs or worded(explanation, row) is not None:
         return {"": (explanation, row)}
     return {name: (one, 0) for name, one in explanation[row].by_input.items()}
 
@@ -108,8 +150,17 @@ def explanation_picture(explanation: Explanation, row: int, limit: float | None,
         return Picture(name, png_bytes(ax.figure.figure, DPI), f"{title_of(explanation)}: strongest units of {explanation.layer} with 95 % intervals")
     if explanation.of_pairs:
         return _pairs_picture(explanation, row, name)
+    sentence = worded(explanation, row)
+    if sentence is not None:
+        first, *_ = token_bars(sentence[0], tokens=sentence[1], per_line=WORDS_A_LINE)
+        alt = f"{title_of(explanation)} for the target {explanation.target.labels[row]}: a bar for each word, with 95 % intervals"
+        return Picture(name, png_bytes(first.figure.figure, DPI), alt)
     if of_columns(explanation) and explanation.values.ndim == 2:
         return _columns_picture(explanation, row, name, title)
+    if of_series(explanation):
+        first, *_ = series_line(explanation, sample=row, limit=limit, channels=_channels(explanation), title=None if title == "map" else title)
+        alt = f"{title_of(explanation)} for the target {explanation.target.labels[row]}: the series in the colours of its attribution, and that with its error"
+        return Picture(name, png_bytes(first.figure.figure, DPI), alt)
     coalition, exact = explanation.features is not None, explanation.error_kind in ("exact", "none")
     left, right = panels(("map", "bars" if coalition else "picture" if exact else "map"), HEIGHT)
     attribution_map(explanation, sample=row, ax=left, limit=limit, title=title)

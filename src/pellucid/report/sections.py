@@ -19,7 +19,8 @@ from pellucid.report import words
 from pellucid.report.choices import choice_words
 from pellucid.report.compared import Compared, side_by_side
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
-from pellucid.report.pictures import Picture, drawn_apart, explanation_pictures, input_picture, limits_apart, view_pictures
+from pellucid.report.pictures import Picture, drawn_apart, explanation_pictures, input_picture, limits_apart, text_of, view_pictures, worded
+from pellucid.report.tokens import token_text
 from pellucid.report.trust import Trials, Trust, believed
 
 OWN = ("method", "view", "title", "citation", "settings", "resolved", "tolerance", "max_evaluations")
@@ -51,6 +52,8 @@ class Card:
     trust: Trust | None = None
     choices: tuple[str, ...] = ()
     bands: bool = False
+    sentence: str = ""
+    """The words of a sentence with what they were worth, as HTML in which all is escaped."""
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -73,6 +76,7 @@ class Sample:
     cards: tuple[Card, ...]
     scales: str
     believed: str = ""
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,7 +226,8 @@ def _sample(found: SampleGroup, stem: str, trust: Mapping[int, Sequence[Trust]])
     scores = tuple(dict.fromkeys(words.score_words(each, i) for each, i in found.rows))
     cards = _named_apart(cards)
     told = believed([(card.title, card.trust) for card in cards if card.trust is not None])
-    return Sample(found.number, anchor, heading, status, status_word, verdict, picture, scores, cards, _scales(found), told)
+    text = text_of(explanation, row)
+    return Sample(found.number, anchor, heading, status, status_word, verdict, picture, scores, cards, _scales(found), told, text)
 
 
 def _answer(explanation: Explanation, output: np.ndarray, true: int | None) -> tuple[str, str, str]:
@@ -268,7 +273,10 @@ def _card(explanation: Explanation, row: int, limits: Mapping[str, float | None]
     checks = tuple(line(check) for check in outcome.checks)
     told = choice_words(explanation, row)
     bands = explanation.features is not None or not explanation.on_grid
-    return Card(explanation.method, words.title_of(explanation), line(outcome.worst), picture, tuple(facts), checks, tuple(more), choices=told, bands=bands)
+    found = worded(explanation, row)
+    sentence = "" if found is None else token_text(found[0], tokens=found[1])
+    title = words.title_of(explanation)
+    return Card(explanation.method, title, line(outcome.worst), picture, tuple(facts), checks, tuple(more), choices=told, bands=bands, sentence=sentence)
 
 
 def _named_apart(cards: Sequence[Card]) -> tuple[Card, ...]:
