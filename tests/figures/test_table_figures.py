@@ -90,6 +90,7 @@ def test_a_waterfall_names_features_with_what_the_sample_holds(record: Explanati
     texts = [text for text in axes.texts if text.get_text()]
     assert [text.get_text() for text in texts] == [in_figures(value, "+.3g") for value in record.values[2, order]]
     assert all(low < text.xy[0] < high for text in texts)
+    assert [text.get_ha() for text in texts] == ["left" if value > 0 else "right" for value in record.values[2, order]]
 
 
 def test_a_waterfall_joins_no_single_feature_and_shows_what_is_not_attributed(record: Explanation) -> None:

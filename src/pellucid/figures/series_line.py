@@ -36,8 +36,8 @@ def series_line(
     """One series, (steps,) or (steps, channels), each channel with its attribution in two small panels in the place of `ax`; of many channels the `count` with
     the largest attributions. All share the time axis, one scale of the series, and one of the attribution, which is −limit to limit where it has a direction.
 
-    Each step has its attribution's colour, halfway to its neighbours. The band is the 95 % interval. `channels` names them, where no preprocessing did. For each
-    channel the coloured line comes first, then the line of its attribution, then, where there is an error, the band.
+    Each step has its attribution's colour, halfway to its neighbours. The band is the 95 % interval. `channels` names them, where no preprocessing did. For
+    each channel the coloured line comes first, then the line of its attribution, then, where there is an error, the band.
     """
     one = channels_last(explanation[check_sample(sample, len(explanation))])
     series, values, half = _parts(one)
