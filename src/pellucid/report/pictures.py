@@ -17,6 +17,7 @@ from pellucid.core.records import Explanation, View
 from pellucid.figures import limits, panels, png_bytes, stacked
 from pellucid.figures.activation_map import activation_map
 from pellucid.figures.attribution_map import attribution_map
+from pellucid.figures.beeswarm import beeswarm
 from pellucid.figures.choice_spread import choice_spread
 from pellucid.figures.difference import difference
 from pellucid.figures.error_map import error_map
@@ -26,6 +27,7 @@ from pellucid.figures.interactions import interactions
 from pellucid.figures.overlay import overlay
 from pellucid.figures.probabilities import probabilities
 from pellucid.figures.series_line import series_line
+from pellucid.figures.summary_bars import summary_bars
 from pellucid.figures.token_bars import token_bars
 from pellucid.report.words import flat, title_of
 
@@ -36,6 +38,8 @@ WORDS_A_LINE = 18
 """Words whose bars stand beside each other on a card."""
 MOST_CHANNELS = 6
 """Channels of what is drawn as lines where nothing says that it is a series; more are drawn as a grid."""
+MANY = 8
+"""Samples from which on a table is also shown over all of them."""
 HEIGHT = 1.75
 """Inches of a card's picture: small, so that its letters are large when it fills a card."""
 
@@ -183,6 +187,23 @@ def _columns_picture(explanation: Explanation, row: int, name: str, title: str) 
     over = " on bands of the range over choices" if explanation.choices is not None else ""
     alt = f"{title_of(explanation)} for the target {explanation.target.labels[row]}: the strongest features with 95 % intervals{over}"
     return Picture(name, png_bytes(ax.figure.figure, DPI), alt)
+
+
+def over_samples(explanation: Explanation, name: str) -> tuple[Picture, ...]:
+    """A table's explanation over all its samples: what matters on average, and how each sample's values lie; nothing where samples are few, or have features of
+    their own."""
+    common = explanation.values.ndim == 2 and (explanation.features is None or len(explanation.features.labels) == 1)
+    named = explanation.features is not None or bool(explanation.provenance.get("given"))
+    if len(explanation) < MANY or not common or explanation.targets or not of_columns(explanation) or not named or not explanation.on_grid:
+        return ()
+    title = f"{title_of(explanation)} over {len(explanation)} samples"
+    bars, swarm = summary_bars(explanation)[0], beeswarm(explanation)[0]
+    return (
+        Picture(f"{name}-summary", png_bytes(bars.figure.figure, DPI), f"{title}: the mean size of each feature's values, with 95 % intervals over samples"),
+        Picture(
+            f"{name}-swarm", png_bytes(swarm.figure.figure, DPI), f"{title}: a dot a sample in each row of a feature, coloured by its own value"
+        ),
+    )
 
 
 def choices_picture(explanation: Explanation, choices: Choices, row: int, name: str) -> Picture:

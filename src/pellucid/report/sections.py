@@ -19,7 +19,7 @@ from pellucid.report import words
 from pellucid.report.choices import choice_words
 from pellucid.report.compared import Compared, side_by_side
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
-from pellucid.report.pictures import Picture, drawn_apart, explanation_pictures, input_picture, limits_apart, text_of, view_pictures, worded
+from pellucid.report.pictures import Picture, drawn_apart, explanation_pictures, input_picture, limits_apart, over_samples, text_of, view_pictures, worded
 from pellucid.report.tokens import token_text
 from pellucid.report.trust import Trials, Trust, believed
 
@@ -96,6 +96,7 @@ class Network:
     anchor: str
     facts: tuple[tuple[str, str], ...]
     samples: tuple[Sample, ...]
+    overall: tuple[Shown, ...]
     views: tuple[Shown, ...]
     inspection: Inspection | None
     common: tuple[tuple[str, str], ...]
@@ -121,7 +122,7 @@ class Page:
         for network in self.networks:
             for sample in network.samples:
                 found += [sample.picture, *(picture for card in sample.cards for picture in card.pictures)]
-            found += [picture for view in network.views for picture in view.pictures]
+            found += [picture for shown in (*network.overall, *network.views) for picture in shown.pictures]
         return found + [sample.picture for pair in self.compared for sample in pair.samples]
 
 
@@ -196,7 +197,8 @@ def _network(found: NetworkGroup, stem: str, trials: Trials) -> Network:
     numbers = {key: each.number for key, each in found.samples.items()}
     views = tuple(_shown(view, numbers, f"{stem}-view-{i + 1}" if len(found.views) > 1 else f"{stem}-view") for i, view in enumerate(found.views))
     common, runs = _reproduce(records)
-    return Network(found.name, stem, tuple(facts), samples, views, inspection, common, runs)
+    overall = tuple(_overall(explanation, f"{stem}-{slug(explanation.method)}-{i + 1}") for i, explanation in enumerate(found.explanations))
+    return Network(found.name, stem, tuple(facts), samples, tuple(filter(None, overall)), views, inspection, common, runs)
 
 
 def _inputs(inspection: Inspection) -> list[tuple[str, str]]:
@@ -313,6 +315,13 @@ def _scales(found: SampleGroup) -> str:
     if any(explanation.packing is not None for explanation, _ in found.rows):
         parts.append("each input has a scale of its own")
     return "Colours: " + "; ".join(parts) + ". Red speaks for the target, blue against it." if parts else ""
+
+
+def _overall(explanation: Explanation, stem: str) -> Shown | None:
+    """A table's explanation over all its samples."""
+    pictures = over_samples(explanation, stem)
+    caption = "On the left what matters on average, with 95 % intervals over these samples; on the right each sample: how far, which way, and at what value."
+    return Shown(f"{words.title_of(explanation)} over {len(explanation)} samples", caption, pictures) if pictures else None
 
 
 def _shown(view: View, numbers: dict[bytes, int], stem: str) -> Shown:
