@@ -38,4 +38,5 @@ def channels_of(record: Any) -> str:
 
 def of_columns(record: Any) -> bool:
     """Whether the inputs of a record are rows of a table, which as a picture say nothing."""
-    return record.inputs.ndim == 2 and record.packing is None and not record.provenance.get("takes", {}).get("tokens")
+    given = (record.provenance.get("preprocessing") or {}).get("kind")
+    return record.inputs.ndim == 2 and record.packing is None and (given == "table" or not record.provenance.get("takes", {}).get("tokens"))
