@@ -111,10 +111,10 @@ def test_a_table_is_shown_over_all_its_samples_where_they_are_many(tmp_path: Pat
     network = NumpyModel(random_stack(0, (3, 8, 2)), (3,), softmax=True)
     found = pellucid.explain(network, many, "exact_shap", preprocessing=TABLE, background=ROWS)
     (shown,) = compose([found]).networks[0].overall
-    assert shown.title == "Exact Shapley values over 9 samples"
+    assert shown.title == "Exact SHAP over 9 samples"
     assert [picture.name.rpartition("-")[2] for picture in shown.pictures] == ["summary", "swarm"]
     page = pellucid.report([found], tmp_path / "r.html", evaluate=False, figures=tmp_path / "figures").read_text(encoding="utf-8")
-    assert "Exact Shapley values over 9 samples" in page
+    assert "Exact SHAP over 9 samples" in page
     assert len(list((tmp_path / "figures").glob("*-swarm.png"))) == 1
     for few in (found[:5], of_series(), of_words("exact_shap")):
         assert not compose([few]).networks[0].overall

@@ -16,12 +16,13 @@ from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, bat
 from pellucid.core.target import TINY, Reading, Target
 
 Array = np.ndarray
-BATCH_BUDGET = 64e6
-"""Bytes of activations a batch: measured flat from here on for the reference networks (`docs/theory/batch-size.md`)."""
+BATCH_BUDGET, LARGE_BUDGET, FEW = 16e6, 64e6, 16
+"""Bytes of activations a batch, which a processor's cache holds in part; of large samples up to so many, so that a batch has a few rows
+(`docs/theory/batch-size.md`)."""
 FEW_FEATURES = 256
 """Up to so many features masks are spread over an input by a matrix product."""
 LOOP = 8
-"""So many batches of masked inputs are scored by one call, in a loop inside the graph, which saves what it costs to call it."""
+"""So many batches go forward by one call, in a loop inside the graph, which saves what it costs to call it."""
 
 
 class KerasTensorflow(_keras.KerasModel):
@@ -42,7 +43,8 @@ class KerasTensorflow(_keras.KerasModel):
         self._cuts: dict[tuple[Any, ...], Any] = {}
 
     def size_batches(self) -> None:
-        self.batch_size = self._fixed or power_of_two_batch(self.bytes_of_one, BATCH_BUDGET)
+        row = self.bytes_of_one
+        self.batch_size = self._fixed or max(power_of_two_batch(row, BATCH_BUDGET), min(power_of_two_batch(row, LARGE_BUDGET), FEW))
 
     def head_in_call(self, shape: tuple[int, ...]) -> str | None:
         with self.apart(False):
@@ -50,9 +52,18 @@ class KerasTensorflow(_keras.KerasModel):
         return head_of(traced.outputs[0])[0]
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
-        function = self._function(("predict", logits), lambda: self._trace(lambda x: self._outputs(x, logits), self._spec()))
-        found = [function(self._tensor(inputs[part])).numpy() for part in batches(len(inputs), self.batch_size)]
-        return np.concatenate(found)
+        def outputs(x: Any, size: Any) -> Any:
+            parts = self.tf.reshape(x, self.tf.concat([[-1, size], self.tf.shape(x)[1:]], axis=0))
+            found = self.tf.map_fn(lambda part: self._outputs(part, logits), parts, fn_output_signature="float32", parallel_iterations=1)
+            return self.tf.reshape(found, self.tf.concat([[-1], self.tf.shape(found)[2:]], axis=0))
+
+        scalar = self.tf.TensorSpec((), "int32")
+        function = self._function(("predict", logits), lambda: self._trace(outputs, self._spec(), scalar))
+        found = [function(self._tensor(inputs[part]), size).numpy() for part, size in self._looped(len(inputs))]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    def rows_at_once(self, inputs: Array) -> int:
+        return LOOP * self.batch_size
 
     def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
         return self._recorded("activations", inputs, self.named(layers), _keras.record)
@@ -108,10 +119,8 @@ class KerasTensorflow(_keras.KerasModel):
         of_sample = rows.fills.shape[1] if len(rows.fills) > 1 else 0
         labels = self._index(np.where(rows.labels < 0, rows.masks.shape[1], rows.labels).reshape(len(rows.labels), -1))
         found = []
-        whole = len(rows) - len(rows) % self.batch_size
-        for part in [*batches(whole, LOOP * self.batch_size), *([slice(whole, len(rows))] if whole < len(rows) else [])]:
+        for part, size in self._looped(len(rows)):
             sample, masks = rows.sample[part], self._tensor(rows.masks[part])
-            size = min(self.batch_size, part.stop - part.start)
             scores = function(inputs, absent, labels, weights, masks, self._index(sample), self._index(sample * of_sample + rows.fill[part]), size)
             found.append(scores.numpy())
         return np.concatenate(found).astype(np.float64) if found else np.zeros(0)
@@ -223,6 +232,12 @@ class KerasTensorflow(_keras.KerasModel):
         function = self._function((verb, *chosen), lambda: self._trace(step, self._spec()))
         found = [function(self._tensor(inputs[part])) for part in batches(len(inputs), self.batch_size)]
         return {name: np.concatenate([part[i].numpy() for part in found]) for i, name in enumerate(chosen)}
+
+    def _looped(self, rows: int) -> list[tuple[slice, int]]:
+        """Which rows go forward by one call, and how many of them at a time: whole batches together, the rest by itself."""
+        whole = rows - rows % self.batch_size
+        parts = [(part, self.batch_size) for part in batches(whole, LOOP * self.batch_size)]
+        return parts if whole == rows else [*parts, (slice(whole, rows), rows - whole)]
 
     # ---- small parts ------------------------------------------------------------------------------------------------
 
