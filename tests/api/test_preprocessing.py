@@ -131,3 +131,27 @@ def test_what_does_not_fit_is_one_error(asked: dict[str, Any], error: type[Excep
         return
     with pytest.raises(error, match=says):
         pellucid.explain(ON_ROWS, method="exact_shap", **asked)
+
+
+def test_what_is_taken_away_to_evaluate_is_what_the_preprocessing_calls_absent() -> None:
+    """Number 1, the unknown word, and not 0."""
+    text, seen = pellucid.Text(TEXT.vocabulary, 6, absent_as="unknown"), []
+
+    def reads(ids: Array) -> Array:
+        seen.append(np.asarray(ids).copy())
+        return (ids == TEXT.vocabulary.index("good")).sum(axis=1, keepdims=True).astype(float)
+
+    found = pellucid.explain(reads, SENTENCES[:1], "exact_shap", preprocessing=text, target=0)
+    assert set(np.unique(np.concatenate(seen)[:, :4])) == {1.0, *text.inputs(SENTENCES[:1])[0, :4].tolist()}
+    seen.clear()
+    pellucid.evaluate(reads, found, "deletion", draws=2)
+    assert set(np.unique(np.concatenate(seen)[:, :4])) == {1.0, *text.inputs(SENTENCES[:1])[0, :4].tolist()}
+
+
+def test_where_two_explanations_part_is_told_in_words_where_both_are_of_the_same_text() -> None:
+    one, other = (pellucid.explain(on_words(), SENTENCES, "exact_shap", preprocessing=TEXT, target=target) for target in (0, ("0", "1")))
+    names = {part.name for part in pellucid.compare(one, other).parts(1)}
+    assert names
+    assert names <= set(SENTENCES[1].split())
+    apart = pellucid.compare(one[[0]], one[[1]])
+    assert all(part.name.startswith("word ") for part in apart.parts(0))

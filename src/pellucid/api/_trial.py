@@ -11,15 +11,18 @@ from pellucid.core.errors import CombinationError
 from pellucid.core.features import FeatureMap
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation
+from pellucid.data.preprocessing import of_json
 
 Array = np.ndarray
 
 
 def fills_of(explanation: Explanation, model: Model, fill: Any, background: Any, units: FeatureMap) -> Array:
-    """What stands for what is taken away, (1 or samples, rows, *shape): zeros where nothing is given."""
+    """What stands for what is taken away, (1 or samples, rows, *shape): where nothing is given zeros, or what the preprocessing says of an absent feature."""
     if fill is not None and background is not None:
         raise CombinationError("give either fill or background, not both: a background is a fill whose rows are data.")
-    fill = 0.0 if fill is None else fill
+    said = explanation.provenance.get("preprocessing")
+    absent = of_json(said).absent if fill is None and background is None and said else None
+    fill = (0.0 if absent is None else absent) if fill is None else fill
     if model.packing is not None:
         return _inputs.fill_rows(fill, background, explanation.inputs, model.packing, units)
     return _parts.fill_rows(fill, background, explanation.inputs, model.traits.channels, units)

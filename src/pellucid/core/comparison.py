@@ -100,7 +100,10 @@ class Comparison:
         least = ROUNDING * float(max(np.abs(a).max(), np.abs(b).max()))
         sure = present[((low > 0) | (high < 0))[present] & (np.abs(difference) > least)[present]]
         order = sure[np.argsort(-np.abs(difference[sure]), kind="stable")][:count]
-        return tuple(Parting(int(i), one.a.feature_name(int(i)), float(a[i]), float(b[i]), float(difference[i]), float(low[i]), float(high[i])) for i in order)
+        same = 0 if one.a.provenance.get("given") == one.b.provenance.get("given") else None  # two sentences have other words at a place
+        return tuple(
+            Parting(int(i), one.a.feature_name(int(i), same), float(a[i]), float(b[i]), float(difference[i]), float(low[i]), float(high[i])) for i in order
+        )
 
     def rows(self, level: float = 0.95) -> list[tuple[str, ...]]:
         """A table, one row a sample: its number, the targets, the rank correlation with its interval, what the 5 and the 10 % strongest have in common, how far
