@@ -200,9 +200,7 @@ def over_samples(explanation: Explanation, name: str) -> tuple[Picture, ...]:
     bars, swarm = summary_bars(explanation)[0], beeswarm(explanation)[0]
     return (
         Picture(f"{name}-summary", png_bytes(bars.figure.figure, DPI), f"{title}: the mean size of each feature's values, with 95 % intervals over samples"),
-        Picture(
-            f"{name}-swarm", png_bytes(swarm.figure.figure, DPI), f"{title}: a dot a sample in each row of a feature, coloured by its own value"
-        ),
+        Picture(f"{name}-swarm", png_bytes(swarm.figure.figure, DPI), f"{title}: a dot a sample in each row of a feature, coloured by its own value"),
     )
 
 
