@@ -62,3 +62,9 @@ def test_a_sound_tree_passes(tmp_path: Path) -> None:
     (package / "adapters").mkdir()
     (package / "adapters" / "keras.py").write_text('"""Why."""\n\n\ndef f():\n    import tensorflow\n\n    return tensorflow\n', encoding="utf-8")
     assert [fault for check in house_checks.CHECKS for fault in check(package)] == []
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Pytest imports them by their name alone."""
+    names = [path.name for path in Path(__file__).parents[1].rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
