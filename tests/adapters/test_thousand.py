@@ -33,6 +33,8 @@ EARLY, LATE = slice(200 // script.EVERY, 400 // script.EVERY + 1), slice(800 // 
 BYTES, OBJECTS = 500, 1
 """What a call may leave: on JAX, which itself keeps something of whatever it compiles, 190 bytes and .55 objects were found, elsewhere 60 bytes and none. One
 sample kept of each call is 3,136 bytes, a hook three objects."""
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+"""Each thread of TensorFlow makes itself a scratch of some 80 KB when it first has something to do, on a busy machine after hundreds of calls: that is no call's."""
 RECORD = 40_000
 """Bytes a record may keep: 6 to 20 KB were found, the sample, the values and their errors among them. What is compiled for a call takes a megabyte and more."""
 
@@ -48,7 +50,7 @@ def found(case: str) -> dict[str, Any]:
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
     folders = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = os.environ | {"KERAS_BACKEND": BACKEND, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": folders}
+    environment = os.environ | ONE_THREAD | {"KERAS_BACKEND": BACKEND, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONPATH": folders}
     ran = subprocess.run([sys.executable, script.__file__, case], env=environment, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-3000:]
     return dict(json.loads(ran.stdout.splitlines()[-1]))
