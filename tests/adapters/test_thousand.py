@@ -34,7 +34,7 @@ BYTES, OBJECTS = 500, 1
 """What a call may leave: on JAX, which itself keeps something of whatever it compiles, 190 bytes and .55 objects were found, elsewhere 60 bytes and none. One
 sample kept of each call is 3,136 bytes, a hook three objects."""
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
-"""Each thread of TensorFlow makes itself a scratch of some 80 KB when it first has something to do, on a busy machine after hundreds of calls: that is no call's."""
+"""Each thread of TensorFlow makes itself a scratch of some 80 KB when it first has work, on a busy machine after hundreds of calls: it is no call's."""
 RECORD = 40_000
 """Bytes a record may keep: 6 to 20 KB were found, the sample, the values and their errors among them. What is compiled for a call takes a megabyte and more."""
 
