@@ -25,8 +25,10 @@ FRAMEWORKS = {
     "Keras on torch": "torch",
 }
 """Titles, and the backend that the process of each has."""
-DIGITS, MASKS, PATCH, PAIRS = 512, 2048, 4, 21
+DIGITS, MASKS, PATCH, PAIRS = 512, 2048, 4, 31
 GRADIENTS, MASKED = 1.05, 1.10
+REPEATS = 9
+"""Passes of which the quickest tells how good a batch size is; with few of them the choice is luck."""
 Array = np.ndarray
 
 
@@ -64,20 +66,22 @@ def _torch() -> tuple[Any, Bare]:
     import networks
 
     network = networks.digit_cnn(digits.weights())
-    return network, bare_torch(network, digits.held_out(DIGITS // 4, channels_first=True))
+    return network, bare_torch(network, digits.held_out(DIGITS // 4, channels_first=True), repeats=REPEATS)
 
 
 def _keras(backend: str) -> tuple[Any, Bare]:
     network, inputs = digits.keras_network(), digits.held_out(DIGITS // 4)
-    return network, {"tensorflow": bare_tensorflow, "jax": _bare_jax, "torch": bare_torch}[backend](network, inputs)
+    return network, {"tensorflow": bare_tensorflow, "jax": _bare_jax, "torch": bare_torch}[backend](network, inputs, repeats=REPEATS)
 
 
-def _bare_jax(network: Any, inputs: Array) -> Bare:
+def _bare_jax(network: Any, inputs: Array, repeats: int) -> Bare:
     import jax
 
     forward = jax.jit(lambda x: network(x, training=False))
     backward = jax.jit(jax.grad(lambda x: network(x, training=False).max(axis=1).sum()))
-    return Bare(inputs, lambda x: np.asarray(forward(x)), lambda x: np.asarray(backward(x)), (lambda array: jax.numpy.asarray(array, "float32"),))
+    return Bare(
+        inputs, lambda x: np.asarray(forward(x)), lambda x: np.asarray(backward(x)), (lambda array: jax.numpy.asarray(array, "float32"),), repeats=repeats
+    )
 
 
 def _masks(digit: Array) -> MaskRows:
