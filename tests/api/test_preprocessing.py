@@ -60,7 +60,13 @@ def test_a_table_of_values_holds_what_was_given() -> None:
 
 def test_what_was_given_stays_with_its_sample(tmp_path: Path) -> None:
     found = pellucid.explain(ON_ROWS, of_rows(0, 1, 2, 3), "permutation_shap", preprocessing=TABLE, background=ROWS, tolerance=0.5)
-    for one, row in ((found[2:4], 2), (found[[3, 2]], 3), (found.refine(tolerance=0.2)[3:], 3), (pellucid.concat([found[2:], found[:2]]), 2)):
+    for one, row in (
+        (found[2:4], 2),
+        (found[[3, 2]], 3),
+        (found.refine(tolerance=0.2)[3:], 3),
+        (found[2:3].refine(tolerance=0.2), 2),
+        (pellucid.concat([found[2:], found[:2]]), 2),
+    ):
         assert one.provenance["given"][0]["data"][0] == f"{ROWS['age'][row]:.6g} years"
     pellucid.save([found], tmp_path / "found.safetensors")
     loaded = pellucid.load(tmp_path / "found.safetensors")[0]
@@ -99,6 +105,17 @@ def test_sentences_are_explained_by_their_words(method: str) -> None:
     assert [found.feature_name(i, 1) for i in range(6)] == SENTENCES[1].split()
     assert set(found.strongest(2, sample=2).names) <= {"bad", "film"}
     assert found.provenance["given"][2]["text"] == SENTENCES[2]
+
+
+def test_sentences_that_are_gone_on_with_keep_their_words() -> None:
+    found = pellucid.explain(on_words(), SENTENCES, "permutation_shap", preprocessing=TEXT, tolerance=0.9)
+    later = found[[2, 0]].refine(tolerance=0.01)
+    assert [one["text"] for one in later.provenance["given"]] == [SENTENCES[2], SENTENCES[0]]
+    assert later.feature_mask.sum(axis=1).tolist() == [3, 4]
+    for row, place in ((2, 0), (0, 1)):
+        whole = pellucid.explain(on_words(), SENTENCES[row : row + 1], "exact_shap", preprocessing=TEXT)
+        count = whole.values.shape[1]
+        np.testing.assert_allclose(later.values[place, :count], whole.values[0], atol=0.02 * np.linalg.norm(whole.values))
 
 
 def test_images_and_series_are_explained_as_they_are_measured() -> None:

@@ -182,6 +182,15 @@ def test_pieces_of_one_word_are_one_feature() -> None:
     assert of_json(to_json(text)).inputs(["film"])["input_ids"].tolist() == [[2, 8, 3, 0, 0, 0, 0, 0]]
 
 
+def test_a_vocabulary_has_what_stands_for_an_absent_word_or_says_so() -> None:
+    words = ("", "[UNK]", "a", "[MASK]")
+    assert [pellucid.Text(words, 2, absent_as=role).absent for role in ("padding", "unknown", "mask")] == [0.0, 1.0, 3.0]
+    with pytest.raises(SettingError, match=r"no token '\[MASK\]'"):
+        _ = pellucid.Text(words[:3], 2, absent_as="mask").absent
+    with pytest.raises(DataNotFoundError, match="cannot be read"):
+        pellucid.Text.of_tokenizer("nowhere.json", length=4)
+
+
 @pytest.mark.parametrize(
     ("texts", "error", "says"),
     [

@@ -47,8 +47,12 @@ def opened(options: Mapping[str, Any]) -> dict[str, Any]:
         if options.get(name) is not None:
             found[name] = arguments.number_or_text(options[name])
     if options.get("background") is not None:
-        name, index = arguments.split_range(options["background"])
-        data = load(name)
-        rows = range(min(len(data), arguments.FIRST_BACKGROUND_ROWS)) if index is None else parse_index(index, len(data))
-        found["background"] = data.inputs[list(rows)]
+        found["background"] = rows_of(options["background"], arguments.FIRST_BACKGROUND_ROWS)
     return found
+
+
+def rows_of(spec: str, first: int | None) -> Array:
+    """The samples of `DATA` or `DATA[range]` as they are, at most `first` where no range is given."""
+    name, index = arguments.split_range(spec)
+    data = load(name)
+    return data.inputs[:first] if index is None else data.take(parse_index(index, len(data))).inputs

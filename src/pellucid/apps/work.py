@@ -251,11 +251,10 @@ def _fitting(data: Dataset, model: Model, spec: str) -> Dataset:
 
 
 def rows_of(spec: str, first: int | None) -> np.ndarray:
-    """The samples of `DATA` or `DATA[range]`, at most `first` where no range is given."""
-    name, index = arguments.split_range(spec)
-    data = load(name)
-    check_numbers(data.inputs, f"'{name}'")
-    return data.inputs[:first] if index is None else data.take(parse_index(index, len(data))).inputs
+    """The samples of `DATA` or `DATA[range]` as numbers, at most `first` where no range is given."""
+    rows = raw.rows_of(spec, first)
+    check_numbers(rows, f"'{arguments.split_range(spec)[0]}'")
+    return rows
 
 
 def opened_for(model: Model, options: Mapping[str, Any], packing: Packing | None = None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,10 +32,15 @@ def name_of(explanation: Explanation, number: int, sample: int | None) -> str:
     return f"({', '.join(place)})" if len(place) > 1 else f"{'unit' if e.layer else 'feature'} {place[0]}"
 
 
+def given_of(explanation: Explanation, sample: int) -> Mapping[str, Any]:
+    """What a preprocessing told of one sample, as `Preprocessing.given` gives it; empty where none did."""
+    told = explanation.provenance.get("given")
+    return dict(told[sample]) if isinstance(told, list) and sample < len(told) else {}
+
+
 def given_feature(explanation: Explanation, number: int, sample: int) -> tuple[str, str]:
     """The name of a feature of one sample, and what it held, as a person gave them; empty where no preprocessing told of it."""
-    told = explanation.provenance.get("given")
-    one = told[sample] if isinstance(told, list) and sample < len(told) else {}
+    one = given_of(explanation, sample)
     names, data, of = one.get("names", ()), one.get("data", ()), one.get("of", ())
     features = explanation.features
     if features is None:

@@ -13,6 +13,7 @@ from pellucid.core.apart import seen_from
 from pellucid.core.choices import Choices
 from pellucid.core.comparison import Comparison
 from pellucid.core.layout import of_columns
+from pellucid.core.naming import given_of
 from pellucid.core.records import Explanation, View
 from pellucid.figures import limits, panels, png_bytes, stacked
 from pellucid.figures.activation_map import activation_map
@@ -82,8 +83,7 @@ def input_picture(explanation: Explanation, row: int, true: int | None, name: st
 
 def text_of(explanation: Explanation, row: int) -> str:
     """The sentence that a person gave; empty where none is told."""
-    told = explanation.provenance.get("given")
-    return str(told[row].get("text", "")) if isinstance(told, list) and row < len(told) else ""
+    return str(given_of(explanation, row).get("text", ""))
 
 
 def of_series(explanation: Explanation) -> bool:
@@ -102,9 +102,8 @@ def _channels(explanation: Explanation) -> list[str] | None:
 def worded(explanation: Explanation, row: int) -> tuple[Explanation, list[str]] | None:
     """One sample of an explanation of a sentence, a value a word or token, with these by name; what stands for no word is left out. None where values are of
     something else."""
-    told = explanation.provenance.get("given")
-    one = told[row] if text_of(explanation, row) and isinstance(told, list) else {}
-    if not one.get("of") or explanation.of_pairs or explanation.values.ndim != 2:
+    one = given_of(explanation, row)
+    if not one.get("text") or not one.get("of") or explanation.of_pairs or explanation.values.ndim != 2:
         return None
     found = explanation[row]
     if explanation.features is not None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from pellucid.core.errors import DtypeError, EmptyError, InputError, MissingExtraError, SettingError, unknown
+from pellucid.core.errors import DataNotFoundError, DtypeError, EmptyError, InputError, MissingExtraError, SettingError, unknown
 from pellucid.core.features import FeatureMap
 from pellucid.core.preprocessing import Preprocessing
 
@@ -93,8 +94,8 @@ class Text(Preprocessing):
 
     @classmethod
     def of_tokenizer(cls, tokenizer: Any, *, length: int, **settings: Any) -> Self:
-        """As a `tokenizers.Tokenizer` does it, or the file of one."""
-        said = tokenizer.to_str() if hasattr(tokenizer, "to_str") else open_text(tokenizer)
+        """As a `tokenizers.Tokenizer` does it, or the JSON file of one."""
+        said = tokenizer.to_str() if hasattr(tokenizer, "to_str") else _json_of(Path(tokenizer))
         return cls(length=length, tokenizer="pieces", pieces=said, **settings)
 
     def inputs(self, raw: Any) -> Array | dict[str, Array]:
@@ -211,9 +212,10 @@ class Text(Preprocessing):
     def _number_of(self, role: str) -> int:
         """The number of the token that stands for padding, an unknown word or a mask."""
         if not self.pieces:
-            if role == "mask" and "[MASK]" not in self.vocabulary:
-                raise SettingError("the vocabulary has no token '[MASK]'; use absent_as='padding' or 'unknown'.")
-            return {"padding": 0, "unknown": 1}.get(role) if role != "mask" else self.vocabulary.index("[MASK]")  # type: ignore[return-value]
+            token = {"padding": PADDING, "unknown": UNKNOWN, "mask": "[MASK]"}[role]
+            if token not in self.vocabulary:
+                raise SettingError(f"the vocabulary has no token '{token}'; use absent_as='padding' or 'unknown'.")
+            return self.vocabulary.index(token)
         for token in {"padding": ("[PAD]", "<pad>"), "unknown": ("[UNK]", "<unk>"), "mask": ("[MASK]", "<mask>")}[role]:
             number = self._loaded.token_to_id(token)
             if number is not None:
@@ -268,7 +270,9 @@ def _checked(raw: Any) -> list[str]:
     return [str(text) for text in array]
 
 
-def open_text(path: Any) -> str:
-    """A text file as it is."""
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+def _json_of(path: Path) -> str:
+    """The text of a tokenizer's file."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataNotFoundError(f"the tokenizer's file {path} cannot be read ({error}); give the path of a tokenizer.json.") from error
