@@ -182,6 +182,21 @@ def test_pieces_of_one_word_are_one_feature() -> None:
     assert of_json(to_json(text)).inputs(["film"])["input_ids"].tolist() == [[2, 8, 3, 0, 0, 0, 0, 0]]
 
 
+def test_a_tokenizer_without_padding_never_fills_up_with_a_word() -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    own = tokenizers.Tokenizer(tokenizers.models.WordLevel({"good": 0, "bad": 1, "[UNK]": 2}, unk_token="[UNK]"))  # noqa: S106
+    own.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    text = pellucid.Text.of_tokenizer(own, length=2, absent_as="unknown")
+    assert text.inputs(["bad good"]).tolist() == [[1, 0]]
+    assert text.absent == 2
+    with pytest.raises(SettingError, match="no token for padding: its number 0 is a word"):
+        text.inputs(["bad"])
+    masked = pellucid.Text.of_tokenizer(own, length=2, absent_as="padding", names=("ids", "mask"))
+    assert masked.inputs(["bad"])["mask"].tolist() == [[1, 0]]
+    with pytest.raises(SettingError, match="no token for padding"):
+        _ = masked.absent
+
+
 def test_a_vocabulary_has_what_stands_for_an_absent_word_or_says_so() -> None:
     words = ("", "[UNK]", "a", "[MASK]")
     assert [pellucid.Text(words, 2, absent_as=role).absent for role in ("padding", "unknown", "mask")] == [0.0, 1.0, 3.0]

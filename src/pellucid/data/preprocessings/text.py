@@ -99,9 +99,11 @@ class Text(Preprocessing):
         return cls(length=length, tokenizer="pieces", pieces=said, **settings)
 
     def inputs(self, raw: Any) -> Array | dict[str, Array]:
-        ids = np.full((len(_checked(raw)), self.length), self._padding, dtype=np.int64)
+        cut = self._cut(raw)
+        full = all(len(pieces) == self.length for pieces in cut) or any(name.endswith("mask") for name in self.names)
+        ids = np.full((len(cut), self.length), self._number_of("padding", needed=not full), dtype=np.int64)
         shown = np.zeros(ids.shape, dtype=np.int64)
-        for row, pieces in enumerate(self._cut(raw)):
+        for row, pieces in enumerate(cut):
             ids[row, : len(pieces)] = [piece.number for piece in pieces]
             shown[row, : len(pieces)] = 1
         if not self.names:
@@ -134,8 +136,9 @@ class Text(Preprocessing):
     def restored(self, inputs: Array) -> Array:
         """Tokens with spaces between them; what was not in the vocabulary is lost."""
         ids = np.asarray(inputs)[:, : self.length].round().astype(int)
+        padding = self._number_of("padding", needed=False)
         name = self._loaded.id_to_token if self.pieces else lambda number: self.vocabulary[number]
-        return np.array([" ".join(str(name(int(number))) for number in row if number != self._padding) for row in ids])
+        return np.array([" ".join(str(name(int(number))) for number in row if number != padding) for row in ids])
 
     # ---- how a text is cut ------------------------------------------------------------------------------------------
 
@@ -205,12 +208,8 @@ class Text(Preprocessing):
         found.no_truncation()
         return found
 
-    @property
-    def _padding(self) -> int:
-        return self._number_of("padding")
-
-    def _number_of(self, role: str) -> int:
-        """The number of the token that stands for padding, an unknown word or a mask."""
+    def _number_of(self, role: str, *, needed: bool = True) -> int:
+        """The number of the token that stands for padding, an unknown word or a mask; 0 where there is none and none is `needed`."""
         if not self.pieces:
             token = {"padding": PADDING, "unknown": UNKNOWN, "mask": "[MASK]"}[role]
             if token not in self.vocabulary:
@@ -220,9 +219,11 @@ class Text(Preprocessing):
             number = self._loaded.token_to_id(token)
             if number is not None:
                 return int(number)
-        if role == "padding":
+        if not needed:
             return 0
-        raise SettingError(f"the tokenizer has no token for {role}; use another absent_as of {', '.join(ABSENT)}.")
+        raise SettingError(
+            f"the tokenizer has no token for {role}: its number 0 is a word. Use another absent_as of {', '.join(ABSENT)}, or name a mask in names=…."
+        )
 
 
 def _beside(name: str) -> bool:
