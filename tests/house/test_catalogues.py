@@ -21,6 +21,7 @@ CATALOGUES = {
     "features": ("pellucid.data", "FEATURES"),
     "executors": ("pellucid.plans.executors", "EXECUTORS"),
     "networks": ("pellucid.recipes", "NETWORKS"),
+    "applications": ("pellucid.applications", "APPLICATIONS"),
 }
 PROMISED = {
     "methods": ("title", "answers", "family", "needs", "accepts", "default_tolerance", "citation"),

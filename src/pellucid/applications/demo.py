@@ -18,8 +18,8 @@ from pellucid.api.explain import explain
 from pellucid.api.inspect import inspect
 from pellucid.api.quick import judged
 from pellucid.api.visualize import visualize
-from pellucid.core.errors import OutputError
 from pellucid.core.evaluation import Evaluation, Record
+from pellucid.core.files import made
 from pellucid.core.model import Model
 from pellucid.core.records import Explanation, Inspection, View, located
 from pellucid.core.verdict import MIXED, NOT_SUPPORTED, SUPPORTED
@@ -83,7 +83,7 @@ def run(out: str | os.PathLike[str] = "pellucid-demo", *, seed: int = 0, watch: 
     `watch(title)` gives a context manager whose value is called after each epoch of training; `tell(line)` is called before each stage.
     """
     started = time.perf_counter()
-    folder = _folder(out)
+    folder = made(out)
     tell = tell or (lambda line: None)
     trained = {name: _trained(name, seed, watch) for name in NETWORKS}
     held = next(iter(trained.values())).held_out
@@ -124,15 +124,6 @@ def choose(outputs: Array, held: Dataset, right: int = RIGHT, wrong: int = WRONG
     for row in np.flatnonzero(hits):
         firsts.setdefault(int(labels[row]), int(row))
     return [*list(firsts.values())[: right + wrong - len(missed)], *missed]
-
-
-def _folder(out: str | os.PathLike[str]) -> Path:
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder '{folder}': {error.strerror or error}. Give a path that you may write to.") from error
-    return folder
 
 
 def _trained(name: str, seed: int, watch: Watch | None) -> Trained:

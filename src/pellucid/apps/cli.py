@@ -73,6 +73,7 @@ class Catalogues(StrEnum):
     NETWORKS = "networks"
     FEATURES = "features"
     FILLS = "fills"
+    APPLICATIONS = "applications"
 
 
 def _version(asked: bool) -> None:
@@ -95,6 +96,20 @@ def demo(
     from pellucid.apps import work
 
     work.demo(out, seed=seed)
+
+
+@app.command()
+def run(
+    application: Annotated[str, typer.Argument(metavar="APPLICATION", help="medical, finance, language or image; see `pellucid list applications`.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where report, result.json, networks and records go; pellucid-APPLICATION.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of training and sampling.")] = 0,
+    lang: Annotated[str, typer.Option("--lang", metavar="en|zh", help="Language of the report.")] = "en",
+    quick: Annotated[bool, typer.Option("--quick", help="A try: fewer passes over the data and fewer cases; the report says so.")] = False,
+) -> None:
+    """Carry one application through, from real data to a report that a person of that trade can read."""
+    from pellucid.apps import work
+
+    work.run(application, out or Path(f"pellucid-{application}"), seed=seed, lang=lang, quick=quick)
 
 
 @app.command()
@@ -265,7 +280,7 @@ def inspect(model: Model, allow_unsafe: AllowUnsafe = False) -> None:
 
 @app.command("list")
 def list_(what: Annotated[Catalogues, typer.Argument(help="What to list.")]) -> None:
-    """List the methods, metrics, views, data sets, networks, features or fills there are."""
+    """List the methods, metrics, views, data sets, networks, features, fills or applications there are."""
     from pellucid.apps import work
 
     work.listing(what.value)

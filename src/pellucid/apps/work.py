@@ -15,6 +15,7 @@ from pellucid.api.inspect import inspect as inspect_model
 from pellucid.api.quick import judged
 from pellucid.api.recommend import CANDIDATES, recommend
 from pellucid.api.visualize import visualize as visualize_samples
+from pellucid.applications import APPLICATIONS
 from pellucid.apps import arguments, console, raw, several, targets
 from pellucid.apps.quiet import start_for, start_framework
 from pellucid.apps.writing import write
@@ -39,7 +40,16 @@ from pellucid.views import VIEWS
 
 BEST = "best"
 """In place of a method: let the panel choose."""
-CATALOGUES = {"methods": METHODS, "metrics": METRICS, "views": VIEWS, "datasets": DATASETS, "networks": NETWORKS, "features": FEATURES, "fills": FILLS}
+CATALOGUES = {
+    "methods": METHODS,
+    "metrics": METRICS,
+    "views": VIEWS,
+    "datasets": DATASETS,
+    "networks": NETWORKS,
+    "features": FEATURES,
+    "fills": FILLS,
+    "applications": APPLICATIONS,
+}
 
 
 def listing(what: str) -> None:
@@ -209,6 +219,18 @@ def demo(out: Path, *, seed: int) -> None:
     arguments.check_folder(out)
     start_framework()
     result = application.run(out, seed=seed, watch=progress_bar, tell=console.say)
+    for line in result.lines():
+        console.say(line)
+
+
+def run(application: str, out: Path, *, seed: int, lang: str, quick: bool) -> None:
+    """Run an application and print where its files are and what they say."""
+    from pellucid.recipes.train import progress_bar
+
+    carried_out = APPLICATIONS.load(application)
+    arguments.check_folder(out)
+    start_framework()
+    result = carried_out(out, seed=seed, lang=lang, quick=quick, watch=progress_bar, tell=console.say)
     for line in result.lines():
         console.say(line)
 

@@ -8,7 +8,7 @@
      │   └─ EmptyError                       no sample at all
      ├─ UnknownNameError (LookupError)       a name that is in no catalogue
      │   ├─ UnknownMethodError, UnknownViewError, UnknownMetricError, UnknownLayerError, UnknownClassError,
-     │   └─ UnknownDatasetError, UnknownNetworkError, UnknownPartError
+     │   └─ UnknownDatasetError, UnknownNetworkError, UnknownApplicationError, UnknownPartError
      ├─ SettingError (TypeError, ValueError) a keyword or a value that a method does not take
      │   ├─ CombinationError                 parts that do not fit together
      │   └─ SeveralOutputsError              a network with several outputs, and no word of which one
@@ -89,6 +89,10 @@ class UnknownDatasetError(UnknownNameError):
 
 class UnknownNetworkError(UnknownNameError):
     """No reference network has this name."""
+
+
+class UnknownApplicationError(UnknownNameError):
+    """No application has this name."""
 
 
 class UnknownPartError(UnknownNameError):

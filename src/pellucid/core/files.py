@@ -39,6 +39,16 @@ def write_whole(path: str | os.PathLike[str], content: bytes, *, durable: bool =
     return goal
 
 
+def made(folder: str | os.PathLike[str]) -> Path:
+    """The folder, made with those above it where it is missing; `OutputError` where that cannot be."""
+    place = Path(folder)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {str(place)!r}: {_reason(error)}. Give a folder that you may write to.") from error
+    return place
+
+
 def _reason(error: OSError | ValueError) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 

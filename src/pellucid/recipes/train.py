@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import os
 import time
@@ -16,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from pellucid.core.errors import EmptyError, SettingError
 from pellucid.core.inputs import check_numbers
+from pellucid.core.preprocessing import Preprocessing
 from pellucid.data.dataset import Dataset
 from pellucid.data.load import load
 from pellucid.recipes import NETWORKS
@@ -24,6 +26,8 @@ from pellucid.recipes.frameworks import keras_and_tensorflow
 from pellucid.recipes.schedule import Schedule
 
 Array = np.ndarray
+Fed = Array | Mapping[str, Array]
+"""What a network is fed: one array, or one an input."""
 Report = Callable[[Mapping[str, float]], None]
 """Called after each epoch with epoch, epochs, loss, accuracy and val_accuracy."""
 Network = str | Callable[..., Any]
@@ -41,26 +45,39 @@ class Trained:
     held_out: Dataset
 
 
-def train(network: Network, dataset: Data, *, epochs: int | None = None, seed: int = 0, progress: Report | None = None) -> Trained:
+def train(
+    network: Network,
+    dataset: Data,
+    *,
+    epochs: int | None = None,
+    seed: int = 0,
+    progress: Report | None = None,
+    preprocessing: Preprocessing | None = None,
+    schedule: Schedule | None = None,
+) -> Trained:
     """Train `network` (a name of `NETWORKS`, or a function like theirs) on `dataset`.
 
     A named data set is trained on its `train` part and judged on its `test` part, by which nothing is chosen. Of a file or a single `Dataset`
     a fifth of each class is held out; a pair is (training, held-out). Sparse cross-entropy, Adam, a learning rate that falls along a cosine;
-    images are shifted and turned a little in the pipeline. The same seed gives the same network on the same machine, as far as TensorFlow
-    adds in the same order.
+    images are shifted and turned a little in the pipeline. `preprocessing`, fitted on what is trained on, makes numbers of sentences and of rows
+    with words in them; where it makes several inputs, the function that builds gets a mapping name → shape. `schedule` takes the place of the
+    network's own. The same seed gives the same network on the same machine, as far as TensorFlow adds in the same order.
 
     Errors: `UnknownNetworkError`, `UnknownDatasetError`, `DataNotFoundError`, `SettingError`, `ShapeError` (a network that does not take such samples),
-    `DtypeError` (sentences, or rows with words in them), `MissingExtraError` (no TensorFlow).
+    `DtypeError` (sentences, or rows with words in them, without a preprocessing), `MissingExtraError` (no TensorFlow).
     """
     if epochs is not None and (isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1):
         raise SettingError(f"epochs is {epochs!r}, expected a whole number from 1 on.")
-    build, schedule = _network(network)
+    build, own = _network(network)
+    plan = schedule or own
     training, held = _parts(dataset, seed)
     classes = _classes(training, held)
+    fed, judged = ((_fed(part, preprocessing), np.asarray(part.labels)) for part in (training, held))
     keras_and_tensorflow()  # what is missing is said before a network is built
     started = time.perf_counter()
-    model = build(tuple(training.inputs.shape[1:]), classes, seed=seed)
-    history = _fit(model, training, held, schedule, epochs or schedule.epochs, seed, progress)
+    shape = {name: array.shape[1:] for name, array in fed[0].items()} if isinstance(fed[0], Mapping) else tuple(fed[0].shape[1:])
+    model = build(shape, classes, seed=seed)
+    history = _fit(model, fed, judged, plan, epochs or plan.epochs, seed, progress)
     return Trained(model, history, history["val_accuracy"][-1], time.perf_counter() - started, held)
 
 
@@ -69,7 +86,7 @@ def _network(network: Network) -> tuple[Callable[..., Any], Schedule]:
     build: Callable[..., Any] = NETWORKS.load(network) if isinstance(network, str) else network
     if not callable(build):
         raise SettingError(f"network is {network!r}, expected a name ({', '.join(NETWORKS)}) or a function of input shape and classes.")
-    schedule = getattr(inspect.getmodule(build), "SCHEDULE", None)
+    schedule = getattr(inspect.getmodule(build.func if isinstance(build, functools.partial) else build), "SCHEDULE", None)
     return build, schedule if isinstance(schedule, Schedule) else Schedule()
 
 
@@ -100,37 +117,52 @@ def _split(data: Dataset, seed: int) -> tuple[Dataset, Dataset]:
 
 
 def _classes(training: Dataset, held: Dataset) -> int:
-    """The number of classes; labels must be class numbers from 0 on, inputs numbers."""
+    """The number of classes; labels must be class numbers from 0 on."""
     for data in (training, held):
         if data.labels is None:
             raise SettingError(f"data set '{data.name}' has no labels to train on; in an .npz file, name them y_train beside x_train.")
         if int(data.labels.min()) < 0:
             raise SettingError(f"data set '{data.name}' has the label {int(data.labels.min())}; number the classes from 0 on.")
-        check_numbers(data.inputs, f"data set '{data.name}'")
     return max(len(training.class_names), *(int(data.labels.max()) + 1 for data in (training, held) if data.labels is not None))
 
 
-def _pipeline(training: Dataset, schedule: Schedule, epochs: int, seed: int) -> tuple[Any, int]:
+def _fed(data: Dataset, preprocessing: Preprocessing | None) -> Fed:
+    """Numbers, one array or one an input."""
+    fed = data.inputs if preprocessing is None else preprocessing.inputs(data.inputs)
+    for array in fed.values() if isinstance(fed, Mapping) else (fed,):
+        check_numbers(array, f"data set '{data.name}'")
+    return fed
+
+
+def _pipeline(training: tuple[Fed, Array], schedule: Schedule, epochs: int, seed: int) -> tuple[Any, int]:
     """All batches of all epochs as one tf.data pipeline, and the steps of an epoch."""
     _, tf = keras_and_tensorflow()
     draw = np.random.default_rng([seed, 0])
-    rows = batches(len(training), schedule.batch, epochs, draw)
-    inputs, labels = tf.constant(training.inputs), tf.constant(training.labels)
-    if training.inputs.ndim != 4 or not (schedule.shift or schedule.turn):
-        return tf.data.Dataset.from_tensor_slices(rows).map(lambda row: (tf.gather(inputs, row), tf.gather(labels, row))).prefetch(2), len(rows) // epochs
-    height, width = training.inputs.shape[1:3]
+    rows = batches(len(training[1]), schedule.batch, epochs, draw)
+    fed, labels = training[0], tf.constant(training[1])
+    inputs = {name: tf.constant(array) for name, array in fed.items()} if isinstance(fed, Mapping) else tf.constant(fed)
+
+    def chosen(row: Any) -> tuple[Any, Any]:
+        taken = {name: tf.gather(array, row) for name, array in inputs.items()} if isinstance(inputs, dict) else tf.gather(inputs, row)
+        return taken, tf.gather(labels, row)
+
+    if isinstance(fed, Mapping) or fed.ndim != 4 or not (schedule.shift or schedule.turn):
+        return tf.data.Dataset.from_tensor_slices(rows).map(chosen).prefetch(2), len(rows) // epochs
+    height, width = fed.shape[1:3]
     moves = movements(rows.size, height, width, schedule, draw).reshape(*rows.shape, 8)
 
     def moved(row: Any, move: Any) -> tuple[Any, Any]:
         images = tf.raw_ops.ImageProjectiveTransformV3(
             images=tf.gather(inputs, row), transforms=move, output_shape=[height, width], fill_value=0.0, interpolation="BILINEAR", fill_mode="NEAREST"
         )
-        return tf.ensure_shape(images, (rows.shape[1], *training.inputs.shape[1:])), tf.gather(labels, row)
+        return tf.ensure_shape(images, (rows.shape[1], *fed.shape[1:])), tf.gather(labels, row)
 
     return tf.data.Dataset.from_tensor_slices((rows, moves)).map(moved, num_parallel_calls=1).prefetch(2), len(rows) // epochs
 
 
-def _fit(model: Any, training: Dataset, held: Dataset, schedule: Schedule, epochs: int, seed: int, progress: Report | None) -> dict[str, list[float]]:
+def _fit(
+    model: Any, training: tuple[Fed, Array], held: tuple[Fed, Array], schedule: Schedule, epochs: int, seed: int, progress: Report | None
+) -> dict[str, list[float]]:
     keras, _ = keras_and_tensorflow()
     pipeline, steps = _pipeline(training, schedule, epochs, seed)
     rate = keras.optimizers.schedules.CosineDecay(schedule.rate, epochs * steps)
@@ -145,7 +177,7 @@ def _fit(model: Any, training: Dataset, held: Dataset, schedule: Schedule, epoch
         pipeline,
         epochs=epochs,
         steps_per_epoch=steps,
-        validation_data=(held.inputs, held.labels),
+        validation_data=held,
         validation_batch_size=500,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell)],
         shuffle=False,

@@ -9,11 +9,13 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pellucid.api.quick import judged
-from pellucid.core.errors import OutputError
 from pellucid.core.evaluation import Record
-from pellucid.core.files import write_whole
+from pellucid.core.files import made, write_whole
+from pellucid.core.language import speaking
 from pellucid.core.records import Explanation
+from pellucid.report.languages import SOURCE, language
 from pellucid.report.sections import Page, compose
+from pellucid.report.story import Story
 from pellucid.report.trust import LOOKS, MEANINGS
 from pellucid.report.words import shape_words
 
@@ -26,8 +28,13 @@ def report(
     figures: str | os.PathLike[str] | None = None,
     evaluate: bool = True,
     progress: bool | None = None,
+    lang: str = SOURCE,
+    story: Story | None = None,
 ) -> Path:
     """Write records as one HTML page, whole or not at all; `figures` is a folder that gets the same figures as PNG files.
+
+    A path without a suffix is a folder: it gets `index.html`, and a page for each case. `lang` is the language of the page ("en", "zh"); `story` is what is
+    told around the cases.
 
     Any mix of explanations, views, inspections, evaluations and comparisons makes a page, in any order: they are put together by network and by input, an
     evaluation stands with the explanation it is of, a comparison by itself.
@@ -36,8 +43,10 @@ def report(
     that was made in this process, it is measured now by a quick panel, which takes at most 242 evaluations a sample, and 2,000 or what the explanation itself
     took beside them. Else the page says that nobody looked, and how to. `evaluate=False` measures nothing; `progress` is as in `explain`.
     """
-    page = _page(records, title, evaluate, progress)
-    written = write_whole(path, render_page(page).encode())
+    with speaking(language(lang)):
+        page = _page(records, title, evaluate, progress)
+        goal = Path(path) if Path(path).suffix else made(path) / "index.html"
+        written = write_whole(goal, render_page(page).encode())
     if figures is not None:
         _write(page, figures)
     return written
@@ -75,11 +84,7 @@ def _apart(records: Sequence[Record]) -> list[Record]:
 
 
 def _write(page: Page, folder: str | os.PathLike[str]) -> list[Path]:
-    place = Path(folder)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {str(place)!r}: {error.strerror or error}. Give a folder that you may write to.") from error
+    place = made(folder)
     return [write_whole(place / f"{_file_name(picture.name)}.png", picture.png) for picture in page.pictures]
 
 
