@@ -60,7 +60,6 @@ def test_files_of_text_are_refused(tmp_path: Path) -> None:
 
 def test_rows_of_numbers_pass(oracle: Any) -> None:
     """A data set of numbers by name is refused for nothing but its shape."""
-    pytest.importorskip("sklearn")
     with pytest.raises(InputError, match="30"):
         pellucid.explain(oracle, load("breast_cancer").inputs, "saliency")
     data = load("breast_cancer")

@@ -22,7 +22,7 @@ import pytest
 from pellucid.core.errors import DataNotFoundError, InputError, UnknownDatasetError
 from pellucid.data import DATASETS
 from pellucid.data.dataset import Dataset
-from pellucid.data.datasets import _splits, _tables
+from pellucid.data.datasets import _splits, _tables, breast_cancer
 from pellucid.data.datasets.german_credit import COLUMNS, EMBEDDED, NUMBERS
 from pellucid.data.load import load
 
@@ -56,8 +56,6 @@ def test_splits_never_change(name: str, monkeypatch: pytest.MonkeyPatch) -> None
     """Shapes, samples of each class, and every row in its place; no row in both parts."""
     if name in FILES and not (SHARED / FILES[name]).is_file():
         pytest.skip(f"PELLUCID_DATA holds no {FILES[name]}")
-    if name == "breast_cancer":
-        pytest.importorskip("sklearn")
     shape, *parts = HELD[name]
     rows = []
     for split, (counts, fixed) in zip(("train", "test"), parts, strict=True):
@@ -199,10 +197,27 @@ def test_measurements_are_scikit_learns(nowhere: Path) -> None:
     assert test.feature_names == tuple(found.feature_names)
 
 
-def test_without_scikit_learn(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(DataNotFoundError, match=r"(?s)scikit-learn is not installed.*pip install 'pellucid\[tables\]'"):
-        load("breast_cancer")
+def test_measurements_are_there_without_scikit_learn(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    assert load("breast_cancer").source.startswith("embedded")
+
+
+MEASURED_FAULTS: dict[str, tuple[Callable[[str], str], str]] = {
+    "a number is a word": (lambda text: text.replace("17.99,", "wide,", 1), "could not convert string to float: 'wide'"),
+    "a number lacks": (lambda text: text.replace("17.99,", "nan,", 1), "NaN or infinity"),
+    "another diagnosis": (lambda text: text.replace(",malignant", ",unclear", 1), "not in tuple"),
+    "a row lacks": (lambda text: text[: text[:-1].rindex("\n") + 1], r"shape \(568, 30\), expected numbers of shape \(569, 30\)"),
+    "a column lacks": (lambda text: text.replace("worst area", "area", 1), "'worst area' is not in list"),
+}
+
+
+@pytest.mark.parametrize("fault", MEASURED_FAULTS)
+def test_damaged_measurements(fault: str, tmp_path: Path) -> None:
+    damage, words = MEASURED_FAULTS[fault]
+    (tmp_path / "t.csv").write_text(damage(lzma.decompress(breast_cancer.EMBEDDED.read_bytes()).decode()), encoding="utf-8")
+    with pytest.raises(InputError, match=words):
+        breast_cancer.read(tmp_path / "t.csv")
 
 
 # Heartbeats

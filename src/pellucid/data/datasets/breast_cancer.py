@@ -1,30 +1,34 @@
-"""Breast cancer, Wisconsin: 30 measurements of cell nuclei, malignant or benign; small, and there wherever scikit-learn is."""
+"""Breast cancer, Wisconsin: 30 measurements of cell nuclei, malignant or benign; small, embedded, so that it is always there."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+from pathlib import Path
 
 import numpy as np
 
+from pellucid.core.errors import InputError
 from pellucid.data.dataset import Dataset
-from pellucid.data.datasets import _places, _splits
+from pellucid.data.datasets import _places, _splits, _tables
 
+EMBEDDED = _tables.FILES / "breast_cancer.csv.xz"
 NAMES = ("malignant", "benign")
-SHAPE, HELD = (569, 30), 0.2
+SAMPLES, HELD = 569, 0.2
 LICENCE = "CC BY 4.0 (Wolberg, Street and Mangasarian 1995, UCI)"
+OUTCOME = "diagnosis"
+QUANTITIES = ("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points", "symmetry", "fractal dimension")
+"""What was measured of each nucleus."""
+COLUMNS = (*(f"mean {one}" for one in QUANTITIES), *(f"{one} error" for one in QUANTITIES), *(f"worst {one}" for one in QUANTITIES))
 
 
-def _embedded() -> tuple[_places.Raw, tuple[str, ...]]:
-    """All rows of the table that comes with scikit-learn, and the names of its columns."""
-    if importlib.util.find_spec("sklearn") is None:
-        raise _places.NotThereError("the table that comes with scikit-learn: scikit-learn is not installed")
+def read(path: Path) -> _places.Raw:
+    """All rows of the table, (569, 30), and 1 for benign; `InputError` where the file is damaged."""
+    rows = _tables.read_columns(path, (*COLUMNS, OUTCOME))
     try:
-        found = importlib.import_module("sklearn.datasets").load_breast_cancer()
-        raw = _places.sound((found.data.astype(np.float32), found.target, "scikit-learn (UCI WDBC)"), SHAPE, len(NAMES))
-    except (ImportError, OSError, ValueError) as error:
-        raise _places.NotThereError(f"the table that comes with scikit-learn: {error}") from error
-    return raw, tuple(map(str, found.feature_names))
+        values = np.array([row[:-1] for row in rows], dtype=np.float32).reshape(len(rows), len(COLUMNS))
+        labels = np.array([NAMES.index(row[-1]) for row in rows])
+    except ValueError as error:
+        raise InputError(f"{path} holds what is no number, or no diagnosis ({error}). {_places.ADVICE}") from error
+    return _places.sound((values, labels, "embedded (UCI WDBC, from scikit-learn 1.9.1)"), (SAMPLES, len(COLUMNS)), len(NAMES))
 
 
 def breast_cancer(split: str = "test") -> Dataset:
@@ -33,6 +37,6 @@ def breast_cancer(split: str = "test") -> Dataset:
     Mean, standard error and mean of the three largest ("worst") of ten measurements of a sample's nuclei. UCI gives no units; lengths are in the images' own.
     """
     _places.check_split("breast_cancer", split)
-    (inputs, labels, source), names = _places.first("breast_cancer", [_embedded], "Install it: pip install 'pellucid[tables]'")
+    inputs, labels, source = read(EMBEDDED)
     rows = _splits.stratified(labels, split, HELD)
-    return Dataset("breast_cancer", split, inputs[rows], labels[rows], NAMES, source, LICENCE, names)
+    return Dataset("breast_cancer", split, inputs[rows], labels[rows], NAMES, source, LICENCE, COLUMNS)
