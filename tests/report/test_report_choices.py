@@ -64,7 +64,7 @@ def test_a_comparison_is_a_section_of_its_own(tmp_path) -> None:
     assert "rank agreement 0.200, 0.100 to 0.300 as far as errors leave it open" in text
     assert "top 5% shared 25 %" in text
     part = pair.parts(0)[0]
-    assert f"{part.name} {part.a:.3g} {part.b:.3g} {part.difference:.3g} ({part.low:.3g} to {part.high:.3g})" in text
+    assert f"{part.name} {part.a:.3g} {part.b:.3g} {part.difference:.3g} ({part.low:.3g} to {part.high:.3g})".replace("-", "−") in text
     assert "Made up." in text
     alone = words(render(pair))
     assert "1 comparison" in alone

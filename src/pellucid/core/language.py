@@ -58,6 +58,11 @@ def said(text: str) -> str:
     return current().translate(text)
 
 
+def later(text: str) -> str:
+    """The text as it is, marked so that extraction finds what is said only later: a word of a table, a sentence that a record holds."""
+    return text
+
+
 def number(value: float, digits: int = 3) -> str:
     """A number to so many significant digits, thousands apart; whole numbers whole.
 
@@ -67,10 +72,10 @@ def number(value: float, digits: int = 3) -> str:
     if not math.isfinite(value):
         return "–" if math.isnan(value) else ("∞" if value > 0 else f"{MINUS}∞")
     if float(value).is_integer():
-        return _written(f"{value:,.0f}")
+        return written(f"{value:,.0f}")
     decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
     text = f"{value:,.{min(decimals, 12)}f}"
-    return _written(text.rstrip("0").rstrip(".") if "." in text else text)
+    return written(text.rstrip("0").rstrip(".") if "." in text else text)
 
 
 def signed(value: float, digits: int = 2) -> str:
@@ -90,10 +95,14 @@ def percent(fraction: float, decimals: int = 1) -> str:
     """
     if not math.isfinite(fraction):
         return "–"
-    return current().percent.format(_written(f"{100 * fraction:,.{decimals}f}"))
+    return current().percent.format(written(f"{100 * fraction:,.{decimals}f}"))
 
 
-def _written(text: str) -> str:
-    """Python's own spelling of a number in the marks of the language."""
+def written(text: str) -> str:
+    """Python's own spelling of a number in the marks of the language.
+
+    >>> written(f"{-1234.5:,.2f}")
+    '−1,234.50'
+    """
     marks = {",": current().group, ".": current().point, "-": MINUS}
     return "".join(marks.get(letter, letter) for letter in text)

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pellucid.core.comparison import TOP, Comparison
+from pellucid.core.language import percent as share_words
+from pellucid.core.language import said as _
+from pellucid.core.told import named
 from pellucid.report.pictures import Picture, difference_picture
-from pellucid.report.words import percent
+from pellucid.report.words import in_figures, percent
 
 PARTS = 8
 
@@ -39,24 +42,37 @@ def side_by_side(comparison: Comparison, anchor: str) -> Compared:
     """What a page says of a comparison."""
     first, second = comparison.names
     samples = tuple(_pair(comparison, row, f"{anchor}-sample-{comparison.numbers[row]}") for row in range(len(comparison)))
-    return Compared(f"{first}, compared with {second}", anchor, comparison.names, comparison.notes, samples)
+    return Compared(_("{first}, compared with {second}").format(first=first, second=second), anchor, comparison.names, comparison.notes, samples)
 
 
 def _pair(comparison: Comparison, row: int, name: str) -> Pair:
     targets = dict.fromkeys((comparison.a.target.labels[row], comparison.b.target.labels[row]))
     low, high = comparison.rank_interval[row]
-    rank = f"{comparison.rank[row]:.3f}" + (f", {low:.3f} to {high:.3f} as far as errors leave it open" if np.isfinite(low) and low < high else "")
-    shares = tuple((f"top {share:.0%} shared", percent(float(found))) for share, found in zip(TOP, comparison.overlap[row], strict=True))
+    rank = in_figures(comparison.rank[row], ".3f")
+    if np.isfinite(low) and low < high:
+        rank = _("{rank}, {low} to {high} as far as errors leave it open").format(rank=rank, low=in_figures(low, ".3f"), high=in_figures(high, ".3f"))
+    shares = tuple(
+        (_("top {share} shared").format(share=share_words(share, 0)), percent(float(found))) for share, found in zip(TOP, comparison.overlap[row], strict=True)
+    )
     parts = tuple(
-        (part.name, f"{part.a:.3g}", f"{part.b:.3g}", f"{part.difference:.3g} ({part.low:.3g} to {part.high:.3g})") for part in comparison.parts(row, PARTS)
+        (named(part.name), in_figures(part.a, ".3g"), in_figures(part.b, ".3g"), _apart(part.difference, part.low, part.high))
+        for part in comparison.parts(row, PARTS)
     )
     nothing = (
-        "They part nowhere for sure." if np.isfinite(comparison.error[row]).all() else "Errors are not known, so that nothing can be said of where they part."
+        _("They part nowhere for sure.")
+        if np.isfinite(comparison.error[row]).all()
+        else _("Errors are not known, so that nothing can be said of where they part.")
     )
     return Pair(
-        f"Sample {comparison.numbers[row]}: {' / '.join(targets)}",
+        _("Sample {number}: {target}").format(number=comparison.numbers[row], target=" / ".join(targets)),
         difference_picture(comparison, row, name),
-        (("rank agreement", rank), *shares, ("apart", percent(float(comparison.change[row])))),
+        ((_("rank agreement"), rank), *shares, (_("apart"), percent(float(comparison.change[row])))),
         parts,
         nothing,
     )
+
+
+def _apart(difference: float, low: float, high: float) -> str:
+    """A difference with its interval."""
+    ends = (in_figures(end, ".3g") for end in (difference, low, high))
+    return _("{value} ({low} to {high})").format(**dict(zip(("value", "low", "high"), ends, strict=True)))

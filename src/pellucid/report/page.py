@@ -15,9 +15,9 @@ from pellucid.core.language import speaking
 from pellucid.core.records import Explanation
 from pellucid.report.languages import SOURCE, language
 from pellucid.report.sections import Page, compose
+from pellucid.report.speech import taught
 from pellucid.report.story import Story
 from pellucid.report.trust import LOOKS, MEANINGS
-from pellucid.report.words import shape_words
 
 
 def report(
@@ -64,8 +64,8 @@ def write_figures(records: Record | Sequence[Record], folder: str | os.PathLike[
 
 def render_page(page: Page) -> str:
     """A page's HTML, everything in it escaped."""
-    templates = Environment(loader=PackageLoader("pellucid.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return templates.get_template("page.html").render(page=page, shape_words=shape_words, verdicts=MEANINGS, looks=LOOKS)
+    templates = taught(Environment(loader=PackageLoader("pellucid.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True))
+    return templates.get_template("page.html").render(page=page, verdicts=MEANINGS, looks=LOOKS)
 
 
 def _page(records: Record | Sequence[Record], title: str | None, evaluate: bool, progress: bool | None) -> Page:

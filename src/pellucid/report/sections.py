@@ -12,6 +12,8 @@ import numpy as np
 from pellucid.core.comparison import Comparison
 from pellucid.core.errors import SettingError
 from pellucid.core.evaluation import Evaluation, Record
+from pellucid.core.language import number, percent
+from pellucid.core.language import said as _
 from pellucid.core.outcome import Check
 from pellucid.core.records import Explanation, Inspection, View
 from pellucid.figures import scale_key
@@ -136,13 +138,13 @@ def compose(records: Sequence[Record], title: str | None = None, reasons: Mappin
     stems = _unique([slug(found.name) for found in groups])
     networks = tuple(_network(found, stem, trials) for found, stem in zip(groups, stems, strict=True))
     names = dict.fromkeys(name for found in groups for name in (*found.methods, *(view.view for view in found.views)))
-    guide = tuple((words.plain_title(name), *words.answers(name)) for name in names)
+    guide = tuple((words.plain_title(name), _(answer), _(limit)) for name in names for answer, limit in (words.answers(name),))
     used = dict.fromkeys(explanation.target.score for found in groups for explanation in found.explanations)
-    scales = tuple((score.replace("_", " "), words.SCORES[score]) for score in used if score in words.SCORES)
+    scales = tuple((_(score.replace("_", " ")), _(words.SCORES[score])) for score in used if score in words.SCORES)
     pairs = [record for record in records if isinstance(record, Comparison)]
     compared = tuple(side_by_side(pair, f"compared-{i + 1}") for i, pair in enumerate(pairs))
     summary = _summary(groups, len(pairs))
-    named = title or "What the network saw, and why it decided"
+    named = title or _("What the network saw, and why it decided")
     return Page(named, summary, networks, tuple(row for row in guide if row[1]), scales, compared, trials.thresholds)
 
 
@@ -164,33 +166,34 @@ def _summary(groups: Sequence[NetworkGroup], compared: int) -> str:
     methods = len({name for found in groups for name in found.methods})
     parts = []
     if samples:
-        parts.append(f"{count(samples, 'sample')} explained by {count(methods, 'method')}")
+        explained, by = count(samples, _("1 sample"), _("{count} samples")), count(methods, _("1 method"), _("{count} methods"))
+        parts.append(_("{samples} explained by {methods}").format(samples=explained, methods=by))
     views = sum(len(found.views) for found in groups)
     if views:
-        parts.append(f"{count(views, 'view')} of what happens inside")
+        parts.append(count(views, _("1 view of what happens inside"), _("{count} views of what happens inside")))
     if compared:
-        parts.append(count(compared, "comparison"))
-    return ", ".join([*parts, count(len(groups), "network")] if groups else parts)
+        parts.append(count(compared, _("1 comparison"), _("{count} comparisons")))
+    return _(", ").join([*parts, count(len(groups), _("1 network"), _("{count} networks"))] if groups else parts)
 
 
-def count(number: int, noun: str) -> str:
+def count(how_many: int, one: str, many: str) -> str:
     """
-    >>> count(1, "sample"), count(3, "sample")
+    >>> count(1, "1 sample", "{count} samples"), count(3, "1 sample", "{count} samples")
     ('1 sample', '3 samples')
     """
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return one if how_many == 1 else many.format(count=number(how_many))
 
 
 def _network(found: NetworkGroup, stem: str, trials: Trials) -> Network:
     inspection = found.inspections[0] if found.inspections else None
     records: list[Explanation | View] = [*found.explanations, *found.views]
     framework = inspection.framework if inspection else next((str(r.provenance["framework"]) for r in records if r.provenance.get("framework")), "")
-    facts = [("framework", framework)] if framework else []
+    facts = [(_("framework"), framework)] if framework else []
     if inspection:
         facts += [
-            ("parameters", f"{inspection.parameters:,}"),
+            (_("parameters"), number(inspection.parameters)),
             *_inputs(inspection),
-            ("ends in", inspection.head or "no softmax or sigmoid"),
+            (_("ends in"), inspection.head or _("no softmax or sigmoid")),
         ]
     trust = {id(explanation): trials.of(explanation) for explanation in found.explanations}
     samples = tuple(_sample(each, stem, trust) for each in found.samples.values())
@@ -204,8 +207,8 @@ def _network(found: NetworkGroup, stem: str, trials: Trials) -> Network:
 def _inputs(inspection: Inspection) -> list[tuple[str, str]]:
     """The input's shape, or each of several by its name."""
     if len(inspection.inputs) < 2:
-        return [("input", words.shape_words(inspection.input_shape))]
-    return [("inputs", ", ".join(f"{spec.name} {words.shape_words(spec.shape)}" for spec in inspection.inputs))]
+        return [(_("input"), words.shape_words(inspection.input_shape))]
+    return [(_("inputs"), _(", ").join(f"{spec.name} {words.shape_words(spec.shape)}" for spec in inspection.inputs))]
 
 
 def line(check: Check) -> Line:
@@ -224,7 +227,8 @@ def _sample(found: SampleGroup, stem: str, trust: Mapping[int, Sequence[Trust]])
     )
     status, status_word, heading = _answer(explanation, output, true)
     verdict = _verdict(cards)
-    picture = input_picture(explanation, row, true, f"{anchor}-input", f"The input of sample {found.number} and the network's answer: {heading}")
+    alt = _("The input of sample {number} and the network's answer: {answer}").format(number=found.number, answer=heading)
+    picture = input_picture(explanation, row, true, f"{anchor}-input", alt)
     scores = tuple(dict.fromkeys(words.score_words(each, i) for each, i in found.rows))
     cards = _named_apart(cards)
     told = believed([(card.title, card.trust) for card in cards if card.trust is not None])
@@ -235,42 +239,47 @@ def _sample(found: SampleGroup, stem: str, trust: Mapping[int, Sequence[Trust]])
 def _answer(explanation: Explanation, output: np.ndarray, true: int | None) -> tuple[str, str, str]:
     """Whether the network was right, as a key and a word, and its answer in words."""
     if output.ndim != 1 or output.size < 2:
-        return "", "", f"output {np.array2string(np.ravel(output)[:4], precision=4)}"
+        return "", "", _("output {values}").format(values=np.array2string(np.ravel(output)[:4], precision=4))
     predicted = int(output.argmax())
-    share = f" ({output[predicted]:.1%})" if output.min() >= 0 and abs(output.sum() - 1) < 1e-3 else ""
-    heading = f"predicted “{words.class_word(explanation, predicted)}”{share}"
+    heading = _("predicted “{name}”").format(name=words.class_word(explanation, predicted))
+    if output.min() >= 0 and abs(output.sum() - 1) < 1e-3:
+        heading = _("predicted “{name}” ({share})").format(name=words.class_word(explanation, predicted), share=percent(float(output[predicted])))
     if true is None:
         return "", "", heading
     if predicted == true:
-        return "correct", "✓ correct", heading
-    return "wrong", "✗ misclassified", f"{heading}, truly “{words.class_word(explanation, true)}”"
+        return "correct", _("✓ correct"), heading
+    return "wrong", _("✗ misclassified"), _("{answer}, truly “{name}”").format(answer=heading, name=words.class_word(explanation, true))
 
 
 def _verdict(cards: Sequence[Card]) -> str:
     """One line over all methods."""
     good = sum(card.verdict.word == "good" for card in cards)
-    parts = [f"{good} of {count(len(cards), 'explanation')} good"]
+    parts = [(_("{good} of 1 explanation good") if len(cards) == 1 else _("{good} of {count} explanations good")).format(good=good, count=len(cards))]
     for word in ("note", "warning"):
         titles = [card.title for card in cards if card.verdict.word == word]
         if titles:
-            parts.append(f"{word} for {', '.join(titles)}")
-    return "; ".join(parts)
+            parts.append(_("{word} for {titles}").format(word=_(word), titles=_(", ").join(titles)))
+    return _("; ").join(parts)
 
 
 def _card(explanation: Explanation, row: int, limits: Mapping[str, float | None], anchor: str) -> Card:
     cost, outcome = explanation.cost, explanation.outcome[row]
     forward, backward = int(cost.evaluations[row]), int(cost.gradients[row])
-    others = "" if explanation.choices is None else f"; {int(explanation.choices.evaluations[row]):,} for other choices"
+    spent = _("{evaluations}, of which {gradients} with a gradient").format(evaluations=number(forward), gradients=number(backward))
+    if explanation.choices is not None:
+        spent = _("{evaluations}; {others} for other choices").format(evaluations=spent, others=number(int(explanation.choices.evaluations[row])))
+    time = _("{seconds} a sample (mean of {count})").format(seconds=words.seconds(cost.seconds / max(len(explanation), 1)), count=len(explanation))
     facts = [
-        ("error", words.error_words(explanation, row)),
-        ("evaluations", f"{forward:,}, of which {backward:,} with a gradient{others}"),
-        ("time", f"{words.seconds(cost.seconds / max(len(explanation), 1))} a sample (mean of {len(explanation)})"),
+        (_("error"), words.error_words(explanation, row)),
+        (_("evaluations"), spent),
+        (_("time"), time),
     ]
     if explanation.baseline_score is not None:
-        facts.append(("score", f"{explanation.score[row]:.4g} here, {explanation.baseline_score[row]:.4g} at the baseline"))
+        here, there = (words.in_figures(float(score[row])) for score in (explanation.score, explanation.baseline_score))
+        facts.append((_("score"), _("{here} here, {there} at the baseline").format(here=here, there=there)))
     resolved = explanation.provenance.get("resolved") or {}
     if isinstance(resolved, dict) and resolved.get("layer"):
-        facts.append(("layer", str(resolved["layer"])))
+        facts.append((_("layer"), str(resolved["layer"])))
     picture, *more = explanation_pictures(explanation, row, limits, f"{anchor}-{slug(explanation.method)}")
     checks = tuple(line(check) for check in outcome.checks)
     told = choice_words(explanation, row)
@@ -304,33 +313,35 @@ def _scales(found: SampleGroup) -> str:
             sharing.setdefault(key, []).append(explanation)
     parts = []
     for members in sharing.values():
-        titles = " and ".join(words.title_of(member) for member in members)
-        unit = "feature" if members[0].features is not None else "input element"
+        titles = _(" and ").join(words.title_of(member) for member in members)
+        unit = _("feature") if members[0].features is not None else _("input element")
         if len(members) > 1:
-            parts.append(f"{titles} share one scale, symmetric about zero, in units of the {words.scale_words(members[0])} per {unit}")
+            shared = _("{titles} share one scale, symmetric about zero, in units of the {score} per {unit}")
+            parts.append(shared.format(titles=titles, score=words.scale_words(members[0]), unit=unit))
         else:
             alone.append(titles)
     if alone:
-        parts.append(f"{', '.join(alone)}: {'a scale of its own' if len(alone) == 1 else 'each a scale of its own'}, as the units differ")
+        each = _("{titles}: a scale of its own, as the units differ") if len(alone) == 1 else _("{titles}: each a scale of its own, as the units differ")
+        parts.append(each.format(titles=_(", ").join(alone)))
     if any(explanation.packing is not None for explanation, _ in found.rows):
-        parts.append("each input has a scale of its own")
-    return "Colours: " + "; ".join(parts) + ". Red speaks for the target, blue against it." if parts else ""
+        parts.append(_("each input has a scale of its own"))
+    return _("Colours: {scales}. Red speaks for the target, blue against it.").format(scales=_("; ").join(parts)) if parts else ""
 
 
 def _overall(explanation: Explanation, stem: str) -> Shown | None:
     """A table's explanation over all its samples."""
     pictures = over_samples(explanation, stem)
-    caption = "On the left what matters on average, with 95 % intervals over these samples; on the right each sample: how far, which way, and at what value."
-    return Shown(f"{words.title_of(explanation)} over {len(explanation)} samples", caption, pictures) if pictures else None
+    caption = _("On the left what matters on average, with 95 % intervals over these samples; on the right each sample: how far, which way, and at what value.")
+    return Shown(_("{title} over {count} samples").format(title=words.title_of(explanation), count=len(explanation)), caption, pictures) if pictures else None
 
 
 def _shown(view: View, numbers: dict[bytes, int], stem: str) -> Shown:
     number = numbers.get(sample_key(view.inputs[0]))
-    which = f"sample {number}" if number else "the first input given" if len(view) > 1 else "one input"
-    caption = f"For {which}. All tiles of a layer share one scale; the number on a tile is its channel."
+    which = _("sample {number}").format(number=number) if number else _("the first input given") if len(view) > 1 else _("one input")
+    caption = _("For {which}. All tiles of a layer share one scale; the number on a tile is its channel.").format(which=which)
     if any("time" in axes for axes in view.axes.values()):
-        caption = f"For {which}. Time runs to the right, one row a unit; the scale is symmetric about zero."
-    return Shown(str(view.provenance.get("title") or words.plain_title(view.view)), caption, tuple(view_pictures(view, 0, stem)))
+        caption = _("For {which}. Time runs to the right, one row a unit; the scale is symmetric about zero.").format(which=which)
+    return Shown(_(str(view.provenance.get("title") or words.plain_title(view.view))), caption, tuple(view_pictures(view, 0, stem)))
 
 
 def _reproduce(records: Sequence[Explanation | View]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, tuple[tuple[str, str], ...]], ...]]:
@@ -347,5 +358,5 @@ def _reproduce(records: Sequence[Explanation | View]) -> tuple[tuple[tuple[str, 
         rest = tuple(
             (key.replace("_", " "), text) for key, text in table.items() if key not in shared and key not in ("method", "view", "title") and text != ""
         )
-        runs.append((str(record.provenance.get("title") or words.plain_title(name)), rest))
+        runs.append((_(str(record.provenance.get("title") or words.plain_title(name))), rest))
     return tuple((key.replace("_", " "), text) for key, text in shared.items() if text != ""), tuple(runs)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from pellucid.core.errors import SettingError, UnsupportedError
+from pellucid.core.language import said as _
+from pellucid.core.language import written
 from pellucid.core.records import Explanation
 
 Array = np.ndarray
@@ -48,8 +50,14 @@ def token_text(explanation: Explanation, *, sample: int = 0, tokens: Sequence[st
 
 
 def _said(value: float, error: float, kind: str) -> str:
-    number = f"{value:+.3g}".replace("-", "−")
-    return number if kind == "exact" else f"{number}, error not known" if kind == "none" else f"{number} ± {error:.2g} (95 %)"
+    number = written(f"{value:+.3g}")
+    if kind == "exact":
+        return number
+    return (
+        _("{value}, error not known").format(value=number)
+        if kind == "none"
+        else _("{value} ± {error} (95 %)").format(value=number, error=written(f"{error:.2g}"))
+    )
 
 
 def _span(name: str, strength: float, said: str, *, lined: bool = True) -> str:
@@ -57,13 +65,15 @@ def _span(name: str, strength: float, said: str, *, lined: bool = True) -> str:
     part, colour = min(abs(strength), 1.0), FOR if strength > 0 else AGAINST
     behind = ",".join(str(round(255 + part * (end - 255))) for end in colour)
     line = "" if not lined else f";text-decoration:underline {'solid' if strength > 0 else 'dotted'} 2px;text-underline-offset:4px"
-    title = html.escape(f"{name}: {said}" if said else name)
+    title = html.escape(_("{word}: {titles}").format(word=name, titles=said) if said else name)
     return f'<span style="background:rgb({behind});color:#000;padding:1px 3px;border-radius:2px{line}" title="{title}">{html.escape(name)}</span>'
 
 
 def _key(one: Explanation, reach: float) -> str:
     """What colours and lines mean, in words."""
-    scale = html.escape(one.target.score.replace("_", " "))
-    keys = (_span(f"for {one.target.labels[0]}", 1, ""), _span(f"against {one.target.labels[0]}", -1, ""))
-    said = f"{keys[0]} (solid line) {keys[1]} (dotted line), no line: not told apart from 0; parts of the {scale}, full colour at ± {reach:.2g}."
+    scale = html.escape(_(one.target.score.replace("_", " ")))
+    label = one.target.labels[0]
+    keys = (_span(_("for {target}").format(target=label), 1, ""), _span(_("against {target}").format(target=label), -1, ""))
+    said = _("{plus} (solid line) {minus} (dotted line), no line: not told apart from 0; parts of the {score}, full colour at ± {reach}.")
+    said = said.format(plus=keys[0], minus=keys[1], score=scale, reach=written(f"{reach:.2g}"))
     return f'<p class="tokens-key" style="font-size:.85em">{said}</p>'

@@ -8,21 +8,29 @@ from typing import Any
 
 from pellucid.core.errors import SettingError
 from pellucid.core.evaluation import Evaluation, Score, identity_of
+from pellucid.core.language import later, number
+from pellucid.core.language import said as _
 from pellucid.core.records import Explanation
 from pellucid.core.verdict import CHECKED, MIXED, NOT_SUPPORTED, NUMERICAL, SUPPORTED
 from pellucid.report.groups import NetworkGroup
+from pellucid.report.words import in_figures
 
-NOT_CHECKED = "not checked"
+NOT_CHECKED = later("not checked")
 LOOKS = {SUPPORTED: ("✓", "good"), MIXED: ("i", "note"), NOT_SUPPORTED: ("!", "warning"), NOT_CHECKED: ("–", "none")}
 """Sign and key of each word."""
 MEANINGS = (
     (
-        SUPPORTED,
-        "the network uses what the map calls important, more than by chance; with noise for its weights the map is another one; nothing speaks against it.",
+        later("supported"),
+        later(
+            "the network uses what the map calls important, more than by chance; with noise for its weights the map is another one; nothing speaks against it."
+        ),
     ),
-    (MIXED, "measures disagree, or cannot tell the map from chance. Take it as a hint, and see what another method says."),
-    (NOT_SUPPORTED, "the network uses what the map calls important less than by chance, or the map stays with noise for its weights. Do not build on it."),
-    (NOT_CHECKED, "nobody looked; the text says why, and what to run."),
+    (later("mixed"), later("measures disagree, or cannot tell the map from chance. Take it as a hint, and see what another method says.")),
+    (
+        later("not supported"),
+        later("the network uses what the map calls important less than by chance, or the map stays with noise for its weights. Do not build on it."),
+    ),
+    (NOT_CHECKED, later("nobody looked; the text says why, and what to run.")),
 )
 """What each word means, for readers."""
 LEFT_OUT = "it was not asked for"
@@ -54,7 +62,7 @@ class Trials:
         trial = self.evaluations.get(identity)
         if trial is not None:
             return [_trust(trial, row) for row in range(len(trial))]
-        unchecked = ", ".join(group for group in CHECKED if group != NUMERICAL)
+        unchecked = _(", ").join(_(group) for group in CHECKED if group != NUMERICAL)
         reason = self.reasons.get(identity, LEFT_OUT)
         facts = (f"{reason[:1].upper()}{reason[1:].rstrip('.')}.",)
         return [Trust(NOT_CHECKED, *LOOKS[NOT_CHECKED], facts, unchecked)] * len(explanation)
@@ -79,10 +87,10 @@ def threshold_words(limits: Mapping[str, Any]) -> str:
     'intervals at 95 %; the map of a network of noise is alike up'
     """
     (like, alike), (little, much) = limits["similarity"], limits["change"]
-    return (
-        f"intervals at {limits['level'] * 100:g} %; the map of a network of noise is alike up to {like:g} (for) or from {alike:g} on (against); "
-        f"the map changes with small changes of the input by up to {little:g} of its size (for) or from {much:g} on (against)"
-    )
+    return _(
+        "intervals at {level} %; the map of a network of noise is alike up to {like} (for) or from {alike} on (against); "
+        "the map changes with small changes of the input by up to {little} of its size (for) or from {much} on (against)"
+    ).format(level=number(limits["level"] * 100), like=number(like), alike=number(alike), little=number(little), much=number(much))
 
 
 def believed(named: Sequence[tuple[str, Trust]]) -> str:
@@ -90,7 +98,7 @@ def believed(named: Sequence[tuple[str, Trust]]) -> str:
     words = {word: [title for title, trust in named if trust.word == word] for word in LOOKS}
     if len(words[NOT_CHECKED]) == len(named):
         return ""
-    return "; ".join(f"{word}: {', '.join(titles)}" for word, titles in words.items() if titles)
+    return _("; ").join(_("{word}: {titles}").format(word=_(word), titles=_(", ").join(titles)) for word, titles in words.items() if titles)
 
 
 def _trust(trial: Evaluation, row: int) -> Trust:
@@ -98,13 +106,16 @@ def _trust(trial: Evaluation, row: int) -> Trust:
     verdict, scores = trial.verdicts[row], trial.scores.values()
     notes = [f"{name} was not measured: it {reason}." for name, reason in trial.refused.items()]
     passes = sum(int(score.evaluations[row]) * (1 + score.chance.shape[1]) for score in scores)
-    notes += [f"By chance: the same values given to other places at random. All of this took {passes:,} evaluations."] if passes else []
+    by_chance = _("By chance: the same values given to other places at random. All of this took {count} evaluations.")
+    notes += [by_chance.format(count=number(passes))] if passes else []
     facts = tuple(fact.text for fact in verdict.facts)
-    return Trust(verdict.word, *LOOKS[verdict.word], facts, ", ".join(verdict.unchecked), tuple(_row(score, row) for score in scores), tuple(notes))
+    return Trust(verdict.word, *LOOKS[verdict.word], facts, _(", ").join(map(_, verdict.unchecked)), tuple(_row(score, row) for score in scores), tuple(notes))
 
 
 def _row(score: Score, row: int) -> tuple[str, str, str, str]:
     """Title, number, range by chance, and which way is better."""
-    error = f" ± {score.error[row]:.1g}" if score.error[row] > 0 else ""
-    chance = f"{score.chance[row].min():.2g} to {score.chance[row].max():.2g}" if score.chance.shape[1] else "–"
-    return score.title, f"{score.values[row]:.3g}{error}", chance, score.better or "–"
+    error = f" ± {in_figures(score.error[row], '.1g')}" if score.error[row] > 0 else ""
+    chance = "–"
+    if score.chance.shape[1]:
+        chance = _("{low} to {high}").format(low=in_figures(score.chance[row].min(), ".2g"), high=in_figures(score.chance[row].max(), ".2g"))
+    return _(score.title), f"{in_figures(score.values[row], '.3g')}{error}", chance, _(score.better) or "–"

@@ -9,34 +9,36 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.core.language import later, written
+from pellucid.core.language import said as _
 from pellucid.core.records import Explanation
 from pellucid.methods import METHODS
 from pellucid.views import VIEWS
 
 Array = np.ndarray
-SEVERITIES = (("good", "✓"), ("note", "i"), ("warning", "!"))
+SEVERITIES = ((later("good"), "✓"), (later("note"), "i"), (later("warning"), "!"))
 """The word and the sign of each severity; colour only repeats them."""
 SCORES = {
-    "logit": "the network's output before its softmax or sigmoid, known only up to a shift common to all classes",
-    "centered_logit": "the network's output before its softmax or sigmoid, minus the mean over all classes",
-    "log_probability": "the logarithm of the probability that the network gives",
-    "probability": "the probability that the network gives",
-    "output": "what the network returns",
+    "logit": later("the network's output before its softmax or sigmoid, known only up to a shift common to all classes"),
+    "centered_logit": later("the network's output before its softmax or sigmoid, minus the mean over all classes"),
+    "log_probability": later("the logarithm of the probability that the network gives"),
+    "probability": later("the probability that the network gives"),
+    "output": later("what the network returns"),
 }
-UNITS = {"standard_error": "standard error", "bound": "estimated quadrature error"}
+UNITS = {"standard_error": later("standard error"), "bound": later("estimated quadrature error")}
 
 
 def title_of(explanation: Explanation) -> str:
     """A method's name for readers, with the layer it attributes to."""
-    title = str(explanation.provenance.get("title") or plain_title(explanation.method))
-    return f"{title} at {explanation.layer}" if explanation.layer else title
+    title = _(str(explanation.provenance.get("title") or plain_title(explanation.method)))
+    return _("{title} at {layer}").format(title=title, layer=explanation.layer) if explanation.layer else title
 
 
 def plain_title(name: str) -> str:
     """A name that a method or view declares, or its file's name without underlines."""
     for catalogue in (METHODS, VIEWS):
         if name in catalogue:
-            return str(catalogue.load(name).title)
+            return _(str(catalogue.load(name).title))
     return name.replace("_", " ").capitalize()
 
 
@@ -57,8 +59,9 @@ def percent(fraction: float) -> str:
     ('2.1 %', '100 %', '0 %', 'unknown')
     """
     if not math.isfinite(fraction):
-        return "unknown"
-    return f"{fraction * 100:.2g} %" if 0 < abs(fraction) < 0.995 else f"{fraction * 100:.0f} %"
+        return _("unknown")
+    text = f"{fraction * 100:.2g}" if 0 < abs(fraction) < 0.995 else f"{fraction * 100:.0f}"
+    return _("{number} %").format(number=written(text))
 
 
 def seconds(value: float) -> str:
@@ -67,21 +70,21 @@ def seconds(value: float) -> str:
     ('12 ms', '2.3 s', 'less than 1 ms')
     """
     if value < 0.001:
-        return "less than 1 ms"
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
+        return _("less than 1 ms")
+    return _("{number} ms").format(number=f"{value * 1000:.0f}") if value < 1 else _("{number} s").format(number=written(f"{value:.1f}"))
 
 
 def error_words(explanation: Explanation, row: int) -> str:
     """How far the values of one sample are from what more work would give."""
     if explanation.error_kind == "exact":
-        return "none: exact by definition"
+        return _("none: exact by definition")
     if explanation.error_kind == "none":
-        return "not estimated"
-    unit = UNITS.get(explanation.error_kind, explanation.error_kind)
+        return _("not estimated")
+    unit = _(UNITS.get(explanation.error_kind, explanation.error_kind))
     stop = explanation.outcome[row].stop.numbers.get("relative_error")
     if stop is None:
-        return f"{percent(relative_error(explanation, row))} of the map ({unit})"
-    return f"within {percent(stop)} of the map, 95 % sure ({unit})"
+        return _("{part} of the map ({unit})").format(part=percent(relative_error(explanation, row)), unit=unit)
+    return _("within {part} of the map, 95 % sure ({unit})").format(part=percent(stop), unit=unit)
 
 
 def relative_error(explanation: Explanation, row: int) -> float:
@@ -93,11 +96,21 @@ def relative_error(explanation: Explanation, row: int) -> float:
 
 def score_words(explanation: Explanation, row: int) -> str:
     """What was explained: the target, the scale of its score, and its value."""
-    return f"the {scale_words(explanation)} of “{explanation.target.labels[row]}”, {explanation.score[row]:.4g}"
+    told = _("the {score} of “{target}”, {value}")
+    return told.format(score=scale_words(explanation), target=explanation.target.labels[row], value=in_figures(float(explanation.score[row])))
 
 
 def scale_words(explanation: Explanation) -> str:
-    return explanation.target.score.replace("_", " ")
+    return _(explanation.target.score.replace("_", " "))
+
+
+def in_figures(value: float, form: str = ".4g") -> str:
+    """A number to so many digits as the language writes it.
+
+    >>> in_figures(-0.25), in_figures(12.3456)
+    ('−0.25', '12.35')
+    """
+    return written(f"{value:{form}}")
 
 
 def class_word(explanation: Explanation, index: int) -> str:
@@ -129,4 +142,4 @@ def shape_words(shape: tuple[int | None, ...] | None) -> str:
     >>> shape_words((26, None, 32)), shape_words(None)
     ('26 × any × 32', 'unknown')
     """
-    return "unknown" if shape is None else " × ".join("any" if size is None else str(size) for size in shape) or "a number"
+    return _("unknown") if shape is None else " × ".join(_("any") if size is None else str(size) for size in shape) or _("a number")

@@ -1,0 +1,199 @@
+"""What records hold in English words, said in the language that is spoken: records stay the same whatever a reader speaks.
+
+A method, a check or a verdict writes a sentence once, with its numbers in it. Here stand these sentences with placeholders where numbers and names go; a
+text that is one of them, or several of them one after the other, is taken apart and said anew.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from pellucid.core.language import current, said, written
+from pellucid.core.language import later as _
+
+PHRASES = frozenset({"how", "why", "unit", "bound", "better", "kind", "first", "second"})
+"""Placeholders for words that are said anew themselves; all others hold numbers and names, which stay."""
+COUNTS = frozenset({"number", "row", "column"})
+"""Placeholders for nothing but digits, so that no name of a user's is taken for one that nobody gave."""
+SENTENCES = (
+    # how a method ended: methods/_stopping.py
+    _("Exact: {how}."),
+    _("one gradient, no approximation"),
+    _("one pass, layer '{layer}'"),
+    _("all {count} masks"),
+    _("all {count} masks of {features} features that differ from the fill"),
+    _("all {count} coalitions of {features} features that differ from the fill"),
+    _("all {count} coalitions that the hierarchy of {features} features allows"),
+    _("windows taken away one at a time, {count} evaluations"),
+    _("features taken away one at a time, {count} evaluations"),
+    _("Computed to within {tolerance} of this method's definition ({used} {unit})."),
+    _("Computed with {used} {unit} as asked; estimated error {error}."),
+    _("The budget ended after {used} {unit} with an error of about {error}; {tolerance} was asked for."),
+    _("The budget ended after {used} evaluations with the values within {error} but their order not settled."),
+    _("Raise max_evaluations or the tolerance."),
+    _("Raise max_evaluations to about {count}, or accept tolerance={tolerance}."),
+    _("Raise max_evaluations to about {count}, or ask for fewer of the strongest (top=)."),
+    _("evaluations"),
+    _("gradients"),
+    _("circular orders"),
+    _("pairs of orders"),
+    _("pairs of coalitions"),
+    _("{unit}, {count} of them with a gradient, which counts twice"),
+    _("an unknown part"),
+    _("Nothing to explain: {why}."),
+    _("every feature equals its fill"),
+    _("the input equals its fill everywhere"),
+    _("the input equals its baseline"),
+    _("no draw was made"),
+    _("no element moved the score"),
+    _("no place of layer '{layer}' speaks for the target"),
+    _("Choose another baseline, fill or feature division."),
+    _("The values miss f(x) − f(baseline) by {part} of their sizes after {steps} steps; what they would be after more is not estimated."),
+    _("The values miss f(x) − f(baseline) by {part} of their sizes after {steps} steps; at most {tolerance} was asked for."),
+    _("Raise steps, or the tolerance."),
+    _("The strongest, in order at {confidence} % confidence: {features}."),
+    # what checks found: diagnostics
+    _("The values miss f(x) − f(baseline) by {gap}, more than the estimated error explains."),
+    _("Lower the tolerance; if the gap stays, the network is not differentiable along the path (rounding, argmax, a custom gradient)."),
+    _("The shares miss f(x) − f(fill) by {gap}."),
+    _("The model does not give the same score for the same input; make it deterministic (dropout off, no random layers)."),
+    _("The input runs from {low} to {high} in whole numbers, and the network has no layer that rescales it."),
+    _("If it was trained on values in [0, 1], give x / 255."),
+    _("The linear surrogate explains only {part} of the variance: do not rely on it."),
+    _("Use finer or fewer features, another fill, or a method without a surrogate (shap, integrated_gradients)."),
+    # what speaks for a verdict: core/verdict.py
+    _("Its numbers are computed as precisely as was asked."),
+    _("{title} is better than random importances: {value} against {chance} ({better} is better)."),
+    _("{title} is no clearer than random importances: {value} against {chance} ({better} is better)."),
+    _("{title} is worse than random importances: {value} against {chance} ({better} is better)."),
+    _("lower"),
+    _("higher"),
+    _("With random weights in the network the map is another one ({title} {value}, {bound})."),
+    _("With random weights in the network the map changes only in part ({title} {value}, {bound})."),
+    _("The map hardly changes when the network's weights are replaced by noise: it shows the input, not the network ({title} {value}, {bound})."),
+    _("Small changes of the input leave the map as it is ({title} {value}, {bound})."),
+    _("Small changes of the input change the map in part ({title} {value}, {bound})."),
+    _("Small changes of the input make another map ({title} {value}, {bound})."),
+    _("at most {high}"),
+    _("at least {low}"),
+    _("for it at most {low}, against it from {high}"),
+    _("numerical error"),
+    _("faithfulness"),
+    _("sanity"),
+    _("robustness"),
+    _("localisation"),
+    # why something was not measured, or does not serve
+    _("The network is not at hand."),
+    _("It was not asked for."),
+    _("{metric} was not measured: it {why}."),
+    _("explains at least twice more, {needed} evaluations a sample, and a quick look takes {taken}"),
+    _("needs gradients, which {framework} does not give"),
+    _("needs a network with layers; {framework} shows none"),
+    _("serves one input; this network takes {count}: {names}"),
+    _("compares maps by SSIM, which takes images of at least {size}; use similarity='spearman'"),
+    _("needs what the input was set against, and the method knows nothing of the kind"),
+    # what was done so that two explanations could be compared: api/compare.py
+    _("Their features differ: both were brought to the coarser ones, {count} {kind}."),
+    _("The values of one have no sign: of {method} the size is compared."),
+    _("Each sample's map was divided by its L2 norm (as was asked): only the shape of the maps is compared."),
+    _("Each sample's map was divided by its L2 norm (a holds {first}, b {second}): only the shape of the maps is compared."),
+    _("The units differ (a holds {first}, b {second}) and were left as they are, as was asked."),
+    _("parts of the {score}"),
+    _("values of {method} for the {score}"),
+    # what features are called where nobody named them: data/features, core/naming.py
+    _("patch ({row}, {column})"),
+    _("patch {number}"),
+    _("superpixel {number}"),
+    _("window {number}"),
+    _("column {number}"),
+    _("feature {number}"),
+    _("unit {number}"),
+    _("no word"),
+    _("columns"),
+    _("patches"),
+    _("superpixels"),
+    _("windows"),
+    _("words"),
+    # scales of a score, as `Target.score` without underlines
+    _("logit"),
+    _("centered logit"),
+    _("log probability"),
+    _("probability"),
+    _("output"),
+    # what can be varied, and how an explanation can end: core/choices.py, core/outcome.py
+    _("baseline"),
+    _("fill"),
+    _("features"),
+    _("score"),
+    _("background"),
+    _("exact"),
+    _("converged"),
+    _("fixed"),
+    _("suspicious range"),
+    _("incomplete"),
+    _("inefficient"),
+    _("nothing to explain"),
+    _("budget exhausted"),
+    _("poor fit"),
+)
+NUMBER = r"[+−-]?\d[\d.,]*(?:e[+-]?\d+)?"
+
+
+def told(text: str) -> str | None:
+    """A record's text in the language that is spoken; None where that language has no words for it, and so for every text of a record's own.
+
+    >>> told("Raise max_evaluations or the tolerance.")
+    'Raise max_evaluations or the tolerance.'
+    """
+    if current().tag == "en":
+        return text
+    whole = _one(text)
+    if whole is not None:
+        return whole
+    for end in (found.end() for found in re.finditer(r"[.)](?= )", text)):
+        first = _one(text[:end])
+        rest = told(text[end + 1 :]) if first is not None else None
+        if rest is not None:
+            return said(_("{sentence} {next}")).format(sentence=first, next=rest)
+    return None
+
+
+def named(name: str) -> str:
+    """A name in the language that is spoken, where it is one that nobody gave: "patch (2, 3)"."""
+    return told(name) or name
+
+
+def _one(text: str) -> str | None:
+    """One sentence or word."""
+    if text in SENTENCES:
+        return said(text)
+    for pattern, sentence in _patterns():
+        found = pattern.fullmatch(text)
+        if found is not None:
+            values = {name: _value(name, value) for name, value in found.groupdict().items()}
+            if None not in values.values():
+                return said(sentence).format(**values)
+    return None
+
+
+def _value(name: str, value: str) -> str | None:
+    if name in PHRASES:
+        return told(value)
+    if name in ("title", "score"):
+        return next((new for new in (said(value), said(value.capitalize())) if new not in (value, value.capitalize())), value)
+    part = re.fullmatch(f"({NUMBER}) %", value)
+    if part is not None:
+        return current().percent.format(written(part[1]))
+    return written(value) if re.fullmatch(NUMBER, value) else said(value) if value == "an unknown part" else value
+
+
+@cache
+def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Sentences with placeholders as what they match; those with the most words of their own first."""
+    order = sorted((sentence for sentence in SENTENCES if "{" in sentence), key=lambda sentence: -len(re.sub(r"\{\w+\}", "", sentence)))
+
+    def hole(found: re.Match[str]) -> str:
+        return rf"(?P<{found[1]}>\d+)" if found[1] in COUNTS else f"(?P<{found[1]}>.+?)"
+
+    return tuple((re.compile(re.sub(r"\\\{(\w+)\\\}", hole, re.escape(sentence))), sentence) for sentence in order)
