@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -64,6 +65,14 @@ def with_weights(path: Path, module: Any) -> Any:
     filled = copy.deepcopy(module)
     _fill(path, filled, weights)
     return filled
+
+
+def arrays_of(path: Path) -> dict[str, np.ndarray]:
+    """The weights of a file by name, as NumPy arrays: a state dict, or a checkpoint that keeps one."""
+    weights = _weights(_read(path))
+    if weights is None:
+        raise ModelError(f"'{path}' holds no weights by name; give torch.save(module.state_dict(), file).")
+    return {name: tensor.numpy() for name, tensor in weights.items()}
 
 
 def _members(path: Path) -> list[str]:
