@@ -21,6 +21,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 
+from pellucid.core import language, told
 from pellucid.core.files import write_whole
 
 SIGNED = "RdBu_r"
@@ -79,6 +80,42 @@ def families() -> tuple[str, ...]:
                     manager.addfont(path)
     installed = {font.name for font in manager.ttflist}
     return ("DejaVu Sans", *(name for name in _FALLBACKS if name in installed))
+
+
+@cache
+def _glyphs(family: str) -> frozenset[int]:
+    """The letters that a font has, as numbers."""
+    return frozenset(font_manager.get_font(font_manager.findfont(family, fallback_to_default=False)).get_charmap())
+
+
+def drawable(text: str) -> bool:
+    """Whether the fonts at hand have every letter of a text."""
+    return all(letter.isspace() or any(ord(letter) in _glyphs(family) for family in families()) for letter in text)
+
+
+def drawn(text: str) -> str:
+    """A figure's own text in the language spoken now; in English, with one warning, where no font at hand has the letters, rather than as empty boxes.
+    Imported as `_`."""
+    return _with_glyphs(language.said(text), text)
+
+
+def called(name: str) -> str:
+    """A feature's name, in the language spoken now where it is one that nobody gave: "patch (2, 3)"."""
+    return _with_glyphs(told.named(name), name)
+
+
+def _with_glyphs(text: str, english: str) -> str:
+    if text == english or drawable(text):
+        return text
+    _warn_of_glyphs(language.current().tag)
+    return english
+
+
+@cache
+def _warn_of_glyphs(tag: str) -> None:
+    warnings.warn(
+        f"no font here has the letters of '{tag}', so figures are labelled in English; install one, such as Noto Sans CJK.", UserWarning, stacklevel=4
+    )
 
 
 def words(size: float = 8, **more: Any) -> dict[str, Any]:

@@ -8,10 +8,12 @@ import numpy as np
 
 from pellucid.core.errors import SettingError, UnsupportedError, unknown
 from pellucid.core.exports import held_at
+from pellucid.core.language import written
 from pellucid.core.preprocessing import Preprocessing
 from pellucid.core.records import Explanation
 from pellucid.data.preprocessing import of_json
-from pellucid.figures._canvas import letters_of, short_name
+from pellucid.figures._canvas import called, letters_of, short_name
+from pellucid.figures._canvas import drawn as _
 
 Array = np.ndarray
 LEVEL = 0.95
@@ -72,7 +74,7 @@ def row_name(explanation: Explanation, sample: int, feature: int, most: int | No
         name = explanation.feature_name(feature, sample)
     if most is not None:
         value = short_name(value, most // 2)
-        name = short_name(name, most - letters_of(value) - 3 * bool(value))
+        name = short_name(called(name), most - letters_of(value) - 3 * bool(value))
     return f"{name} = {value}" if value else name
 
 
@@ -89,7 +91,7 @@ def in_figures(number: float, form: str = ".4g") -> str:
     >>> in_figures(-0.25), in_figures(2, "+.3g")
     ('−0.25', '+2')
     """
-    return f"{number:{form}}".replace("-", "−")
+    return written(f"{number:{form}}")
 
 
 def half_widths(explanation: Explanation) -> Array | None:
@@ -102,7 +104,8 @@ def half_widths(explanation: Explanation) -> Array | None:
 def score_of(explanation: Explanation, sample: int | None = None) -> str:
     """What the values are parts of: the scale of the score and the target, of one sample or of all."""
     labels = set(explanation.target.labels) if sample is None else {explanation.target.labels[sample]}
-    return f"{explanation.target.score.replace('_', ' ')} of {labels.pop() if len(labels) == 1 else 'the target of each sample'}"
+    target = labels.pop() if len(labels) == 1 else _("the target of each sample")
+    return _("{score} of {target}").format(score=_(explanation.target.score.replace("_", " ")), target=target)
 
 
 def largest_on_average(explanation: Explanation, count: int) -> Array:

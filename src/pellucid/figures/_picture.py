@@ -14,6 +14,7 @@ from matplotlib.ticker import ScalarFormatter
 from pellucid.core.errors import SettingError
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import INK, MUTED, words
+from pellucid.figures._canvas import drawn as _
 
 Array = np.ndarray
 
@@ -86,8 +87,8 @@ def bare(ax: Axes) -> None:
 def sequence_axes(ax: Axes, shape: tuple[int, ...]) -> None:
     """Name the axes of an input without channels: rows are time steps."""
     if len(shape) == 2:
-        ax.set_ylabel("time step", **words(7))
-        ax.set_xlabel("feature", **words(7))
+        ax.set_ylabel(_("time step"), **words(7))
+        ax.set_xlabel(_("feature"), **words(7))
         ax.yaxis.labelpad = ax.xaxis.labelpad = 1
 
 

@@ -13,6 +13,7 @@ from matplotlib.image import AxesImage
 from pellucid.core.errors import SettingError, UnknownLayerError, unknown
 from pellucid.core.records import View
 from pellucid.figures._canvas import INK, MUTED, POSITIVE, SIGNED, own_axes, panels, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._picture import check_sample, colour_bar
 
 Array = np.ndarray
@@ -92,8 +93,8 @@ def _states(values: Array, axes: tuple[str, ...], heading: str, ax: Axes | None)
     ax = own_axes(ax, "states", 2.8)
     image = _show(ax, values.T, "auto")
     down, across = (axes[-1], axes[-2]) if len(axes) >= 2 else ("unit", "time step")
-    ax.set_xlabel("time step" if across.startswith("time") else across, **words(8))
-    ax.set_ylabel("unit" if down.startswith("unit") else down, **words(8))
+    ax.set_xlabel(_("time step") if across.startswith("time") else across, **words(8))
+    ax.set_ylabel(_("unit") if down.startswith("unit") else down, **words(8))
     ax.tick_params(labelsize=7, length=2, colors=INK)
     inset = ax.inset_axes((1.02, 0.0, 0.025, 1.0))
     ax.figure.colorbar(image, cax=inset).ax.tick_params(labelsize=7, length=2)
@@ -105,7 +106,7 @@ def _units(values: Array, heading: str, ax: Axes | None) -> tuple[Artist, ...]:
     ax = own_axes(ax, "states", 1.9)
     bars = ax.bar(np.arange(len(values)), values, width=0.8, color="#3b6ea5")
     ax.axhline(0, color=MUTED, linewidth=0.6)
-    ax.set_xlabel("unit", **words(8))
+    ax.set_xlabel(_("unit"), **words(8))
     ax.set_xlim(-0.6, len(values) - 0.4)
     ax.tick_params(labelsize=7, length=2, colors=INK)
     for side in ("top", "right"):

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import POSITIVE, SIGNED, own_axes, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._layout import channels_last
 from pellucid.figures._picture import adds_up, as_map, as_picture, aspect_of, bare, check_sample, colour_bar, draw_borders, draw_outline, flat_labels, is_signed
 
@@ -22,7 +23,7 @@ def map_of(explanation: Explanation, sample: int, *, signed: bool | None = None)
 
 
 def attribution_map(
-    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, limit: float | None = None, title: str = "attribution", signed: bool | None = None
+    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, limit: float | None = None, title: str | None = None, signed: bool | None = None
 ) -> tuple[Artist, ...]:
     """One sample's attribution as a map with its colour bar; `limit` gives several maps one scale.
 
@@ -44,5 +45,5 @@ def attribution_map(
     artists.append(draw_outline(ax, as_picture(explanation.inputs[sample]), colors="#444444" if signed else "#eeeeee"))
     bare(ax)
     colour_bar(image, ax)
-    ax.set_title(title, y=1.0, **words(9))
+    ax.set_title(_("attribution") if title is None else title, y=1.0, **words(9))
     return tuple(artist for artist in artists if artist is not None)

@@ -7,8 +7,9 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from pellucid.core.records import Explanation
-from pellucid.figures._canvas import INK, MUTED, own_rows, short_name, value_colours, words
-from pellucid.figures._features import check_features, half_widths, held_numbers, largest_on_average, score_of
+from pellucid.figures._canvas import INK, MUTED, called, own_rows, short_name, value_colours, words
+from pellucid.figures._canvas import drawn as _
+from pellucid.figures._features import check_features, half_widths, held_numbers, in_figures, largest_on_average, score_of
 from pellucid.figures._picture import colour_bar
 
 Array = np.ndarray
@@ -56,20 +57,25 @@ def beeswarm(explanation: Explanation, *, ax: Axes | None = None, count: int = 1
                                   plotnonfinite=True, label=explanation.feature_name(feature)))  # fmt: skip
     dots = ax.collections[-1]
     artists.append(ax.axvline(0, color=MUTED, linewidth=0.7, zorder=0))
-    bar = colour_bar(dots, ax, label="the feature's own value" + " (gray: a category)" * bool(np.isnan(colours).any()))
-    bar.set_ticks([0, 1], labels=["low", "high"])
-    ax.set_yticks(range(len(chosen)), [short_name(explanation.feature_name(int(i)), 26) for i in chosen], **words(7))
+    bar = colour_bar(dots, ax, label=_("the feature's own value (gray: a category)") if np.isnan(colours).any() else _("the feature's own value"))
+    bar.set_ticks([0, 1], labels=[_("low"), _("high")], **words(7))
+    ax.set_yticks(range(len(chosen)), [short_name(called(explanation.feature_name(int(i))), 26) for i in chosen], **words(7))
     ax.set_ylim(len(chosen) - 0.5, -0.5)
     ax.tick_params(axis="x", labelsize=7, length=2, colors=INK)
     ax.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
-    ax.set_xlabel(f"attribution to the {score_of(explanation)}{_error(explanation, chosen)}", **words(7))
-    shown = f"{len(explanation)} samples" + (f", {len(chosen)} of {explanation.values.shape[1]} features" if len(chosen) < explanation.values.shape[1] else "")
+    ax.set_xlabel(_stated(explanation, chosen), **words(7))
+    shown = _("{count} samples").format(count=len(explanation))
+    if len(chosen) < explanation.values.shape[1]:
+        shown = _("{count} samples, {part} of {all} features").format(count=len(explanation), part=len(chosen), all=explanation.values.shape[1])
     ax.set_title(shown if title is None else title, y=1.0, **words(9))
     return tuple(artists)
 
 
-def _error(explanation: Explanation, chosen: Array) -> str:
-    halves = half_widths(explanation)
-    return "" if halves is None else f"  (95 % error: ± {np.median(halves[:, chosen]):.2g})"
+def _stated(explanation: Explanation, chosen: Array) -> str:
+    """What lies across, and the usual error of it."""
+    halves, across = half_widths(explanation), _("attribution to the {score}").format(score=score_of(explanation))
+    if halves is None:
+        return across
+    return _("{axis}  (95 % error: ± {error})").format(axis=across, error=in_figures(float(np.median(halves[:, chosen])), ".2g"))

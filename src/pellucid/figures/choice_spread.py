@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import ERROR, own_axes, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._layout import channels_last
 from pellucid.figures._picture import as_picture, aspect_of, bare, check_sample, colour_bar, draw_outline, is_signed
 from pellucid.figures.attribution_map import map_of
@@ -30,7 +31,7 @@ def spread_of(explanation: Explanation, sample: int) -> Array:
 
 
 def choice_spread(
-    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, limit: float | None = None, title: str = "choice spread"
+    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, limit: float | None = None, title: str | None = None
 ) -> tuple[Artist, ...]:
     """The largest minus the smallest value under any choice, on its own scale, 0 where nothing depends on them; `limit` gives it another."""
     ax = own_axes(ax, "map", 2.3)
@@ -40,5 +41,5 @@ def choice_spread(
     outline = draw_outline(ax, as_picture(channels_last(explanation).inputs[sample]), colors="#eeeeee")
     bare(ax)
     colour_bar(image, ax)
-    ax.set_title(title, y=1.0, **words(9))
+    ax.set_title(_("choice spread") if title is None else title, y=1.0, **words(9))
     return (image,) if outline is None else (image, outline)

@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from pellucid.core.apart import seen_from
 from pellucid.core.errors import CombinationError
 from pellucid.core.records import Explanation
+from pellucid.figures._canvas import drawn as _
+from pellucid.figures._features import in_figures
 from pellucid.figures._grid import cells
 from pellucid.figures._scales import limits
 from pellucid.figures.attribution_map import attribution_map
@@ -43,16 +45,23 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
         places = iter(row)
-        for group, name in zip(groups, first.packing.names if first.packing is not None else ("input",), strict=True):
+        for group, name in zip(groups, first.packing.names if first.packing is not None else (_("input"),), strict=True):
             shown = seen_from(first, name)
-            artists += input_image(shown, sample=sample, ax=next(places), title=f"{name}, {first.target.score} {first.score[sample]:.3g}")
+            artists += input_image(shown, sample=sample, ax=next(places), title=_answered(first, sample, name))
             for explanation, limit in zip(group, limits([(explanation, sample) for explanation in group]), strict=True):
                 artists += _drawn(explanation, sample, next(places), limit)
                 if explanation.choices is not None and _has_spread(explanation):
                     most = explanation.choices.matters_most[sample]
-                    artists += choice_spread(explanation, sample=sample, ax=(ax := next(places)), title=f"choice spread\nmost: {most}")
+                    artists += choice_spread(
+                        explanation, sample=sample, ax=(ax := next(places)), title=_("choice spread\nmost: {option}").format(option=_(most))
+                    )
                     ax.title.set_fontsize(7)
     return tuple(artists)
+
+
+def _answered(explanation: Explanation, sample: int, name: str) -> str:
+    score = _(explanation.target.score.replace("_", " "))
+    return _("{name}, {score} {value}").format(name=name, score=score, value=in_figures(float(explanation.score[sample]), ".3g"))
 
 
 def _has_spread(explanation: Explanation) -> bool:
@@ -71,8 +80,10 @@ def _by_input(explanations: Sequence[Explanation]) -> list[list[Explanation]]:
 
 
 def _drawn(explanation: Explanation, sample: int, ax: Axes, limit: float | None) -> tuple[Artist, ...]:
-    name = explanation.method.replace("_", " ") + (f" at {explanation.layer}" if explanation.layer else "")
-    title = f"{name}: {explanation.target.labels[sample]}\n{explanation.outcome[sample].code.replace('_', ' ')}"
+    name = explanation.method.replace("_", " ")
+    if explanation.layer:
+        name = _("{title} at {layer}").format(title=name, layer=explanation.layer)
+    title = f"{name}: {explanation.target.labels[sample]}\n{_(explanation.outcome[sample].code.replace('_', ' '))}"
     if explanation.of_pairs:
         artists = interactions(explanation, sample=sample, ax=ax, title=title)
     elif explanation.on_grid:

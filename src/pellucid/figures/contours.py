@@ -11,14 +11,16 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 
 from pellucid.core.errors import SettingError
+from pellucid.core.language import later, percent
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import AGAINST, FOR, own_axes, short_name, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._layout import channels_last
 from pellucid.figures._picture import as_picture, aspect_of, bare, check_sample, is_signed
 from pellucid.figures.attribution_map import map_of
 
 Array = np.ndarray
-SIDES = (("for", FOR, "solid"), ("against", AGAINST, (0, (2.0, 1.2))))
+SIDES = ((later("for {target}"), FOR, "solid"), (later("against {target}"), AGAINST, (0, (2.0, 1.2))))
 
 
 def strongest_part(shown: Array, part: float) -> Array:
@@ -72,12 +74,21 @@ def contours(explanation: Explanation, *, sample: int = 0, ax: Axes | None = Non
         if region.any():
             around = outlines(region)
             ax.add_collection(LineCollection(around, colors="white", linewidths=2.6), autolim=False)
-            lines = LineCollection(around, colors=colour, linewidths=1.3, linestyles=style, label=word)
+            lines = LineCollection(around, colors=colour, linewidths=1.3, linestyles=style, label=word.split()[0])
             artists.append(ax.add_collection(lines, autolim=False))
-            keys.append(Line2D([], [], color=colour, linestyle=style, linewidth=1.3, label=f"{word} {target}" if signed else f"strongest {part:.0%}"))
+            keys.append(
+                Line2D(
+                    [],
+                    [],
+                    color=colour,
+                    linestyle=style,
+                    linewidth=1.3,
+                    label=_(word).format(target=target) if signed else _("strongest {part}").format(part=percent(part, 0)),
+                )
+            )
     bare(ax)
     if keys:
         ax.legend(handles=keys, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=1, frameon=False, borderaxespad=0.2, handlelength=2.2, labelspacing=0.2,
                   prop={"family": words()["family"], "size": 7})  # fmt: skip
-    ax.set_title(f"strongest {part:.0%}" if title is None else title, y=1.0, **words(9))
+    ax.set_title(_("strongest {part}").format(part=percent(part, 0)) if title is None else title, y=1.0, **words(9))
     return tuple(artists)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import INK, MUTED, own_axes, short_name, value_colours, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._features import check_features, half_widths, held_numbers, number_of, score_of, with_unit
 from pellucid.figures._picture import colour_bar
 from pellucid.figures.beeswarm import ENDS
@@ -48,8 +49,8 @@ def dependence(
         ax.spines[side].set_visible(False)
     name = explanation.feature_name(shown)
     ax.set_xlabel(short_name(with_unit(explanation, shown), 40), labelpad=2, **words(7.5))
-    ax.set_ylabel(short_name(f"attribution to the {score_of(explanation)}", 44), labelpad=1, **words(7))
-    ax.set_title(f"{short_name(name, 28)}, {len(explanation)} samples" if title is None else title, y=1.0, **words(9))
+    ax.set_ylabel(short_name(_("attribution to the {score}").format(score=score_of(explanation)), 44), labelpad=1, **words(7))
+    ax.set_title(_("{name}, {count} samples").format(name=short_name(name, 28), count=len(explanation)) if title is None else title, y=1.0, **words(9))
     return tuple(artists)
 
 

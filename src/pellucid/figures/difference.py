@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from pellucid.core.comparison import Comparison
 from pellucid.core.errors import SettingError
 from pellucid.core.records import Explanation, t_quantile
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._canvas import short_name
 from pellucid.figures._grid import cells
 from pellucid.figures._picture import check_sample
@@ -32,12 +33,12 @@ def difference(comparison: Comparison, *, sample: int | None = 0, count: int = 8
         raise SettingError(f"this figure takes what pellucid.compare returns, got {type(comparison).__name__}.")
     chosen = range(len(comparison)) if sample is None else [check_sample(sample, len(comparison))]
     rows = [(i, name, row) for i in chosen for name, row in _rows(comparison[i]).items()]
-    bars = [_as_bars(row[0]) for _, _, row in rows]
+    bars = [_as_bars(found[-1][0]) for found in rows]
     axes = cells(len(rows), 3, (SIDE, SIDE), left=0.95 if any(bars) else 0.08, right=0.12 if all(bars) else 0.62, below=0.3)
     artists: list[Artist] = []
     for (i, name, row), places in zip(rows, axes, strict=True):
         titles = [_title(word, name or one.target.labels[0]) for word, one in zip(comparison.names, row[:2], strict=True)]
-        apart = "a − b" if len(chosen) == 1 else f"sample {comparison.numbers[i]}: a − b"
+        apart = "a − b" if len(chosen) == 1 else _("sample {number}: a − b").format(number=comparison.numbers[i])
         draw = _bars if _as_bars(row[0]) else _maps
         artists += draw(row, places, [*titles, apart], comparison.same_units, count)
     for place in (place for row in axes for place in row):

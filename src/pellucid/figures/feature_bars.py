@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.records import Explanation
-from pellucid.figures._canvas import AGAINST, BAND, FOR, INK, own_axes, short_name, words
+from pellucid.figures._canvas import AGAINST, BAND, FOR, INK, called, own_axes, short_name, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._picture import check_sample
 
 Array = np.ndarray
@@ -29,7 +30,7 @@ def feature_bars(
     sample: int = 0,
     ax: Axes | None = None,
     count: int = 8,
-    title: str = "strongest features",
+    title: str | None = None,
     features: Sequence[int] | Array | None = None,
     letters: int = 16,
 ) -> tuple[Artist, ...]:
@@ -51,11 +52,11 @@ def feature_bars(
         low, high = (ends[sample].ravel()[chosen] for ends in (explanation.choices.low, explanation.choices.high))
         artists += ax.barh(places, high - low, left=low, color=BAND, height=0.96)
     artists += ax.barh(places, values, color=[FOR if value > 0 else AGAINST for value in values], height=0.5 if artists else 0.7)
-    _, upper = explanation[sample].interval(0.95)
+    upper = explanation[sample].interval(0.95)[1]
     half = upper[0].ravel()[chosen] - values
     if explanation.error_kind not in ("exact", "none"):
         artists.append(ax.errorbar(values, places, xerr=half, fmt="none", ecolor=INK, elinewidth=0.9, capsize=1.8).lines[2][0])
-    names = [_lines(explanation.feature_name(int(i), sample), letters) for i in chosen]
+    names = [_lines(" × ".join(map(called, explanation.feature_name(int(i), sample).split(" × "))), letters) for i in chosen]
     ax.set_yticks(places, names, **words(6 if any(len(name) > letters for name in names) else 7))
     ax.tick_params(axis="x", labelsize=7, length=2)
     ax.tick_params(axis="y", length=0)
@@ -64,14 +65,14 @@ def feature_bars(
     ax.axvline(0, color=INK, linewidth=0.6)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
-    ax.set_title(title, y=1.0, **words(9))
+    ax.set_title(_("strongest features") if title is None else title, y=1.0, **words(9))
     return tuple(artists)
 
 
 def _lines(name: str, letters: int) -> str:
     """A pair's name on two lines; a name and what was given there each as short as there is room."""
     if " = " in name and " × " not in name:
-        head, _, held = name.partition(" = ")
+        head, held = name.split(" = ", 1)
         held = short_name(held, max(letters // 2, letters - len(head)))
         return f"{short_name(head, letters - 2 - len(held))} = {held}"
     return "\n× ".join(short_name(part, letters) for part in name.split(" × "))

@@ -7,12 +7,13 @@ from matplotlib.image import AxesImage
 
 from pellucid.core.layout import channels_of, to_last
 from pellucid.core.records import Explanation, View
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._canvas import own_axes, words
 from pellucid.figures._layout import check_one_input
 from pellucid.figures._picture import as_picture, aspect_of, bare, check_sample, sequence_axes
 
 
-def input_image(record: Explanation | View, *, sample: int = 0, ax: Axes | None = None, title: str = "input") -> tuple[AxesImage]:
+def input_image(record: Explanation | View, *, sample: int = 0, ax: Axes | None = None, title: str | None = None) -> tuple[AxesImage]:
     """One sample as an image: gray, in colour, or a sequence (time, features) as a grid."""
     check_one_input(record)
     values = to_last(record.inputs, channels_of(record))[check_sample(sample, len(record))]
@@ -21,5 +22,5 @@ def input_image(record: Explanation | View, *, sample: int = 0, ax: Axes | None 
     image = ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect=aspect_of(picture.shape))
     bare(ax)
     sequence_axes(ax, values.shape)
-    ax.set_title(title, y=1.0, **words(9))
+    ax.set_title(_("input") if title is None else title, y=1.0, **words(9))
     return (image,)

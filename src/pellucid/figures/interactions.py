@@ -9,7 +9,8 @@ from matplotlib.patches import Rectangle
 
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.records import Explanation
-from pellucid.figures._canvas import INK, SIGNED, own_axes, short_name, words
+from pellucid.figures._canvas import INK, SIGNED, called, own_axes, short_name, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._picture import bare, check_sample, colour_bar
 
 Array = np.ndarray
@@ -26,7 +27,7 @@ def most_interacting(explanation: Explanation, sample: int, count: int) -> Array
 
 
 def interactions(
-    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, count: int = 12, limit: float | None = None, title: str = "pairs of features"
+    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, count: int = 12, limit: float | None = None, title: str | None = None
 ) -> tuple[Artist, ...]:
     """A square of one sample's pairs among the `count` features with the strongest ones, red where two bring more together than apart, blue where less.
 
@@ -45,10 +46,10 @@ def interactions(
     for cell in cells:
         ax.add_patch(cell)
     bare(ax)
-    names = [short_name(explanation.features.names[int(feature)]) for feature in chosen] if explanation.features is not None else []
+    names = [short_name(called(explanation.features.names[int(feature)])) for feature in chosen] if explanation.features is not None else []
     ax.set_xticks(range(len(names)), names, rotation=90, **words(6.5))
     ax.set_yticks(range(len(names)), names, **words(6.5))
     ax.tick_params(length=0, pad=2, colors=INK)
     colour_bar(image, ax)
-    ax.set_title(title, y=1.0, **words(9))
+    ax.set_title(_("pairs of features") if title is None else title, y=1.0, **words(9))
     return (image, *cells)

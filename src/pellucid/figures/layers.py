@@ -5,6 +5,7 @@ from __future__ import annotations
 from matplotlib.artist import Artist
 
 from pellucid.core.records import View
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._grid import cells
 from pellucid.figures.activation_map import activation_map
 
@@ -18,5 +19,5 @@ def layers(view: View) -> tuple[Artist, ...]:
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
         for name, ax in zip(view.values, row, strict=True):
-            artists += activation_map(view, layer=name, sample=sample, ax=ax, title=f"sample {numbers[sample]}, {name}")
+            artists += activation_map(view, layer=name, sample=sample, ax=ax, title=_("sample {number}, {name}").format(number=numbers[sample], name=name))
     return tuple(artists)

@@ -8,6 +8,7 @@ from matplotlib.image import AxesImage
 
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import SIGNED, own_axes, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._layout import channels_last
 from pellucid.figures._picture import as_picture, aspect_of, bare, check_sample, is_signed
 from pellucid.figures.attribution_map import map_of
@@ -16,7 +17,7 @@ HEAT = "inferno"
 
 
 def overlay(
-    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, limit: float | None = None, title: str = "over the input"
+    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, limit: float | None = None, title: str | None = None
 ) -> tuple[AxesImage, AxesImage]:
     """The map over the gray input, the more opaque the stronger: the input's image, then the map's."""
     ax = own_axes(ax, "picture", 2.3)
@@ -30,5 +31,5 @@ def overlay(
     strength = np.clip(np.abs(shown) / reach, 0, 1)
     above = ax.imshow(shown, cmap=cmap, vmin=low, vmax=reach, alpha=0.85 * np.sqrt(strength), interpolation="nearest", aspect=aspect_of(picture.shape))
     bare(ax)
-    ax.set_title(title, y=1.0, **words(9))
+    ax.set_title(_("over the input") if title is None else title, y=1.0, **words(9))
     return below, above

@@ -7,8 +7,11 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from pellucid.core.errors import SettingError
+from pellucid.core.language import percent
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import INK, MUTED, own_axes, words
+from pellucid.figures._canvas import drawn as _
+from pellucid.figures._features import in_figures
 from pellucid.figures._picture import check_sample
 
 PREDICTED = "#1f5fa8"
@@ -37,7 +40,7 @@ def probabilities(
     distribution = bool((output >= 0).all() and abs(output.sum() - 1) < 1e-3)
     marks = [_mark(i, predicted, true) for i in chosen]
     ax.set_yticks(np.arange(len(chosen)), [f"{mark}{_short(names[i])}" for mark, i in zip(marks, chosen, strict=True)], **words(7))
-    texts = [ax.text(max(value, 0), place, f" {value:.1%}" if distribution else f" {value:.3g}", va="center", **words(6.5))
+    texts = [ax.text(max(value, 0), place, f" {percent(float(value))}" if distribution else f" {in_figures(value, '.3g')}", va="center", **words(6.5))
              for place, value in enumerate(output[chosen]) if value >= 0.01 or not distribution]  # fmt: skip
     if distribution:
         ax.set_xlim(0, 1.22)
@@ -47,14 +50,14 @@ def probabilities(
     ax.invert_yaxis()
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
-    ax.set_title(title if title is not None else "probabilities" if distribution else "output", y=1.0, **words(9))
+    ax.set_title(title if title is not None else _("probabilities") if distribution else _("output"), y=1.0, **words(9))
     return (*bars, *texts)
 
 
 def _mark(index: int, predicted: int, true: int | None) -> str:
     if index == predicted:
-        return "predicted, true  " if index == true else "predicted  "
-    return "true  " if index == true else ""
+        return f"{_('predicted, true') if index == true else _('predicted')}  "
+    return f"{_('true')}  " if index == true else ""
 
 
 def _short(name: str, most: int = 14) -> str:

@@ -13,7 +13,8 @@ from matplotlib.collections import LineCollection
 from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import INK, MARGINS, MUTED, POSITIVE, SIGNED, inside, own_axes, short_name, words
-from pellucid.figures._features import LEVEL, score_of
+from pellucid.figures._canvas import drawn as _
+from pellucid.figures._features import LEVEL, in_figures, score_of
 from pellucid.figures._layout import channels_last
 from pellucid.figures._picture import check_sample, colour_bar, is_signed
 
@@ -60,10 +61,17 @@ def series_line(
             above.set_ylabel(short_name(names[channel], 14), labelpad=2, **words(7)).set_gid(names[channel])
     _share(axes, series[:, chosen], values[:, chosen], None if half is None else half[:, chosen])
     colour_bar(line, axes[0] if rows == 1 else ax, thin=True)
-    axes[-1].set_xlabel("time step" if half is None else f"time step  (95 % error: at most ± {half[:, chosen].max():.2g})", labelpad=2, **words(7))
-    said = f"the {score_of(one, 0)}" + (f", {rows} of {series.shape[1]} channels" if rows < series.shape[1] else "")
-    ax.set_title(short_name(f"attribution to {said}", 60) if title is None else title, y=1.0, **words(9))
+    axes[-1].set_xlabel(_stated(None if half is None else float(half[:, chosen].max())), labelpad=2, **words(7))
+    heading = _("attribution to the {score}").format(score=score_of(one, 0))
+    if rows < series.shape[1]:
+        heading = _("{title}, {part} of {all} channels").format(title=heading, part=rows, all=series.shape[1])
+    ax.set_title(short_name(heading, 60) if title is None else title, y=1.0, **words(9))
     return tuple(artists)
+
+
+def _stated(error: float | None) -> str:
+    """What lies across, and the largest error of what lies up."""
+    return _("time step") if error is None else _("time step  (95 % error: at most ± {error})").format(error=in_figures(error, ".2g"))
 
 
 def _channel_names(one: Explanation, count: int) -> list[str]:
@@ -71,7 +79,7 @@ def _channel_names(one: Explanation, count: int) -> list[str]:
     said = one.provenance.get("preprocessing")
     settings = said["settings"] if isinstance(said, Mapping) and said.get("kind") == "series" else {}
     names = list(settings.get("names", ()))
-    return names if len(names) == count else [f"channel {i}" for i in range(count)] if count > 1 else [""]
+    return names if len(names) == count else [_("channel {number}").format(number=i) for i in range(count)] if count > 1 else [""]
 
 
 def _parts(one: Explanation) -> tuple[Array, Array, Array | None]:

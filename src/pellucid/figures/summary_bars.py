@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.records import Explanation, t_quantile
-from pellucid.figures._canvas import INK, own_rows, short_name, words
+from pellucid.figures._canvas import INK, called, own_rows, short_name, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._features import LEVEL, check_features, half_widths, largest_on_average, score_of
 
 Array = np.ndarray
@@ -43,20 +44,20 @@ def summary_bars(explanation: Explanation, *, ax: Axes | None = None, count: int
         bar.set_label(explanation.feature_name(int(feature)))
     ends = np.stack([np.minimum(halves[chosen], means[chosen]), halves[chosen]])
     whiskers = ax.errorbar(means[chosen], rows, xerr=ends, fmt="none", ecolor=INK, elinewidth=0.9, capsize=1.8).lines[2][0]
-    ax.set_yticks(rows, [short_name(explanation.feature_name(int(i)), 26) for i in chosen], **words(7))
+    ax.set_yticks(rows, [short_name(called(explanation.feature_name(int(i))), 26) for i in chosen], **words(7))
     ax.set_ylim(len(chosen) - 0.4, -0.6)
     ax.set_xlim(left=0)
     ax.tick_params(axis="x", labelsize=7, length=2, colors=INK)
     ax.tick_params(axis="y", length=0)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
-    ax.set_xlabel(f"mean |attribution| to the {score_of(explanation)}\n{_stated(explanation)}", **words(7))
-    ax.set_title(f"what matters over {len(explanation)} samples" if title is None else title, y=1.0, **words(9))
+    ax.set_xlabel(_("mean |attribution| to the {score}").format(score=score_of(explanation)) + f"\n{_stated(explanation)}", **words(7))
+    ax.set_title(_("what matters over {count} samples").format(count=len(explanation)) if title is None else title, y=1.0, **words(9))
     return (*bars, whiskers)
 
 
 def _stated(explanation: Explanation) -> str:
     """What the interval holds."""
     if explanation.error_kind == "none":
-        return "95 % t interval over samples; numerical error not known"
-    return "95 % t interval over samples" + ("" if explanation.error_kind == "exact" else ", numerical error included")
+        return _("95 % t interval over samples; numerical error not known")
+    return _("95 % t interval over samples") if explanation.error_kind == "exact" else _("95 % t interval over samples, numerical error included")

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from pellucid.core.errors import SettingError
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import AGAINST, FOR, INK, MARGINS, inside, own_axes, short_name, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._features import check_features, half_widths, score_of
 from pellucid.figures._picture import check_sample
 
@@ -62,7 +63,11 @@ def token_bars(
         if half is not None:
             whiskers.append(one.errorbar(places, values[part], yerr=half[part], fmt="none", ecolor=INK, elinewidth=0.8, capsize=1.4).lines[2][0])
         _write(one, names[part], wide, scale)
-    ax.set_title(short_name(f"attribution to the {score_of(explanation, sample)}", 40 if wide < 25 else 60) if title is None else title, y=1.0, **words(9))
+    ax.set_title(
+        short_name(_("attribution to the {score}").format(score=score_of(explanation, sample)), 40 if wide < 25 else 60) if title is None else title,
+        y=1.0,
+        **words(9),
+    )
     return (*bars, *whiskers)
 
 

@@ -12,6 +12,7 @@ from pellucid.core.errors import UnsupportedError
 from pellucid.core.exports import base_of
 from pellucid.core.records import Explanation
 from pellucid.figures._canvas import AGAINST, FOR, INK, MUTED, own_rows, words
+from pellucid.figures._canvas import drawn as _
 from pellucid.figures._features import check_features, half_widths, in_figures, row_name, score_of
 from pellucid.figures._picture import check_sample
 from pellucid.figures.feature_bars import strongest
@@ -31,9 +32,7 @@ class _Step(NamedTuple):
     colour: str
 
 
-def waterfall(
-    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, count: int = 9, title: str = "from base score to score"
-) -> tuple[Artist, ...]:
+def waterfall(explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, count: int = 9, title: str | None = None) -> tuple[Artist, ...]:
     """Steps from the base score (top) to the score (bottom): the `count` strongest features, largest first, named with what the sample holds there, then all
     others as one. Red steps add to the score of the target, blue ones take from it. Whiskers at a step's end are the 95 % interval of that step alone;
     errors of joined features add in squares.
@@ -62,9 +61,15 @@ def waterfall(
     ax.vlines([base, *ends], np.arange(len(ends) + 1), np.arange(1, len(ends) + 2), colors=MUTED, linewidths=0.6, zorder=0)
     artists += [ax.axvline(place, color=INK, linewidth=0.7, linestyle=style, zorder=0) for place, style in ((base, (0, (2, 2))), (score, "-"))]
     ax.plot([base, score], [0, len(steps) + 1], "o", color=INK, markersize=3)
-    _write(ax, [f"base score {in_figures(base)}", *(step.short for step in steps), f"score {in_figures(score)}"], values, ends, np.nan_to_num(halves))
+    _write(
+        ax,
+        [_("base score {value}").format(value=in_figures(base)), *(step.short for step in steps), _("score {value}").format(value=in_figures(score))],
+        values,
+        ends,
+        np.nan_to_num(halves),
+    )
     ax.set_xlabel(score_of(explanation, sample), **words(7.5))
-    ax.set_title(title, y=1.0, **words(9))
+    ax.set_title(_("from base score to score") if title is None else title, y=1.0, **words(9))
     return tuple(artists)
 
 
@@ -84,10 +89,18 @@ def _steps(explanation: Explanation, sample: int, count: int, difference: float)
     rest = order[count:]
     if len(rest):
         names = ", ".join(row_name(explanation, sample, int(i)) for i in rest)
-        steps.append(_Step(f"{len(rest)} others", names, values[rest].sum(), float(np.sqrt(np.square(spread[rest]).sum())), colour(values[rest].sum())))
+        steps.append(
+            _Step(
+                _("{count} others").format(count=len(rest)),
+                names,
+                values[rest].sum(),
+                float(np.sqrt(np.square(spread[rest]).sum())),
+                colour(values[rest].sum()),
+            )
+        )
     left = difference - values[order].sum()
     if abs(left) > SEEN * max(np.abs(values[order]).sum(), abs(difference)):
-        steps.append(_Step("not attributed", "not attributed", left, np.nan, MUTED))
+        steps.append(_Step(_("not attributed"), "not attributed", left, np.nan, MUTED))
     return steps
 
 

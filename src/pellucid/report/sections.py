@@ -323,7 +323,7 @@ def _scales(found: SampleGroup) -> str:
     if alone:
         each = _("{titles}: a scale of its own, as the units differ") if len(alone) == 1 else _("{titles}: each a scale of its own, as the units differ")
         parts.append(each.format(titles=_(", ").join(alone)))
-    if any(explanation.packing is not None for explanation, _ in found.rows):
+    if any(explanation.packing is not None for explanation, _row in found.rows):
         parts.append(_("each input has a scale of its own"))
     return _("Colours: {scales}. Red speaks for the target, blue against it.").format(scales=_("; ").join(parts)) if parts else ""
 
