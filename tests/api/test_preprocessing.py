@@ -46,7 +46,7 @@ def test_rows_are_explained_by_their_columns_as_the_numbers_are_by_groups() -> N
 
 
 def test_elements_are_called_by_their_column() -> None:
-    found = pellucid.explain(ON_ROWS, of_rows(0, 3), "integrated_gradients", preprocessing=TABLE)
+    found = pellucid.explain(ON_ROWS, of_rows(0, 3), "saliency", preprocessing=TABLE)
     assert found.values.shape == (2, 5)
     assert [found.feature_name(i, 1).split(" = ")[0] for i in range(5)] == ["age", "home", "home", "home", "children"]
 

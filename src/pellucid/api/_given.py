@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from pellucid.api._stream import is_stream
+from pellucid.api._sums import joins
 from pellucid.core.errors import SettingError
+from pellucid.core.features import FeatureMap
 from pellucid.core.method import Method
 from pellucid.core.preprocessing import Given, Preprocessing
 from pellucid.data.preprocessing import to_json
@@ -21,16 +25,29 @@ def applied(preprocessing: Any, x: Any, method: Method, options: Mapping[str, An
         raise SettingError(f"preprocessing must be one of pellucid.data.preprocessings, or your own Preprocessing; got {type(preprocessing).__name__}.")
     if is_stream(x):
         raise SettingError("a preprocessing takes samples at once, and x is a stream; apply it to each batch: (preprocessing.inputs(batch) for batch in x).")
-    found, given = dict(options), preprocessing.given(x)
+    found, given, inputs = dict(options), preprocessing.given(x), preprocessing.inputs(x)
     if found.get("background") is not None:
         found["background"] = preprocessing.inputs(found["background"])
-    if "features" in method.accepts and found.get("features") is None:
+    sums = preprocessing.joins and joins(method) and found.get("layer") is None
+    if ("features" in method.accepts or sums) and found.get("features") is None:
         found["features"] = preprocessing.features(x)
     if "fill" in method.accepts and found.get("fill") is None and found.get("background") is None:
         found["fill"] = preprocessing.absent
     if "baseline" in method.accepts and found.get("baseline") is None:
-        found["baseline"] = preprocessing.absent
-    return preprocessing.inputs(x), found, Given(preprocessing, None if given is None else tuple(given))
+        found["baseline"] = _kept(preprocessing.absent, inputs, found["features"]) if sums else preprocessing.absent
+    return inputs, found, Given(preprocessing, None if given is None else tuple(given))
+
+
+def _kept(absent: Any, inputs: Any, features: Any) -> Any:
+    """What stands for absent features, and each sample's own number where an element belongs to none, such as the token that begins a sentence."""
+    if absent is None or not isinstance(features, FeatureMap):
+        return absent
+    if not isinstance(inputs, Mapping):
+        rows = np.where(features.labels < 0, inputs, absent).astype(inputs.dtype)
+        return absent if (rows == absent).all() else rows
+    edges = np.cumsum([0, *(array[0].size for array in inputs.values())])
+    labels = {name: features.labels[:, start:stop] for name, start, stop in zip(inputs, edges, edges[1:], strict=False)}
+    return {name: _kept(number, inputs[name], FeatureMap(labels[name], features.names)) for name, number in absent.items()}
 
 
 def told(given: Given | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit, log_softmax, softmax
 
+from pellucid.api._sums import joins
 from pellucid.core.catalogue import Catalogue, build, settings_of
 from pellucid.core.errors import CombinationError, SettingError, ShapeError, UnknownMethodError, UnknownViewError, UnsupportedError, unknown
 from pellucid.core.features import FeatureMap, Fill
@@ -81,7 +82,7 @@ def _check_settings(kind: str, name: str, part: type, settings: Mapping[str, Any
 def check_options(name: str, method: Method, options: Mapping[str, Any]) -> None:
     """Raise where a keyword was given that this method does not take."""
     for key, value in options.items():
-        if value is not None and key not in method.accepts:
+        if value is not None and key not in method.accepts and not (key == "features" and joins(method)):
             takes = ", ".join(sorted(method.accepts)) or "none of layer, baseline, background, features, fill"
             raise SettingError(f"method '{name}' does not take {key}; it takes {takes}.")
     if "background" in method.accepts and "fill" not in method.accepts and options.get("background") is None:

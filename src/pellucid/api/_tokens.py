@@ -1,8 +1,5 @@
 """Networks that read tokens, explained by gradients: at the layer that embeds them, with what its units get summed to one number for each token.
 
-The sum is taken before it is squared, so that a method's own estimate of its error is one of the sums. A method that takes its gradients one by one says
-something of each unit only; of the errors of its sums is then known what they can be at most, and it is asked for more until that is within the tolerance.
-
 Of several inputs one may be embedded: the others, such as the mask of which words count, then stay what they are in each sample, and get nothing.
 """
 
@@ -14,21 +11,17 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.api import _sums
 from pellucid.api._layer import Subject
 from pellucid.core.errors import SettingError, UnsupportedError
+from pellucid.core.features import FeatureMap
 from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.method import Attribution, Method, Task
-from pellucid.core.model import INPUT, Model, PathRows, batches
+from pellucid.core.model import Model
+from pellucid.core.naming import NO_WORD
 from pellucid.core.packing import Packing
-from pellucid.core.target import Target
-from pellucid.core.wrapped import Wrapped
-from pellucid.methods import _stopping
 
 Array = np.ndarray
-SUMMED = ("integrated_gradients", "expected_gradients", "smooth_grad", "square_grad", "var_grad")
-"""Methods whose every number comes from sums along paths."""
-MOST_ROUNDS = 4
-"""How often a method is asked for more."""
 
 
 def embedded(model: Model, method: Method, layer: str | None, inputs: Array, baseline: Any = None) -> Subject | None:
@@ -145,47 +138,10 @@ def _tokens_of(baseline: Any, inputs: Array) -> Array:
     return rows
 
 
-class Summed(Wrapped):
-    """A model above an embedding. Along paths, what the units of a token get is summed at the first of them: gradient × displacement before it is squared, or,
-    where only squares are wanted (weights of zero), the squares."""
-
-    def path_gradients(self, rows: PathRows, target: Target) -> tuple[Array, Array]:
-        shape = (rows.groups, *rows.starts.shape[1:])
-        first, second = np.zeros(shape), np.zeros(shape)
-        reach, of_squares = len(rows.stencil) - 1, not rows.weight.any()
-        tail = np.zeros((reach, *(shape[1:] if of_squares else shape[1:-1])))
-        for part in batches(len(rows), self.batch_size):
-            group, found = rows.group[part], self.inner.gradients(rows.points(part), target.unnamed(rows.group[part])).gradients[INPUT].astype(np.float64)
-            if rows.displace:
-                found *= rows.ends[rows.path[part]] - rows.starts[rows.path[part]]
-            found = found if of_squares else found.sum(axis=-1)
-            chain = np.concatenate([tail, found])
-            mixed = np.square(sum(c * chain[reach - j : len(chain) - j] for j, c in enumerate(rows.stencil)))
-            mixed = mixed.sum(axis=-1) if of_squares else mixed
-            tail = chain[len(chain) - reach :]
-            column = (-1,) + (1,) * (mixed.ndim - 1)
-            if not of_squares:
-                np.add.at(first[..., 0], group, rows.weight[part].reshape(column) * found)
-            np.add.at(second[..., 0], group, rows.square[part].reshape(column) * mixed)
-        return first, second
-
-
 def attribute(name: str, method: Method, task: Task) -> Attribution:
     """What a method gives each token."""
-    if name in SUMMED and not getattr(method, "absolute", False):
-        found = method.explain(replace(task, model=Summed(task.model)))
-        return _by_token(found, found.error[..., 0])
-    found = method.explain(task)
-    for _ in range(MOST_ROUNDS):
-        wider = _widening(found)
-        estimates = found.statistics.get("relative_error")
-        if estimates is None or found.error_kind not in ("bound", "standard_error") or task.tolerance <= 0:
-            break
-        late = (estimates * wider > task.tolerance) & np.array([stop.code == "converged" for stop in found.stops])
-        if not late.any():
-            break
-        found = method.explain(replace(task, tolerance=task.tolerance / float(wider[late].max()), state=found.state))
-    return _told(_by_token(found, found.error.sum(axis=-1)), _widening(found), task.tolerance)
+    shape = task.inputs.shape[1:]
+    return _sums.attribute(name, method, task, _sums.Sums.over_units(shape), ("sample", *(f"input_{i}" for i in range(len(shape) - 1))))
 
 
 def among(found: Attribution, packing: Packing, name: str) -> Attribution:
@@ -197,35 +153,24 @@ def among(found: Attribution, packing: Packing, name: str) -> Attribution:
     return replace(found, values=wide[0], error=wide[1], axes=("sample", "input_0"), resolved=dict(found.resolved) | {"others": others})
 
 
-def _widening(found: Attribution) -> Array:
-    """How much larger the relative error of a sum over units can be than that of the units."""
-    axes = tuple(range(1, found.values.ndim))
-    values, error = found.values.astype(np.float64), found.error.astype(np.float64)
-
-    def norm(array: Array) -> Array:
-        size: Array = (
-            np.abs(array).sum(axis=axes[: array.ndim - 1]) if found.error_kind == "bound" else np.sqrt(np.square(array).sum(axis=axes[: array.ndim - 1]))
-        )
-        return np.maximum(size, _stopping.TINY)
-
-    return np.asarray(norm(error.sum(axis=-1)) / norm(error) * norm(values) / norm(values.sum(axis=-1)))
+def own_map(features: FeatureMap, subject: Subject, packing: Packing | None) -> FeatureMap:
+    """A map over the network's inputs as one over what is attributed to: the input itself, or the vector that stands for each of its tokens."""
+    if not subject.embedding:
+        return features
+    labels = features.labels if packing is None else packing.unpack(features.labels)[subject.tokens]
+    return FeatureMap(labels[..., None], features.names, features.kind)
 
 
-def _by_token(found: Attribution, error: Array) -> Attribution:
-    return replace(found, values=found.values.sum(axis=-1), error=error, axes=found.axes[:-1])
-
-
-def _told(found: Attribution, wider: Array, tolerance: float) -> Attribution:
-    """The same with what is said of its accuracy said of the sums."""
-    estimates = found.statistics.get("relative_error")
-    if estimates is None or found.error_kind not in ("bound", "standard_error"):
-        return found
-    summed, stops = estimates * wider, []
-    for stop, estimate, used in zip(found.stops, summed.tolist(), found.gradients.tolist(), strict=True):
-        if stop.code not in ("converged", "budget_exhausted"):
-            stops.append(stop)
-        elif estimate <= tolerance:
-            stops.append(_stopping.converged(estimate, tolerance, int(used), "gradients"))
-        else:
-            stops.append(_stopping.exhausted(estimate, tolerance, int(used), "gradients", 1.0 if found.error_kind == "bound" else 0.5))
-    return replace(found, stops=stops, statistics=dict(found.statistics) | {"relative_error": summed})
+def with_rest(features: FeatureMap, subject: Subject, packing: Packing | None, baseline: Array | None, fills: Array | None) -> FeatureMap:
+    """The map with one feature more for what belongs to none, where that is not what it is in the baseline or background: what moves has a share of the score,
+    which is not to be lost."""
+    own, rows = own_map(features, subject, packing), fills if baseline is None else baseline
+    if not _sums.rest_moves(own.labels < 0, subject.inputs, np.zeros_like(subject.inputs[:1]) if rows is None else rows):
+        return features
+    rest = features.labels < 0
+    if packing is not None and subject.tokens:
+        beside = np.ones(packing.total, dtype=bool)
+        beside[packing.slices[subject.tokens]] = False
+        rest &= ~beside
+    name = NO_WORD if features.kind == "words" else "the rest"
+    return FeatureMap(np.where(rest, len(features.names), features.labels), (*features.names, name), features.kind)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.api import _inputs, _parts, _tokens
+from pellucid.api import _inputs, _parts, _sums, _tokens
 from pellucid.api._given import applied, told
 from pellucid.api._held import Held
 from pellucid.api._layer import Subject, carried, carried_rows, goes_round
@@ -20,7 +20,7 @@ from pellucid.api._resume import axes_of, check_agreement, of_rows
 from pellucid.api._several import folded, prepared
 from pellucid.api._stream import explain_stream, is_stream
 from pellucid.api._vary import Asked, VaryLike, asked, with_choices
-from pellucid.core.errors import SettingError, StrictError
+from pellucid.core.errors import CombinationError, SettingError, StrictError
 from pellucid.core.inputs import on_host
 from pellucid.core.method import Attribution, Method, Task
 from pellucid.core.model import Model
@@ -81,7 +81,8 @@ def explain(
         "conv2d_1[:, :, 5]"). For class activation maps, the layer of the map; None lets the method choose, and say which.
     baseline: for path methods: a number, an array (*shape) or (samples, *shape), "mean", "blur:2"; zeros by default.
     background, fill: for coalition methods, one of them: data (rows, *shape), or what absent features hold ("constant:0", "mean", "blur:2", an array).
-    features: for coalition methods: "patches:4", "superpixels:slic:30", "pixels", "columns", a label map, or an object.
+    features: for coalition methods: "patches:4", "superpixels:slic:30", "pixels", "columns", a label map, or an object. For path methods whose values are
+        parts of the score (integrated_gradients, expected_gradients, …) too: what the elements of a feature get is summed, and its error is the sum's.
         With several inputs, baseline, background, features and fill may be mappings, one entry an input.
     class_names: names of the outputs, for `target` and for reports; None takes the model's own where it brings some. labels: true classes, for reports.
     network: a name for reports.
@@ -174,8 +175,7 @@ def _explained(call: _Call, subject: Subject) -> Explanation:
             **parts,
         )
         task = prepared(task, count, resume)
-        found = _tokens.attribute(call.name, method, task) if subject.embedding else method.explain(task)
-        found = _tokens.among(found, call.model.packing, subject.tokens) if subject.tokens and call.model.packing else found
+        found = _attributed(call, subject, task)
     if outputs is None:
         outputs = _given_outputs(call.name, found)
         resolved = _parts.find_target(subject.model, target, scale, outputs, names) if subject.unit is None else subject.unit
@@ -190,6 +190,17 @@ def _explained(call: _Call, subject: Subject) -> Explanation:
     return replace(record, continuation=_continuation(call))
 
 
+def _attributed(call: _Call, subject: Subject, task: Task) -> Attribution:
+    """What the method gives, summed where it is of elements that one feature has several of, or of the units of a token."""
+    if task.features is not None and _sums.joins(call.method):
+        sums = _sums.Sums.of_features(_tokens.own_map(task.features, subject, call.model.packing), task.inputs.shape[1:])
+        return _sums.attribute(call.name, call.method, task, sums, ("sample", "feature"))
+    if not subject.embedding:
+        return call.method.explain(task)
+    found = _tokens.attribute(call.name, call.method, task)
+    return _tokens.among(found, call.model.packing, subject.tokens) if subject.tokens and call.model.packing else found
+
+
 def _at_input(task: Task, subject: Subject, call: _Call, count: int) -> Task:
     """The task as a record shows it: with the network's own inputs, and no baseline where that was a layer's."""
     inputs = np.repeat(call.inputs, count or 1, axis=0)
@@ -198,6 +209,22 @@ def _at_input(task: Task, subject: Subject, call: _Call, count: int) -> Task:
 
 def _parts_of(call: _Call, subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options with their defaults, and baseline, features and fills as the method is given them."""
+    options, found = _own_parts(call, subject)
+    if options["features"] is None or not _sums.joins(call.method):
+        return options, found
+    if subject.layer:
+        raise CombinationError(f"features join elements of the input, and layer='{subject.layer}' attributes to a layer's units; leave one of them out.")
+    packing, traits = call.model.packing, call.model.traits
+    cut = (
+        _parts.cut_features(options["features"], call.inputs, traits.channels, traits.feature_names)
+        if packing is None
+        else _inputs.cut_features(options["features"], call.inputs, packing)
+    )
+    return options, found | {"features": _tokens.with_rest(cut, subject, packing, found["baseline"], found["fills"])}
+
+
+def _own_parts(call: _Call, subject: Subject) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The same of what the method itself takes."""
     method, inputs, traits, packing = call.method, call.inputs, call.model.traits, call.model.packing
     if subject.embedding:
         rows = _parts.find_fills(method, None, call.options["background"], inputs, traits.channels)

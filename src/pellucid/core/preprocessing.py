@@ -37,6 +37,11 @@ class Preprocessing(ABC):
         return None
 
     @property
+    def joins(self) -> bool:
+        """Whether several elements of the inputs can belong to one feature, so that what a gradient method gives them is to be summed."""
+        return False
+
+    @property
     def absent(self) -> Any:
         """What stands in the inputs for a feature that is absent, as `fill=` and `baseline=` take it; None where nothing special does."""
         return None

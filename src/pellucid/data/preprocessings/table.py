@@ -123,6 +123,10 @@ class Table(Preprocessing):
         labels = np.repeat(np.arange(len(widths)), widths)[None]
         return FeatureMap(labels, tuple(column.name for column in self._in_order), "columns")
 
+    @property
+    def joins(self) -> bool:
+        return self.encoding == "onehot" and bool(self.categorical)
+
     def restored(self, inputs: Array) -> Array:
         """The rows as a structured array, numbers with their units' scale and categories as words."""
         inputs = np.asarray(inputs)

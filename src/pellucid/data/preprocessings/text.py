@@ -129,6 +129,10 @@ class Text(Preprocessing):
         return FeatureMap(np.concatenate(wide, axis=1), tuple(f"word {i + 1}" for i in range(int(labels.max()) + 1)), "words")
 
     @property
+    def joins(self) -> bool:
+        return bool(self.pieces)
+
+    @property
     def absent(self) -> Any:
         number = float(self._number_of(self.absent_as))
         return number if not self.names else {name: number for name in self.names if not _beside(name)}
