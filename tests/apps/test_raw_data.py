@@ -19,7 +19,6 @@ RAW = {"sentences": "holds text, expected numbers: a network takes what a prepro
 LINES = {
     "explain": "explain tiny.keras {} --method saliency --out o.html",
     "explain into a folder": "explain tiny.keras {} --method saliency --out o",
-    "train": "train cnn {} --out o.keras",
     "visualize": "visualize tiny.keras {} --view activation_map --out o.html",
     "baseline": "explain tiny.keras data.npz:x_test --method integrated_gradients --baseline {} --out o.html",
     "background": "explain tiny.keras data.npz:x_test --method shap --background {} --out o.html",
@@ -35,6 +34,15 @@ def test_the_command_line_refuses_it_in_one_line(pellucid_command: Callable[[str
     assert RAW[name] in ran.err
     assert len(ran.err.strip().splitlines()) == 1, ran.err
     assert sorted(place.rglob("*")) == before
+
+
+def test_training_fits_a_preprocessing_and_writes_it_beside(pellucid_command: Callable[[str], Any], place: Path) -> None:
+    trained = pellucid_command("train mlp german_credit --epochs 2 --out credit.keras")
+    assert trained.code == 0, trained
+    assert "credit.preprocessing.json, beside it" in trained.out
+    explained = pellucid_command("explain credit.keras german_credit --method saliency --index 3 --out why.csv")
+    assert explained.code == 0, explained
+    assert "duration" in (place / "why.csv").read_text()
 
 
 @pytest.mark.parametrize("name", RAW)

@@ -11,6 +11,7 @@ import pytest
 import pellucid
 from pellucid.core.errors import DtypeError
 from pellucid.data.dataset import Dataset
+from pellucid.data.preprocessing import fitted
 from pellucid.recipes import frameworks
 from pellucid.recipes.schedule import Schedule
 from pellucid.recipes.train import train
@@ -51,6 +52,25 @@ def test_rows_are_trained_on_and_explained(parts: tuple[Dataset, Dataset]) -> No
     assert again.history == trained.history
     found = pellucid.explain(trained.model, parts[1].inputs[:4], "shap", preprocessing=table, background=parts[0].inputs[:20])
     assert found.feature_name(0, 0).startswith("age = ")
+
+
+def test_a_preprocessing_is_fitted_to_what_is_trained_on(parts: tuple[Dataset, Dataset]) -> None:
+    training = parts[0].take(np.flatnonzero(parts[0].inputs["age"] < 60))
+    trained = train("mlp", (training, parts[1]), epochs=3, preprocessing=fitted)
+    assert isinstance(trained.preprocessing, pellucid.Table)
+    assert trained.preprocessing.numeric[0].mean == pytest.approx(training.inputs["age"].mean())
+    assert trained.model.input_shape == (None, 3)
+
+
+def test_sentences_are_trained_on() -> None:
+    trained = train("bilstm", "sentences", epochs=1, preprocessing=fitted)
+    assert isinstance(trained.preprocessing, pellucid.Text)
+    assert trained.preprocessing.inputs(np.array(["a good film"])).shape == (1, trained.model.input_shape[1])
+
+
+def test_numbers_need_none() -> None:
+    data = Dataset("few", "train", np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32), np.repeat([0, 1], 20))
+    assert train("mlp", data, epochs=1, preprocessing=fitted).preprocessing is None
 
 
 def test_the_schedule_given_takes_the_place_of_the_own(parts: tuple[Dataset, Dataset]) -> None:

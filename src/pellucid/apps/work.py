@@ -29,6 +29,7 @@ from pellucid.data.chosen import parse_index
 from pellucid.data.dataset import Dataset
 from pellucid.data.fitting import laid_out
 from pellucid.data.load import holds_several, load
+from pellucid.data.preprocessing import fitted, save_preprocessing
 from pellucid.methods import METHODS
 from pellucid.metrics import METRICS
 from pellucid.plans.folder import MANIFEST
@@ -204,10 +205,12 @@ def train(network: str, dataset: str, out: Path, *, epochs: int | None, seed: in
         raise UnknownNetworkError(unknown("network", network, NETWORKS.names()))
     start_framework()
     with training.progress_bar(f"training {network} on {dataset}") as progress:
-        trained = training.train(network, dataset, epochs=epochs, seed=seed, progress=progress)
+        trained = training.train(network, dataset, epochs=epochs, seed=seed, progress=progress, preprocessing=fitted)
     saving.save(trained.model, out)
     held = trained.held_out
     console.say(f"{network} on {held.name}: {trained.accuracy:.1%} of {len(held)} held-out samples right, after {trained.seconds:.0f} s")
+    if trained.preprocessing is not None:
+        console.say(f"{save_preprocessing(trained.preprocessing, out).name}, beside it, makes the network's numbers of {held.name}")
     console.written(out)
 
 

@@ -12,6 +12,9 @@ from pellucid.core.errors import DataNotFoundError, FormatError, PellucidError
 from pellucid.core.files import write_whole
 from pellucid.core.preprocessing import Preprocessing
 from pellucid.data import PREPROCESSINGS
+from pellucid.data.dataset import Dataset
+from pellucid.data.preprocessings.table import Table
+from pellucid.data.preprocessings.text import Text
 
 VERSION = 1
 SUFFIX = ".preprocessing.json"
@@ -36,6 +39,14 @@ def of_json(said: Any) -> Preprocessing:
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise FormatError(f"the settings of preprocessing '{said['kind']}' cannot be read ({error}); the file is damaged.") from error
     return found
+
+
+def fitted(data: Dataset) -> Preprocessing | None:
+    """What is needed to make numbers of such data, fitted to it; None where they are numbers. Rows with words in them become one array, a category spread over
+    columns; sentences are cut at 64 words."""
+    if data.inputs.dtype.names:
+        return Table.fit(data.inputs, units=data.units)
+    return Text.fit(data.inputs, truncate=True) if data.inputs.dtype.kind == "U" else None
 
 
 def save_preprocessing(preprocessing: Preprocessing, path: str | os.PathLike[str]) -> Path:

@@ -31,18 +31,22 @@ Fed = Array | Mapping[str, Array]
 Report = Callable[[Mapping[str, float]], None]
 """Called after each epoch with epoch, epochs, loss, accuracy and val_accuracy."""
 Network = str | Callable[..., Any]
+Fitting = Callable[[Dataset], Preprocessing | None]
+"""From what is trained on to the preprocessing that is fitted to it."""
 Data = str | os.PathLike[str] | Dataset | tuple[Dataset, Dataset]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network. `history` holds a value per epoch of loss, accuracy and val_accuracy; `accuracy` is the last on what was held out."""
+    """A trained network. `history` holds a value per epoch of loss, accuracy and val_accuracy; `accuracy` is the last on what was held out, which is as it was
+    given: `preprocessing`, where there is one, makes the network's inputs of it."""
 
     model: Any
     history: Mapping[str, Sequence[float]]
     accuracy: float
     seconds: float
     held_out: Dataset
+    preprocessing: Preprocessing | None = None
 
 
 def train(
@@ -52,16 +56,17 @@ def train(
     epochs: int | None = None,
     seed: int = 0,
     progress: Report | None = None,
-    preprocessing: Preprocessing | None = None,
+    preprocessing: Preprocessing | Fitting | None = None,
     schedule: Schedule | None = None,
 ) -> Trained:
     """Train `network` (a name of `NETWORKS`, or a function like theirs) on `dataset`.
 
     A named data set is trained on its `train` part and judged on its `test` part, by which nothing is chosen. Of a file or a single `Dataset`
     a fifth of each class is held out; a pair is (training, held-out). Sparse cross-entropy, Adam, a learning rate that falls along a cosine;
-    images are shifted and turned a little in the pipeline. `preprocessing`, fitted on what is trained on, makes numbers of sentences and of rows
-    with words in them; where it makes several inputs, the function that builds gets a mapping name → shape. `schedule` takes the place of the
-    network's own. The same seed gives the same network on the same machine, as far as TensorFlow adds in the same order.
+    images are shifted and turned a little in the pipeline. `preprocessing` makes numbers of sentences and of rows with words in them (`fitted`, of
+    `pellucid.data.preprocessing`, fits one to what is trained on); where it makes several inputs, the function that builds gets a mapping
+    name → shape. `schedule` takes the place of the network's own. The same seed gives the same network on the same machine, as far as TensorFlow
+    adds in the same order.
 
     Errors: `UnknownNetworkError`, `UnknownDatasetError`, `DataNotFoundError`, `SettingError`, `ShapeError` (a network that does not take such samples),
     `DtypeError` (sentences, or rows with words in them, without a preprocessing), `MissingExtraError` (no TensorFlow).
@@ -72,13 +77,15 @@ def train(
     plan = schedule or own
     training, held = _parts(dataset, seed)
     classes = _classes(training, held)
+    if preprocessing is not None and not isinstance(preprocessing, Preprocessing):
+        preprocessing = preprocessing(training)
     fed, judged = ((_fed(part, preprocessing), np.asarray(part.labels)) for part in (training, held))
     keras_and_tensorflow()  # what is missing is said before a network is built
     started = time.perf_counter()
     shape = {name: array.shape[1:] for name, array in fed[0].items()} if isinstance(fed[0], Mapping) else tuple(fed[0].shape[1:])
     model = build(shape, classes, seed=seed)
     history = _fit(model, fed, judged, plan, epochs or plan.epochs, seed, progress)
-    return Trained(model, history, history["val_accuracy"][-1], time.perf_counter() - started, held)
+    return Trained(model, history, history["val_accuracy"][-1], time.perf_counter() - started, held, preprocessing)
 
 
 def _network(network: Network) -> tuple[Callable[..., Any], Schedule]:
