@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pellucid.core.records import Explanation
 
-__all__ = ["FIGURES", "headed", "limits", "panels", "png_bytes", "save", "scale_key", "stacked"]
+__all__ = ["FIGURES", "headed", "label", "limits", "panels", "png_bytes", "save", "scale_key", "stacked"]
 
 FIGURES = Catalogue("figure", __name__, Path(__file__).parent, UnknownPartError, plain=True)
 
@@ -40,6 +40,13 @@ def limits(rows: Sequence[tuple[Explanation, int]]) -> list[float | None]:
     from pellucid.figures import _scales
 
     return _scales.limits(rows)
+
+
+def label(text: str) -> str:
+    """A figure's text in the language spoken now; in English, with one warning, where no font at hand has that language's letters."""
+    from pellucid.figures import _canvas
+
+    return _canvas.drawn(text)
 
 
 def panels(kinds: Sequence[str], height: float) -> list[Axes]:

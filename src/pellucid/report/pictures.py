@@ -12,10 +12,11 @@ import numpy as np
 from pellucid.core.apart import seen_from
 from pellucid.core.choices import Choices
 from pellucid.core.comparison import Comparison
+from pellucid.core.language import said as _
 from pellucid.core.layout import of_columns
 from pellucid.core.naming import given_of
 from pellucid.core.records import Explanation, View
-from pellucid.figures import limits, panels, png_bytes, stacked
+from pellucid.figures import label, limits, panels, png_bytes, stacked
 from pellucid.figures.activation_map import activation_map
 from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.beeswarm import beeswarm
@@ -30,7 +31,7 @@ from pellucid.figures.probabilities import probabilities
 from pellucid.figures.series_line import series_line
 from pellucid.figures.summary_bars import summary_bars
 from pellucid.figures.token_bars import token_bars
-from pellucid.report.words import flat, title_of
+from pellucid.report.words import flat, in_figures, title_of
 
 DPI = 150
 DIGITS = 3
@@ -75,7 +76,7 @@ def input_picture(explanation: Explanation, row: int, true: int | None, name: st
     kind = "answers" if any(len(one) > DIGITS for one in explanation.class_names) else "bars"
     axes = panels((*shapes, kind) if scores.ndim == 1 else shapes, 2.1)
     for (title, one), ax in zip(seen.items(), axes, strict=False):
-        input_image(one, sample=row, ax=ax, title=title or "input")
+        input_image(one, sample=row, ax=ax, title=title or None)
     if scores.ndim == 1:
         probabilities(explanation, sample=row, ax=axes[-1], true=true)
     return Picture(name, png_bytes(axes[0].figure.figure, DPI), alt)
@@ -141,7 +142,7 @@ def explanation_pictures(explanation: Explanation, row: int, limits: Mapping[str
         more = (
             (choices_picture(one, one.choices, place, f"{picture.name}-choices"),) if one.choices is not None and one.on_grid and one.features is None else ()
         )
-        found += [replace(each, alt=f"Of the input {word}: {each.alt}") if word else each for each in (picture, *more)]
+        found += [replace(each, alt=_("Of the input {name}: {text}").format(name=word, text=each.alt)) if word else each for each in (picture, *more)]
     return tuple(found)
 
 
@@ -149,43 +150,54 @@ def explanation_picture(explanation: Explanation, row: int, limit: float | None,
     """A map or a square of pairs, and beside it what says most of it: features with their errors, the error map, or the map over the input."""
     if not explanation.on_grid:
         (ax,) = panels(("bars",), HEIGHT)
-        feature_bars(explanation, sample=row, ax=ax, count=8, title=f"strongest units of {explanation.layer}")
-        return Picture(name, png_bytes(ax.figure.figure, DPI), f"{title_of(explanation)}: strongest units of {explanation.layer} with 95 % intervals")
+        feature_bars(explanation, sample=row, ax=ax, count=8, title=label("strongest units of {layer}").format(layer=explanation.layer))
+        alt = _("{title}: strongest units of {layer} with 95 % intervals").format(title=title_of(explanation), layer=explanation.layer)
+        return Picture(name, png_bytes(ax.figure.figure, DPI), alt)
     if explanation.of_pairs:
         return _pairs_picture(explanation, row, name)
     sentence = worded(explanation, row)
     if sentence is not None:
-        first, *_ = token_bars(sentence[0], tokens=sentence[1], per_line=WORDS_A_LINE)
-        alt = f"{title_of(explanation)} for the target {explanation.target.labels[row]}: a bar for each word, with 95 % intervals"
-        return Picture(name, png_bytes(first.figure.figure, DPI), alt)
+        first, *_more = token_bars(sentence[0], tokens=sentence[1], per_line=WORDS_A_LINE)
+        alt = _("{title} for the target {target}: a bar for each word, with 95 % intervals")
+        return Picture(name, png_bytes(first.figure.figure, DPI), _of(alt, explanation, row))
     if of_columns(explanation) and explanation.values.ndim == 2:
         return _columns_picture(explanation, row, name, title)
     if of_series(explanation):
-        first, *_ = series_line(explanation, sample=row, limit=limit, channels=_channels(explanation), title=None if title == "map" else title)
-        alt = f"{title_of(explanation)} for the target {explanation.target.labels[row]}: the series in the colours of its attribution, and that with its error"
-        return Picture(name, png_bytes(first.figure.figure, DPI), alt)
+        first, *_more = series_line(explanation, sample=row, limit=limit, channels=_channels(explanation), title=None if title == "map" else title)
+        alt = _("{title} for the target {target}: the series in the colours of its attribution, and that with its error")
+        return Picture(name, png_bytes(first.figure.figure, DPI), _of(alt, explanation, row))
     coalition, exact = explanation.features is not None, explanation.error_kind in ("exact", "none")
     left, right = panels(("map", "bars" if coalition else "picture" if exact else "map"), HEIGHT)
-    attribution_map(explanation, sample=row, ax=left, limit=limit, title=title)
+    attribution_map(explanation, sample=row, ax=left, limit=limit, title=label("map") if title == "map" else title)
     if coalition:
         feature_bars(explanation, sample=row, ax=right, count=6)
     elif exact:
         overlay(explanation, sample=row, ax=right, limit=limit)
     else:
         error_map(explanation, sample=row, ax=right)
-    beside = "its strongest features with 95 % intervals" if coalition else "the same over the input" if exact else "its 95 % error"
-    beside += ", on bands of the range over choices" if coalition and explanation.choices is not None else ""
-    alt = f"{title_of(explanation)} map for the target {explanation.target.labels[row]}, and {beside}"
-    return Picture(name, png_bytes(left.figure.figure, DPI), alt)
+    alt = _("{title} map for the target {target}, and its 95 % error")
+    if coalition and explanation.choices is not None:
+        alt = _("{title} map for the target {target}, and its strongest features with 95 % intervals, on bands of the range over choices")
+    elif coalition:
+        alt = _("{title} map for the target {target}, and its strongest features with 95 % intervals")
+    elif exact:
+        alt = _("{title} map for the target {target}, and the same over the input")
+    return Picture(name, png_bytes(left.figure.figure, DPI), _of(alt, explanation, row))
+
+
+def _of(text: str, explanation: Explanation, row: int) -> str:
+    """A picture's text with the method's title and the target."""
+    return text.format(title=title_of(explanation), target=explanation.target.labels[row])
 
 
 def _columns_picture(explanation: Explanation, row: int, name: str, title: str) -> Picture:
     """The strongest columns by their names."""
     (ax,) = panels(("columns",), HEIGHT)
-    feature_bars(explanation, sample=row, ax=ax, count=8, letters=30, title="strongest features" if title == "map" else title)
-    over = " on bands of the range over choices" if explanation.choices is not None else ""
-    alt = f"{title_of(explanation)} for the target {explanation.target.labels[row]}: the strongest features with 95 % intervals{over}"
-    return Picture(name, png_bytes(ax.figure.figure, DPI), alt)
+    feature_bars(explanation, sample=row, ax=ax, count=8, letters=30, title=None if title == "map" else title)
+    alt = _("{title} for the target {target}: the strongest features with 95 % intervals")
+    if explanation.choices is not None:
+        alt = _("{title} for the target {target}: the strongest features with 95 % intervals on bands of the range over choices")
+    return Picture(name, png_bytes(ax.figure.figure, DPI), _of(alt, explanation, row))
 
 
 def over_samples(explanation: Explanation, name: str) -> tuple[Picture, ...]:
@@ -195,11 +207,15 @@ def over_samples(explanation: Explanation, name: str) -> tuple[Picture, ...]:
     named = explanation.features is not None or bool(explanation.provenance.get("given"))
     if len(explanation) < MANY or not common or explanation.targets or not of_columns(explanation) or not named or not explanation.on_grid:
         return ()
-    title = f"{title_of(explanation)} over {len(explanation)} samples"
+    title = _("{title} over {count} samples").format(title=title_of(explanation), count=len(explanation))
+    mean, each = (
+        _("{title}: the mean size of each feature's values, with 95 % intervals over samples"),
+        _("{title}: a dot a sample in each row of a feature, coloured by its own value"),
+    )
     bars, swarm = summary_bars(explanation)[0], beeswarm(explanation)[0]
     return (
-        Picture(f"{name}-summary", png_bytes(bars.figure.figure, DPI), f"{title}: the mean size of each feature's values, with 95 % intervals over samples"),
-        Picture(f"{name}-swarm", png_bytes(swarm.figure.figure, DPI), f"{title}: a dot a sample in each row of a feature, coloured by its own value"),
+        Picture(f"{name}-summary", png_bytes(bars.figure.figure, DPI), mean.format(title=title)),
+        Picture(f"{name}-swarm", png_bytes(swarm.figure.figure, DPI), each.format(title=title)),
     )
 
 
@@ -209,8 +225,9 @@ def choices_picture(explanation: Explanation, choices: Choices, row: int, name: 
     left, right = panels(("map", "map"), HEIGHT)
     choice_spread(one, ax=left)
     there = replace(one, values=choice.values[row : row + 1, other], choices=None)
-    attribution_map(there, ax=right, title=flat(f"{choice.option} {choice.names[other]}", 22))
-    alt = f"{title_of(explanation)}: the range of the map over choices, and the map with the {choice.option} {choice.names[other]}"
+    attribution_map(there, ax=right, title=flat(f"{label(choice.option)} {choice.names[other]}", 22))
+    alt = _("{title}: the range of the map over choices, and the map with the {option} {name}")
+    alt = alt.format(title=title_of(explanation), option=_(choice.option), name=choice.names[other])
     return Picture(name, png_bytes(left.figure.figure, DPI), alt)
 
 
@@ -221,16 +238,17 @@ def _pairs_picture(explanation: Explanation, row: int, name: str) -> Picture:
     apart = replace(explanation, values=explanation.values * (1 - np.eye(main.shape[1])))
     square, pairs, effects = stacked((("pairs", 2.4), ("bars", 1.4), ("bars", 1.0)), 4.0)
     interactions(explanation, sample=row, ax=square)
-    feature_bars(apart, sample=row, ax=pairs, count=5, title="strongest pairs")
-    feature_bars(alone, sample=row, ax=effects, count=5, title="strongest main effects")
-    alt = f"{title_of(explanation)} of pairs for the target {explanation.target.labels[row]}, the strongest pairs and main effects with 95 % intervals"
-    return Picture(name, png_bytes(square.figure.figure, DPI), alt)
+    feature_bars(apart, sample=row, ax=pairs, count=5, title=label("strongest pairs"))
+    feature_bars(alone, sample=row, ax=effects, count=5, title=label("strongest main effects"))
+    alt = _("{title} of pairs for the target {target}, the strongest pairs and main effects with 95 % intervals")
+    return Picture(name, png_bytes(square.figure.figure, DPI), _of(alt, explanation, row))
 
 
 def difference_picture(comparison: Comparison, row: int, name: str) -> Picture:
     """Both and their difference."""
     artists = difference(comparison, sample=row)
-    alt = f"{comparison.names[0]}, {comparison.names[1]}, and the first minus the second, of sample {comparison.numbers[row]}"
+    alt = _("{first}, {second}, and the first minus the second, of sample {number}")
+    alt = alt.format(first=comparison.names[0], second=comparison.names[1], number=comparison.numbers[row])
     figure = artists[0].figure
     return Picture(name, b"" if figure is None else png_bytes(figure.figure, DPI), alt)
 
@@ -242,6 +260,8 @@ def view_pictures(view: View, row: int, stem: str) -> list[Picture]:
         artists = activation_map(view, layer=layer, sample=row, title=f"{layer}  ({' × '.join(str(n) for n in values.shape[1:])})")
         figure = artists[0].figure
         if figure is not None:
-            alt = f"{layer}: values of shape {values.shape[1:]} for one input, from {values[row].min():.3g} to {values[row].max():.3g}"
+            alt = _("{layer}: values of shape {shape} for one input, from {low} to {high}")
+            low, high = (in_figures(end, ".3g") for end in (values[row].min(), values[row].max()))
+            alt = alt.format(layer=layer, shape=values.shape[1:], low=low, high=high)
             found.append(Picture(f"{stem}-{layer}", png_bytes(figure.figure, DPI), alt))
     return found
