@@ -1,0 +1,64 @@
+"""How far few samples tell: means, shares and their differences with 95 % intervals, all as (value, low, high)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.stats import binomtest, bootstrap, spearmanr
+from scipy.stats import t as student
+
+Array = np.ndarray
+Interval = tuple[float, float, float]
+RESAMPLES = 2000
+
+
+def mean(values: Array) -> Interval:
+    """The mean of values (samples,) with Student's t; of one value the interval is open, of none nothing is known (NaN).
+
+    >>> [round(one, 2) for one in mean(np.array([1.0, 2.0, 3.0]))]
+    [2.0, -0.48, 4.48]
+    """
+    count = len(values)
+    if not count:
+        return math.nan, math.nan, math.nan
+    centre = float(np.mean(values))
+    if count < 2:
+        return centre, -math.inf, math.inf
+    reach = float(student.ppf(0.975, count - 1) * np.std(values, ddof=1) / math.sqrt(count))
+    return centre, centre - reach, centre + reach
+
+
+def share(hits: int, count: int) -> Interval:
+    """A share with Wilson's interval.
+
+    >>> [round(one, 3) for one in share(8, 10)]
+    [0.8, 0.49, 0.943]
+    """
+    if not count:
+        return math.nan, math.nan, math.nan
+    found = binomtest(int(hits), int(count)).proportion_ci(0.95, method="wilson")
+    return hits / count, float(found.low), float(found.high)
+
+
+def share_difference(first: tuple[int, int], second: tuple[int, int]) -> Interval:
+    """The share of the first (hits, count) less that of the second, of other samples, with Newcombe's interval (1998, method 10, doi:10.1002/(SICI)1097-
+    0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I).
+
+    >>> [round(one, 4) for one in share_difference((56, 70), (48, 80))]
+    [0.2, 0.0524, 0.3339]
+    """
+    (a, low_a, high_a), (b, low_b, high_b) = share(*first), share(*second)
+    return a - b, a - b - math.hypot(a - low_a, high_b - b), a - b + math.hypot(high_a - a, b - low_b)
+
+
+def rank_agreement(a: Array, b: Array, *, seed: int = 0) -> Interval:
+    """Spearman's correlation of two lists (n,), with a bootstrap interval over their entries (percentiles); NaN of fewer than three."""
+    if len(a) < 3:
+        return math.nan, math.nan, math.nan
+
+    def of(a: Array, b: Array) -> float:
+        return float(spearmanr(a, b).statistic) if np.ptp(a) and np.ptp(b) else 0.0
+
+    drawn = bootstrap((a, b), of, paired=True, vectorized=False, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed))
+    return of(a, b), float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
