@@ -127,10 +127,14 @@ class Work:
         with self.watch(f"training the {name} on {data[0].name}") if self.watch else nullcontext() as progress:
             epochs = quick_epochs if self.quick else None
             trained = train(network, data, epochs=epochs, seed=self.seed, progress=progress, preprocessing=preprocessing, schedule=schedule)
-        self.networks[name] = save_network(trained.model, self.folder / f"{name}.keras")
+        return self.keep(name, trained.model, preprocessing)
+
+    def keep(self, name: str, model: Any, preprocessing: Preprocessing | None = None) -> Model:
+        """Write a Keras model, its preprocessing beside it."""
+        self.networks[name] = save_network(model, self.folder / f"{name}.keras")
         if preprocessing is not None:
             save_preprocessing(preprocessing, self.networks[name])
-        self.models[name] = adapt(trained.model)
+        self.models[name] = adapt(model)
         return self.models[name]
 
     def outputs(self, name: str, samples: Dataset, preprocessing: Preprocessing | None = None) -> Array:
