@@ -91,6 +91,17 @@ def test_blocks_are_counted() -> None:
     assert names == ["block_0_attention", "block_1_attention"]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_words_are_attributed_to_though_places_are_counted_without_padding(name: str) -> None:
+    rows = sentences(6).astype(np.float32)
+    rows[0] = rows[0] > 0  # an unknown word everywhere
+    found = pellucid.explain(built(name), rows, "integrated_gradients", target=1, score="centered_logit", baseline=0, tolerance=0.02)
+    assert found.provenance["resolved"]["embedding"] == "words"
+    assert (found.values[rows == 0] == 0).all()
+    gap = np.abs(found.values.sum(axis=1) - (found.score - found.baseline_score))
+    assert (gap <= 0.05 * np.abs(found.values).sum(axis=1)).all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_file_opens_on_other_backends_and_is_explained_alike(backend: str, tmp_path: Path) -> None:

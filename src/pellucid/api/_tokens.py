@@ -91,10 +91,12 @@ def _fits(found: Sequence[int | None] | None, shape: Sequence[int]) -> bool:
 def _embedding(model: Model, known: Sequence[str], inputs: Array) -> str:
     """The layer that gives one vector for each token."""
     fitting = [name for name in known if _fits(model.layer(name).shape, inputs.shape[1:])]
-    telling = inputs[:1] if inputs[:1].any() or not inputs.any() else inputs[inputs.reshape(len(inputs), -1).any(axis=1)][:1]
-    if telling.any() and fitting:
-        before, after = (model.activations(tokens, fitting) for tokens in (telling, np.zeros_like(telling)))
-        fitting = [name for name in fitting if not np.array_equal(before[name], after[name])]  # one of places is the same for all tokens
+    telling = inputs[[int((inputs.reshape(len(inputs), -1) != 0).sum(axis=1).argmax())]]
+    others = np.where(telling > 1, 1, 2 * telling)  # where padding stands there it stays
+    for least, changed in ((1, np.zeros_like(telling)), (2, others)):  # one of places is the same for all tokens, or for all that are no padding
+        if len(fitting) >= least and telling.any():
+            before, after = (model.activations(tokens, fitting) for tokens in (telling, changed))
+            fitting = [name for name in fitting if not np.array_equal(before[name], after[name])]
     if len(fitting) == 1:
         return fitting[0]
     told = f"{' and '.join(fitting)} give one each" if fitting else f"none of {', '.join(known)} gives one"
