@@ -15,6 +15,7 @@ from pellucid.data.features.groups import Groups
 from pellucid.data.features.patches import Patches
 from pellucid.data.features.pixels import Pixels
 from pellucid.data.features.superpixels import ALGORITHMS, Superpixels
+from pellucid.data.features.windows import Windows
 
 
 def partition(features: FeatureMap, inputs: np.ndarray) -> None:
@@ -201,3 +202,31 @@ def test_groups_that_cannot_be_read(groups: object, words: str) -> None:
 def test_groups_that_the_inputs_do_not_have() -> None:
     with pytest.raises(CombinationError, match=r"column 7, inputs of shape \(2, 4\) have columns 0 to 3"):
         Groups("7").label(np.zeros((2, 4), np.float32))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 60), st.integers(0, 4), st.integers(1, 70), st.booleans())
+def test_windows_part_the_time(steps: int, channels: int, size: int, each: bool) -> None:
+    inputs = np.zeros((2, steps, channels)[: 3 if channels else 2], np.float32)
+    features = Windows(size, "each" if each else "together").label(inputs)
+    partition(features, inputs)
+    assert features.counts[0] == -(-steps // size) * (channels if each and channels else 1)
+    lengths = np.bincount(features.of(0).reshape(steps, -1)[:, 0])
+    assert (lengths[:-1] == size).all()
+    assert lengths[-1] == (steps - 1) % size + 1
+
+
+def test_windows_are_called_by_their_steps_or_times() -> None:
+    inputs = np.zeros((1, 25, 2), np.float32)
+    assert Windows(12).label(inputs).names == ("steps 0 to 11", "steps 12 to 23", "step 24")
+    found = Windows(10, "each", 0.002, "s", ("left", "right")).label(inputs)
+    assert found.names[4] == "right, 0.02–0.038 s"
+    assert found.of(0)[12].tolist() == [1, 4]
+    assert Windows(24, step=1.0, unit="day").label(inputs).names == ("0–23 day", "24 day")
+    with pytest.raises(CombinationError, match=r"name 1 channels \(left\), and the inputs have 2"):
+        Windows(10, "each", names=("left",)).label(inputs)
+    with pytest.raises(CombinationError, match="expected series"):
+        Windows().label(np.zeros((1, 8, 8, 1)))
+    for wrong in ({"size": 0}, {"size": 2.5}, {"channels": "both"}, {"step": -1.0}):
+        with pytest.raises(SettingError, match="features 'windows'"):
+            Windows(**wrong)  # type: ignore[arg-type]

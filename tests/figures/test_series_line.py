@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,3 +139,62 @@ def test_an_image_is_no_series_and_nothing_is_drawn_as_nothing() -> None:
     line = draw(blank, ax=ax)[0]
     assert line.axes in ax.child_axes
     assert png_bytes(ax.figure).startswith(b"\x89PNG")
+
+
+def measured(steps: int, **settings: Any) -> Explanation:
+    raw = np.random.default_rng(0).normal(3.0, 1.0, (1, steps, 1))
+    read = pellucid.Series(steps, ("pressure",), (3.0,), (2.0,), **settings)
+    network = NumpyModel(random_stack(0, (steps, 4, 2)), (steps, 1))
+    return pellucid.explain(network, raw, "integrated_gradients", preprocessing=read, target=0, tolerance=0.3)
+
+
+def test_time_runs_in_its_unit_and_the_series_is_shown_as_measured() -> None:
+    found = measured(60, units=("mmHg",), step=0.02)
+    line, curve, *_band = draw(found)
+    np.testing.assert_allclose(np.array([piece[1][1] for piece in line.get_segments()]), found.inputs[0, :, 0] * 2 + 3, rtol=1e-5)
+    assert line.axes.get_ylabel() == "pressure\n(mmHg)"
+    assert line.axes.yaxis.label.get_gid() == "pressure (mmHg)"
+    assert curve.axes.get_xlabel().startswith("time (s)  (95 % error")
+    png_bytes(curve.axes.figure.figure)
+    ticks = {float(label.get_text().replace("−", "-")): at for label, at in zip(curve.axes.get_xticklabels(), curve.axes.get_xticks(), strict=True)}
+    assert len(ticks) >= 4
+    assert max(ticks) > 0.9, "over the whole of the 1.2 seconds"
+    for time, at in ticks.items():
+        assert time == pytest.approx(at * 0.02), "a tick stands at the step of its time"
+    assert draw(measured(60, step=1.0, time_unit="day"))[1].axes.get_xlabel().startswith("time (day)")
+    assert draw(measured(60))[1].axes.get_xlabel().startswith("time step")
+
+
+def test_of_many_samples_no_spike_and_no_attribution_is_lost() -> None:
+    record = series(0)
+    n, generator = 20_000, np.random.default_rng(1)
+    inputs, values = generator.normal(size=(2, n)), 0.01 * generator.normal(size=(2, n))
+    inputs[0, 12_345], values[0, 777] = 40.0, -9.0
+    line, curve, band = draw(replace(record, inputs=inputs, values=values, error=0.001 + 0 * values))
+    points = np.array([piece[1] for piece in line.get_segments()])
+    assert 900 <= len(points) <= 1400
+    assert [12_345, 40.0] in points.tolist()
+    assert (points[:, 1] == inputs[0, points[:, 0].astype(int)]).all(), "each point is a sample"
+    near = int(np.abs(points[:, 0] - 777).argmin())
+    assert -9.0 in np.asarray(line.get_array())[near - 1 : near + 2], "the colour is the strongest of the stretch"
+    assert [777.0, -9.0] in np.stack(curve.get_data(), axis=1).tolist()
+    assert curve.get_ydata().max() == values[0].max()
+    assert line.axes.get_ylim()[1] >= 40
+    assert band.get_paths()[0].vertices[:, 1].min() == pytest.approx(-9 - HALF * 0.001, rel=1e-4)
+
+
+def test_channels_of_other_units_have_scales_of_their_own() -> None:
+    raw = np.random.default_rng(0).normal(size=(1, 30, 2)) * [10, 0.1] + [80, 0]
+    network = NumpyModel(random_stack(0, (60, 4, 2)), (30, 2))
+
+    def ends(*units: str) -> list[tuple[float, float]]:
+        read = pellucid.Series(30, ("a", "b"), (80.0, 0.0), (10.0, 0.1), units=units, step=0.5)
+        found = draw(pellucid.explain(network, raw, "gradient_x_input", preprocessing=read, target=0))
+        png_bytes(found[0].axes.figure.figure)
+        return [artist.axes.get_ylim() for artist in found if isinstance(artist, LineCollection)]
+
+    first, second = ends("mmHg", "mV")
+    assert first[0] > 20
+    assert -1 < second[0] < second[1] < 1
+    assert len(set(ends("mV", "mV"))) == 1, "of one unit they can be compared"
+    assert len(set(ends())) == 2, "and of units that nobody told nothing is known"

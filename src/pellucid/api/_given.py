@@ -31,6 +31,8 @@ def applied(preprocessing: Any, x: Any, method: Method, options: Mapping[str, An
     sums = preprocessing.joins and joins(method) and found.get("layer") is None
     if ("features" in method.accepts or sums) and found.get("features") is None:
         found["features"] = preprocessing.features(x)
+    elif found.get("features") is not None:
+        found["features"] = preprocessing.in_units(found["features"])
     if "fill" in method.accepts and found.get("fill") is None and found.get("background") is None:
         found["fill"] = preprocessing.absent
     if "baseline" in method.accepts and found.get("baseline") is None:

@@ -36,6 +36,10 @@ class Preprocessing(ABC):
         """What a person calls one reason, over the inputs (several of them side by side); None where the inputs' own default is right."""
         return None
 
+    def in_units(self, features: Any) -> Any:
+        """What a person asked for as features, with what the preprocessing knows of their names: windows by their times."""
+        return features
+
     @property
     def joins(self) -> bool:
         """Whether several elements of the inputs can belong to one feature, so that what a gradient method gives them is to be summed."""

@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from pellucid.core.errors import EmptyError, NonFiniteError, SettingError, ShapeError, unknown
+from pellucid.core.features import FeatureMap
 from pellucid.core.inputs import on_host
 from pellucid.core.preprocessing import Preprocessing
+from pellucid.data import FEATURES
+from pellucid.data.features.windows import Windows
+from pellucid.data.parts import parse_part
 
 Array = np.ndarray
 LENGTHS = ("error", "fit")
+WINDOWS = 40
+"""Into how many windows, at most, a series is cut where nobody says."""
 
 
 @dataclass(frozen=True)
 class Series(Preprocessing):
     """Series as they are measured, and the arrays (samples, length, channels) that a network takes: (value − mean) / deviation.
 
-    `raw`: (samples, steps), (samples, steps, channels), or a list of series. length: steps of the network. names, unit: of the channels. rate: samples a
-    second, 0 where unknown. mean, deviation: one number a channel. other_length: a series of another length is an "error", or made to "fit": cut at its end,
-    or filled up there with the channel's mean.
+    `raw`: (samples, steps), (samples, steps, channels), or a list of series. length: steps of the network. names: of the channels; unit: of what they measure,
+    or units, one for each channel. step, time_unit: the time between two samples, and its unit; rate: samples a second, in its place; 0 where they are unknown.
+    mean, deviation: one number a channel. other_length: a series of another length is an "error", or made to "fit": cut at its end, or filled up there with
+    the channel's mean. window: steps of a window; 0 for about 40 windows.
+
+    A person's feature is a window of time, all channels together, called by its times; what was filled up belongs to none. `features="windows:10:each"` gives
+    each channel its own, and these names too.
 
     >>> series = Series.fit(np.array([[0.0, 2.0], [2.0, 0.0]]), unit="mV")
     >>> series.inputs([[2.0, 1.0]])[..., 0].tolist(), series.restored(series.inputs([[4.0, 2.0]]))[..., 0].tolist()
     ([[1.0, 0.0]], [[4.0, 2.0]])
+    >>> Series(length=100, step=0.01, window=10).features(np.zeros((1, 100))).names[2]
+    '0.2–0.29 s'
     """
 
     length: int
@@ -35,11 +47,19 @@ class Series(Preprocessing):
     unit: str = ""
     rate: float = 0.0
     other_length: str = "error"
+    step: float = 0.0
+    time_unit: str = "s"
+    units: tuple[str, ...] = ()
+    window: int = 0
     kind: ClassVar[str] = "series"
 
     def __post_init__(self) -> None:
         if self.other_length not in LENGTHS:
             raise SettingError(unknown("other_length", self.other_length, LENGTHS))
+        if self.rate and (self.step or self.time_unit != "s"):
+            raise SettingError("a series takes rate, samples a second, or step with time_unit, the time between two samples; give one of them.")
+        if not 0 <= self.step < np.inf or self.window < 0 or len(self.units) not in (0, len(self.names)):
+            raise SettingError("a series needs step ≥ 0, window ≥ 0 (0: unknown, and about 40 windows), and a unit for each channel in units, or none.")
         if self.length < 1 or self.rate < 0 or not len(self.names) == len(self.mean) == len(self.deviation) or min(self.deviation, default=0) <= 0:
             raise SettingError("a series needs length ≥ 1, rate ≥ 0, and a name, a mean and a deviation above 0 for each channel.")
 
@@ -58,6 +78,28 @@ class Series(Preprocessing):
 
     def inputs(self, raw: Any) -> Array:
         return np.stack([self._one(series, row) for row, series in enumerate(_series(raw))])
+
+    def features(self, raw: Any) -> FeatureMap:
+        series = _series(raw)
+        found = self._windows().label(np.empty((1, self.length, len(self.names)), np.float32))
+        if all(len(one) >= self.length for one in series):
+            return found
+        there = np.arange(self.length)[None, :, None] < np.array([len(one) for one in series])[:, None, None]
+        return FeatureMap(np.where(there, found.labels, -1), found.names, found.kind)
+
+    def in_units(self, features: Any) -> Any:
+        cut = parse_part(FEATURES, features) if isinstance(features, str) and features.split(":")[0] == "windows" else features
+        if isinstance(cut, Windows) and not cut.step:
+            return replace(cut, step=self.spacing, unit=self.time_unit, names=cut.names or self.names)
+        return features
+
+    @property
+    def spacing(self) -> float:
+        """The time between two samples, in `time_unit`; 0 where it is unknown."""
+        return 1 / self.rate if self.rate else self.step
+
+    def _windows(self) -> Windows:
+        return Windows(self.window or -(-self.length // WINDOWS), "together", self.spacing, self.time_unit)
 
     def restored(self, inputs: Array) -> Array:
         return np.asarray(np.asarray(inputs) * np.array(self.deviation) + np.array(self.mean))
