@@ -63,7 +63,7 @@ def test_every_part_is_there(page) -> None:
     for title in titles:
         assert title in text
     assert page.count('<figure class="card">') == 2 * 7 + 2 * 2
-    assert page.count("<img") == page.count(" alt=") == page.count('src="data:image/png;base64,') == (2 + 14) + (2 + 4) + 3 + 1
+    assert page.count("<img") == page.count(" alt=") == page.count('src="data:image/png;base64,') == 2 * 2 + (2 + 14) + (2 + 4) + 3 + 1
 
 
 def test_outcomes_are_words_not_only_colours(page) -> None:

@@ -38,7 +38,7 @@ def test_pictures_have_names_of_their_own(tmp_path: Path) -> None:
     pellucid.report([RECORDS[0], RECORDS[0]], tmp_path / "r.html", figures=tmp_path / "figures")
     names = sorted(path.stem for path in (tmp_path / "figures").iterdir() if "sample-1" in path.stem)
     stem = "two-inputs-sample-1"
-    wanted = [f"{stem}-input", *(f"{stem}-integrated-gradients-{name}{again}" for name in ("image", "meta") for again in ("", "-2"))]
+    wanted = [f"{stem}-case", f"{stem}-input", *(f"{stem}-integrated-gradients-{name}{again}" for name in ("image", "meta") for again in ("", "-2"))]
     assert names == sorted(wanted)
 
 

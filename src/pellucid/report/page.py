@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -13,8 +14,10 @@ from pellucid.core.evaluation import Record
 from pellucid.core.files import made, write_whole
 from pellucid.core.language import speaking
 from pellucid.core.records import Explanation
+from pellucid.report.folder import write_folder
 from pellucid.report.languages import SOURCE, language
-from pellucid.report.sections import Page, compose
+from pellucid.report.reasons import share_words
+from pellucid.report.sections import Draft, Page, compose
 from pellucid.report.speech import taught
 from pellucid.report.story import Story
 from pellucid.report.trust import LOOKS, MEANINGS
@@ -44,9 +47,14 @@ def report(
     took beside them. Else the page says that nobody looked, and how to. `evaluate=False` measures nothing; `progress` is as in `explain`.
     """
     with speaking(language(lang)):
-        page = _page(records, title, evaluate, progress)
-        goal = Path(path) if Path(path).suffix else made(path) / "index.html"
-        written = write_whole(goal, render_page(page).encode())
+        draft = _draft(records, title or (story.title if story else None), evaluate, progress, story.noun if story else "")
+        if not Path(path).suffix:
+            written = write_folder(draft, made(path), story, _rendered)
+            if figures is not None:
+                write_figures(records, figures)
+            return written
+        page = draft.page()
+        written = write_whole(Path(path), render_page(page).encode())
     if figures is not None:
         _write(page, figures)
     return written
@@ -54,7 +62,7 @@ def report(
 
 def render(records: Record | Sequence[Record], *, title: str | None = None, evaluate: bool = True) -> str:
     """The page's HTML."""
-    return render_page(_page(records, title, evaluate, None))
+    return render_page(_draft(records, title, evaluate, None).page())
 
 
 def write_figures(records: Record | Sequence[Record], folder: str | os.PathLike[str]) -> list[Path]:
@@ -64,14 +72,20 @@ def write_figures(records: Record | Sequence[Record], folder: str | os.PathLike[
 
 def render_page(page: Page) -> str:
     """A page's HTML, everything in it escaped."""
+    return _rendered("page.html", page)
+
+
+def _rendered(template: str, page: Page, **more: Any) -> str:
+    """A template filled in; `case` is told of the page of a single case alone."""
     templates = taught(Environment(loader=PackageLoader("pellucid.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True))
-    return templates.get_template("page.html").render(page=page, verdicts=MEANINGS, looks=LOOKS)
+    templates.globals["share_words"] = share_words
+    return templates.get_template(template).render(**{"page": page, "verdicts": MEANINGS, "looks": LOOKS, "case": None} | more)
 
 
-def _page(records: Record | Sequence[Record], title: str | None, evaluate: bool, progress: bool | None) -> Page:
+def _draft(records: Record | Sequence[Record], title: str | None, evaluate: bool, progress: bool | None, noun: str = "") -> Draft:
     listed = _listed(records)
     found, reasons = judged(listed, progress=progress) if evaluate else ([], {})
-    return compose([*_apart(listed), *found], title, reasons)
+    return Draft.of([*_apart(listed), *found], title, reasons, noun)
 
 
 def _listed(records: Record | Sequence[Record]) -> list[Record]:

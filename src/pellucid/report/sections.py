@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from pellucid.core.outcome import Check
 from pellucid.core.records import Explanation, Inspection, View
 from pellucid.figures import scale_key
 from pellucid.report import words
+from pellucid.report.cases import Front, front_of
 from pellucid.report.choices import choice_words
 from pellucid.report.compared import Compared, side_by_side
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
@@ -79,6 +80,7 @@ class Sample:
     scales: str
     believed: str = ""
     text: str = ""
+    front: Front | None = None
 
 
 @dataclass(frozen=True)
@@ -123,29 +125,66 @@ class Page:
         found = []
         for network in self.networks:
             for sample in network.samples:
-                found += [sample.picture, *(picture for card in sample.cards for picture in card.pictures)]
+                found += [*(sample.front.pictures if sample.front else ()), sample.picture, *(picture for card in sample.cards for picture in card.pictures)]
             found += [picture for shown in (*network.overall, *network.views) for picture in shown.pictures]
         return found + [sample.picture for pair in self.compared for sample in pair.samples]
 
 
+@dataclass(frozen=True)
+class Draft:
+    """Records put together, of which nothing has been drawn yet; `noun` is what a case is called ("Applicant")."""
+
+    groups: Sequence[NetworkGroup]
+    trials: Trials
+    pairs: Sequence[Comparison]
+    title: str = ""
+    noun: str = ""
+
+    @classmethod
+    def of(cls, records: Sequence[Record], title: str | None, reasons: Mapping[str, str], noun: str = "") -> Draft:
+        """Records by network and sample; an error where an evaluation came alone."""
+        if not records:
+            raise SettingError("a report needs at least one record, got none.")
+        groups = group(records)
+        trials = Trials({record.identity: record for record in records if isinstance(record, Evaluation)}, reasons)
+        trials.check(groups)
+        return cls(groups, trials, [record for record in records if isinstance(record, Comparison)], title or "", noun)
+
+    def page(self) -> Page:
+        """Everything on one page."""
+        return self._page([_network(found, stem, self.trials, self.noun) for found, stem in self._stems], self.pairs)
+
+    def around(self) -> Page:
+        """What stands around the cases: the same without them."""
+        return self._page([_network(found, stem, self.trials, self.noun, cases=False) for found, stem in self._stems], self.pairs)
+
+    def cases(self) -> Iterator[tuple[SampleGroup, Page]]:
+        """A page for each case, drawn when it is asked for."""
+        for found, stem in self._stems:
+            for each in found.samples.values():
+                rows = [explanation[row] for explanation, row in each.rows]
+                common, runs = _reproduce(rows)
+                sample = _sample(each, stem, self.trials, self.noun)
+                yield each, self._page([Network(found.name, stem, (), (sample,), (), (), None, common, runs)])
+
+    @property
+    def _stems(self) -> list[tuple[NetworkGroup, str]]:
+        return list(zip(self.groups, _unique([slug(found.name) for found in self.groups]), strict=True))
+
+    def _page(self, networks: Sequence[Network], pairs: Sequence[Comparison] = ()) -> Page:
+        names = dict.fromkeys(name for found in self.groups for name in (*found.methods, *(view.view for view in found.views)))
+        guide = tuple((words.plain_title(name), _(answer), _(limit)) for name in names for answer, limit in (words.answers(name),))
+        used = dict.fromkeys(explanation.target.score for found in self.groups for explanation in found.explanations)
+        scales = tuple((_(score.replace("_", " ")), _(words.SCORES[score])) for score in used if score in words.SCORES)
+        compared = tuple(side_by_side(pair, f"compared-{i + 1}") for i, pair in enumerate(pairs))
+        title = self.title or _("What the network saw, and why it decided")
+        summary = _summary(self.groups, len(self.pairs))
+        return Page(title, summary, tuple(networks), tuple(row for row in guide if row[1]), scales, compared, self.trials.thresholds)
+
+
 def compose(records: Sequence[Record], title: str | None = None, reasons: Mapping[str, str] | None = None) -> Page:
     """Everything a report says of these records; `reasons` say, by `identity_of` an explanation, why it has no evaluation."""
-    if not records:
-        raise SettingError("a report needs at least one record, got none.")
-    groups = group(records)
-    trials = Trials({record.identity: record for record in records if isinstance(record, Evaluation)}, reasons or {})
-    trials.check(groups)
-    stems = _unique([slug(found.name) for found in groups])
-    networks = tuple(_network(found, stem, trials) for found, stem in zip(groups, stems, strict=True))
-    names = dict.fromkeys(name for found in groups for name in (*found.methods, *(view.view for view in found.views)))
-    guide = tuple((words.plain_title(name), _(answer), _(limit)) for name in names for answer, limit in (words.answers(name),))
-    used = dict.fromkeys(explanation.target.score for found in groups for explanation in found.explanations)
-    scales = tuple((_(score.replace("_", " ")), _(words.SCORES[score])) for score in used if score in words.SCORES)
-    pairs = [record for record in records if isinstance(record, Comparison)]
-    compared = tuple(side_by_side(pair, f"compared-{i + 1}") for i, pair in enumerate(pairs))
-    summary = _summary(groups, len(pairs))
-    named = title or _("What the network saw, and why it decided")
-    return Page(named, summary, networks, tuple(row for row in guide if row[1]), scales, compared, trials.thresholds)
+    return Draft.of(records, title, reasons or {}).page()
 
 
 def slug(name: str) -> str:
@@ -184,7 +223,7 @@ def count(how_many: int, one: str, many: str) -> str:
     return one if how_many == 1 else many.format(count=number(how_many))
 
 
-def _network(found: NetworkGroup, stem: str, trials: Trials) -> Network:
+def _network(found: NetworkGroup, stem: str, trials: Trials, noun: str, *, cases: bool = True) -> Network:
     inspection = found.inspections[0] if found.inspections else None
     records: list[Explanation | View] = [*found.explanations, *found.views]
     framework = inspection.framework if inspection else next((str(r.provenance["framework"]) for r in records if r.provenance.get("framework")), "")
@@ -195,8 +234,7 @@ def _network(found: NetworkGroup, stem: str, trials: Trials) -> Network:
             *_inputs(inspection),
             (_("ends in"), inspection.head or _("no softmax or sigmoid")),
         ]
-    trust = {id(explanation): trials.of(explanation) for explanation in found.explanations}
-    samples = tuple(_sample(each, stem, trust) for each in found.samples.values())
+    samples = tuple(_sample(each, stem, trials, noun) for each in found.samples.values()) if cases else ()
     numbers = {key: each.number for key, each in found.samples.items()}
     views = tuple(_shown(view, numbers, f"{stem}-view-{i + 1}" if len(found.views) > 1 else f"{stem}-view") for i, view in enumerate(found.views))
     common, runs = _reproduce(records)
@@ -217,13 +255,13 @@ def line(check: Check) -> Line:
     return Line(word, sign, str(check))
 
 
-def _sample(found: SampleGroup, stem: str, trust: Mapping[int, Sequence[Trust]]) -> Sample:
+def _sample(found: SampleGroup, stem: str, trials: Trials, noun: str) -> Sample:
     explanation, row = found.first
     output = np.asarray(explanation.prediction[row])
     true = None if found.true is None else words.class_number(explanation, found.true)
     anchor = f"{stem}-sample-{found.number}"
     cards = tuple(
-        replace(_card(each, i, limit, anchor), trust=trust[id(each)][i]) for (each, i), limit in zip(found.rows, limits_apart(found.rows), strict=True)
+        replace(_card(each, i, limit, anchor), trust=trials.of(each, i)) for (each, i), limit in zip(found.rows, limits_apart(found.rows), strict=True)
     )
     status, status_word, heading = _answer(explanation, output, true)
     verdict = _verdict(cards)
@@ -233,7 +271,8 @@ def _sample(found: SampleGroup, stem: str, trust: Mapping[int, Sequence[Trust]])
     cards = _named_apart(cards)
     told = believed([(card.title, card.trust) for card in cards if card.trust is not None])
     text = text_of(explanation, row)
-    return Sample(found.number, anchor, heading, status, status_word, verdict, picture, scores, cards, _scales(found), told, text)
+    front = front_of(found, trials.trial(explanation), anchor, noun)
+    return Sample(found.number, anchor, heading, status, status_word, verdict, picture, scores, cards, _scales(found), told, text, front)
 
 
 def _answer(explanation: Explanation, output: np.ndarray, true: int | None) -> tuple[str, str, str]:

@@ -55,17 +55,28 @@ class Trials:
 
     evaluations: Mapping[str, Evaluation]
     reasons: Mapping[str, str] = field(default_factory=dict)
+    _identities: dict[int, str] = field(default_factory=dict)
 
-    def of(self, explanation: Explanation) -> list[Trust]:
-        """One a sample."""
-        identity = identity_of(explanation)
-        trial = self.evaluations.get(identity)
+    def of(self, explanation: Explanation, row: int) -> Trust:
+        """Of one sample."""
+        trial = self.trial(explanation)
         if trial is not None:
-            return [_trust(trial, row) for row in range(len(trial))]
+            return _trust(trial, row)
         unchecked = _(", ").join(_(group) for group in CHECKED if group != NUMERICAL)
-        reason = self.reasons.get(identity, LEFT_OUT)
+        reason = self.reasons.get(self._identity(explanation), LEFT_OUT)
         facts = (f"{reason[:1].upper()}{reason[1:].rstrip('.')}.",)
-        return [Trust(NOT_CHECKED, *LOOKS[NOT_CHECKED], facts, unchecked)] * len(explanation)
+        return Trust(NOT_CHECKED, *LOOKS[NOT_CHECKED], facts, unchecked)
+
+    def trial(self, explanation: Explanation) -> Evaluation | None:
+        """The evaluation of an explanation, where there is one."""
+        return self.evaluations.get(self._identity(explanation))
+
+    def _identity(self, explanation: Explanation) -> str:
+        """`identity_of`, which reads all arrays, once an explanation; the explanations live as long as the page that is made of them."""
+        key = id(explanation)
+        if key not in self._identities:
+            self._identities[key] = identity_of(explanation)
+        return self._identities[key]
 
     def check(self, groups: Sequence[NetworkGroup]) -> None:
         """Raise for an evaluation whose explanation is not there."""
