@@ -33,7 +33,7 @@ def stripes(samples: int = 200, seed: int = 0) -> Dataset:
 
 
 def test_names() -> None:
-    assert NETWORKS.names() == ["bilstm", "cnn", "mlp", "resnet20", "rnn", "transformer"]
+    assert NETWORKS.names() == ["bilstm", "cnn", "embedding_mlp", "mlp", "resnet20", "rnn", "transformer"]
     with pytest.raises(UnknownNetworkError, match="did you mean 'cnn'"):
         NETWORKS.load("ccn")
 
