@@ -38,7 +38,8 @@ SENTENCES = (
     _("gradients"),
     _("circular orders"),
     _("pairs of orders"),
-    _("pairs of coalitions"),
+    _("evaluations of paired coalitions"),
+    _("evaluations along permutations"),
     _("{unit}, {count} of them with a gradient, which counts twice"),
     _("an unknown part"),
     _("Nothing to explain: {why}."),
@@ -52,7 +53,7 @@ SENTENCES = (
     _("The values miss f(x) − f(baseline) by {part} of their sizes after {steps} steps; what they would be after more is not estimated."),
     _("The values miss f(x) − f(baseline) by {part} of their sizes after {steps} steps; at most {tolerance} was asked for."),
     _("Raise steps, or the tolerance."),
-    _("The strongest, in order at {confidence} % confidence: {features}."),
+    _("The strongest, in order at {confidence} % confidence: {order}."),
     # what checks found: diagnostics
     _("The values miss f(x) − f(baseline) by {gap}, more than the estimated error explains."),
     _("Lower the tolerance; if the gap stays, the network is not differentiable along the path (rounding, argmax, a custom gradient)."),
@@ -101,17 +102,15 @@ SENTENCES = (
     _("The units differ (a holds {first}, b {second}) and were left as they are, as was asked."),
     _("parts of the {score}"),
     _("values of {method} for the {score}"),
-    # what features are called where nobody named them: data/features, core/naming.py
-    _("patch ({row}, {column})"),
-    _("patch {number}"),
-    _("superpixel {number}"),
-    _("window {number}"),
-    _("column {number}"),
-    _("feature {number}"),
-    _("unit {number}"),
-    _("no word"),
+    # an order of features: methods/coalition/lime.py
+    _("the rest"),
+    _("the next, {name}"),
+    _("{names} (tied)"),
+    _("{names} (not settled)"),
     _("columns"),
     _("patches"),
+    _("pixels"),
+    _("given features"),
     _("superpixels"),
     _("windows"),
     _("words"),
@@ -137,6 +136,21 @@ SENTENCES = (
     _("budget exhausted"),
     _("poor fit"),
 )
+NAMES = (
+    _("row {row}, column {column}"),
+    _("pixel ({row}, {column})"),
+    _("superpixel {number}"),
+    _("step {number}"),
+    _("steps {number} to {row}"),
+    _("{name}, step {number}"),
+    _("{name}, steps {number} to {row}"),
+    _("channel {number}"),
+    _("column {number}"),
+    _("feature {number}"),
+    _("unit {number}"),
+    _("no word"),
+)
+"""What features are called where nobody named them: data/features, core/naming.py."""
 NUMBER = r"[+−-]?\d[\d.,]*(?:e[+-]?\d+)?"
 
 
@@ -160,15 +174,15 @@ def told(text: str) -> str | None:
 
 
 def named(name: str) -> str:
-    """A name in the language that is spoken, where it is one that nobody gave: "patch (2, 3)"."""
-    return told(name) or name
+    """A name in the language that is spoken, where it is one that nobody gave: "row 2, column 3". A word that a user has for something stays."""
+    return name if current().tag == "en" else _one(name, NAMES) or name
 
 
-def _one(text: str) -> str | None:
-    """One sentence or word."""
-    if text in SENTENCES:
+def _one(text: str, known: tuple[str, ...] = SENTENCES) -> str | None:
+    """One sentence or word among those that are known."""
+    if text in known:
         return said(text)
-    for pattern, sentence in _patterns():
+    for pattern, sentence in _patterns(known):
         found = pattern.fullmatch(text)
         if found is not None:
             values = {name: _value(name, value) for name, value in found.groupdict().items()}
@@ -180,6 +194,10 @@ def _one(text: str) -> str | None:
 def _value(name: str, value: str) -> str | None:
     if name in PHRASES:
         return told(value)
+    if name == "order":
+        return _in_order(value)
+    if name == "name":
+        return named(value)
     if name in ("title", "score"):
         return next((new for new in (said(value), said(value.capitalize())) if new not in (value, value.capitalize())), value)
     part = re.fullmatch(f"({NUMBER}) %", value)
@@ -188,10 +206,21 @@ def _value(name: str, value: str) -> str | None:
     return written(value) if re.fullmatch(NUMBER, value) else said(value) if value == "an unknown part" else value
 
 
+def _in_order(value: str) -> str:
+    """Groups of features, the strongest first: "a; b and c (tied); the rest"."""
+    groups = []
+    for group in value.split("; "):
+        found = re.fullmatch(r"(.+?)( \((?:tied|not settled)\))?", group)
+        names, link = (found[1], found[2] or "") if found is not None else (group, "")
+        joined = said(_(" and ")).join(map(named, names.split(" and ")))
+        groups.append(said(f"{{names}}{link}").format(names=joined) if link else joined)
+    return said(_("; ")).join(groups)
+
+
 @cache
-def _patterns() -> tuple[tuple[re.Pattern[str], str], ...]:
+def _patterns(known: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], str], ...]:
     """Sentences with placeholders as what they match; those with the most words of their own first."""
-    order = sorted((sentence for sentence in SENTENCES if "{" in sentence), key=lambda sentence: -len(re.sub(r"\{\w+\}", "", sentence)))
+    order = sorted((sentence for sentence in known if "{" in sentence), key=lambda sentence: -len(re.sub(r"\{\w+\}", "", sentence)))
 
     def hole(found: re.Match[str]) -> str:
         return rf"(?P<{found[1]}>\d+)" if found[1] in COUNTS else f"(?P<{found[1]}>.+?)"

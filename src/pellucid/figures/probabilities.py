@@ -55,9 +55,8 @@ def probabilities(
 
 
 def _mark(index: int, predicted: int, true: int | None) -> str:
-    if index == predicted:
-        return f"{_('predicted, true') if index == true else _('predicted')}  "
-    return f"{_('true')}  " if index == true else ""
+    word = _("predicted, true") if index == predicted == true else _("predicted") if index == predicted else _("true") if index == true else ""
+    return f"{word}  " if word else ""
 
 
 def _short(name: str, most: int = 14) -> str:

@@ -8,7 +8,7 @@ from pellucid.core.choices import FEW, Choices
 from pellucid.core.language import said as _
 from pellucid.core.outcome import SEVERITY
 from pellucid.core.records import Explanation
-from pellucid.core.told import named
+from pellucid.core.told import named, told
 from pellucid.report.words import percent
 
 Array = np.ndarray
@@ -26,8 +26,8 @@ def choice_words(explanation: Explanation, row: int) -> tuple[str, ...]:
 
 def tried(choices: Choices) -> str:
     """What was tried in place of what: "baseline (mean, blur:2 for 0.0)"."""
-    told = _("{option} ({others} for {given})")
-    return _(", ").join(told.format(option=_(choice.option), others=_(", ").join(choice.names), given=choice.given) for choice in choices.options)
+    text = _("{option} ({others} for {given})")
+    return _(", ").join(text.format(option=_(choice.option), others=_(", ").join(choice.names), given=choice.given) for choice in choices.options)
 
 
 def matters(choices: Choices) -> str:
@@ -41,9 +41,9 @@ def matters(choices: Choices) -> str:
     most = _("The {option} matters most: with {name} the map changes by {change}.")
     if noise[order[0]] > LEAST_TOLD:
         most = _("The {option} matters most: with {name} the map changes by {change}; numerical errors alone would by about {noise}.")
-    told = most.format(option=first, name=choice.names[place], change=percent(change[order[0]]), noise=percent(noise[order[0]]))
+    text = most.format(option=first, name=choice.names[place], change=percent(change[order[0]]), noise=percent(noise[order[0]]))
     rest = _(", ").join(f"{_(choices.options[int(i)].option)} {percent(change[int(i)])}" for i in order[1:])
-    return _("{sentence} {next}").format(sentence=told, next=_("The others: {rest}.").format(rest=rest)) if rest else told
+    return _("{sentence} {next}").format(sentence=text, next=_("The others: {rest}.").format(rest=rest)) if rest else text
 
 
 def survivors(explanation: Explanation, choices: Choices) -> str:
@@ -52,8 +52,8 @@ def survivors(explanation: Explanation, choices: Choices) -> str:
     if not len(strongest):
         return _("No value is other than 0.")
     if choices.top > FEW:
-        told = _("{count} of the {total} strongest values (the top 5 %) are among the strongest under every choice.")
-        return told.format(count=len(survives), total=len(strongest))
+        text = _("{count} of the {total} strongest values (the top 5 %) are among the strongest under every choice.")
+        return text.format(count=len(survives), total=len(strongest))
     size = np.abs(explanation.values[0].ravel())
 
     def names(numbers: Array) -> str:
@@ -62,16 +62,16 @@ def survivors(explanation: Explanation, choices: Choices) -> str:
     rest = np.setdiff1d(strongest, survives)
     if not len(rest):
         return _("Among the strongest {count} under every choice: {names}.").format(count=len(strongest), names=names(survives))
-    told = _("Among the strongest {count} under every choice: {names}. So only under some: {others}.")
-    return told.format(count=len(strongest), names=names(survives) or _("none"), others=names(rest))
+    text = _("Among the strongest {count} under every choice: {names}. So only under some: {others}.")
+    return text.format(count=len(strongest), names=names(survives) or _("none"), others=names(rest))
 
 
 def _caveats(choices: Choices) -> list[str]:
     found = [_("Tried: {tried}.").format(tried=tried(choices))]
     scaled = [name for choice in choices.options for name, apart in zip(choice.names, choice.scaled, strict=True) if apart]
     if scaled:
-        told = _("Of {names}, which has another scale, only the shape counts: its map was brought to the length of this one.")
-        found.append(told.format(names=_(", ").join(scaled)))
+        text = _("Of {names}, which has another scale, only the shape counts: its map was brought to the length of this one.")
+        found.append(text.format(names=_(", ").join(scaled)))
     codes = [
         _("{option} {name} ({code})").format(option=_(choice.option), name=name, code=_(code.replace("_", " ")))
         for choice in choices.options
@@ -81,6 +81,6 @@ def _caveats(choices: Choices) -> list[str]:
     if codes:
         found.append(_("With a word of warning of their own: {names}.").format(names=_(", ").join(codes)))
     if choices.left_out:
-        left = _(", ").join(_("{name} ({reason})").format(name=name, reason=named(reason)) for name, reason in choices.left_out.items())
+        left = _(", ").join(_("{name} ({reason})").format(name=name, reason=told(reason) or reason) for name, reason in choices.left_out.items())
         found.append(_("Not tried: {names}.").format(names=left))
     return found

@@ -12,6 +12,7 @@ import numpy as np
 from pellucid.core.comparison import Comparison
 from pellucid.core.errors import SettingError
 from pellucid.core.evaluation import Evaluation, Record
+from pellucid.core.language import said as _
 from pellucid.core.records import Explanation, Inspection, View
 
 Array = np.ndarray
@@ -71,7 +72,7 @@ def group(records: Sequence[Record]) -> list[NetworkGroup]:
     names = _names(shown)
     for record in shown:
         key = _fingerprint(record) or _given_name(record)
-        into = networks.setdefault(key, NetworkGroup(names.get(key, "Network")))
+        into = networks.setdefault(key, NetworkGroup(names.get(key, _("Network"))))
         if isinstance(record, Explanation):
             _add(into, record)
         elif isinstance(record, View):
@@ -110,5 +111,5 @@ def _names(records: Sequence[Explanation | View | Inspection]) -> dict[str, str]
     for record in records:
         key = _fingerprint(record) or _given_name(record)
         framework = record.framework if isinstance(record, Inspection) else str(record.provenance.get("framework") or "")
-        names.setdefault(key, f"Network ({framework})" if framework else "Network")
+        names.setdefault(key, _("Network ({framework})").format(framework=framework) if framework else _("Network"))
     return names

@@ -13,6 +13,7 @@ from pellucid.core.language import said as _
 from pellucid.core.records import Explanation
 from pellucid.core.verdict import CHECKED, MIXED, NOT_SUPPORTED, NUMERICAL, SUPPORTED
 from pellucid.report.groups import NetworkGroup
+from pellucid.report.speech import told_html
 from pellucid.report.words import in_figures
 
 NOT_CHECKED = later("not checked")
@@ -115,7 +116,7 @@ def believed(named: Sequence[tuple[str, Trust]]) -> str:
 def _trust(trial: Evaluation, row: int) -> Trust:
     """What an evaluation says of one sample."""
     verdict, scores = trial.verdicts[row], trial.scores.values()
-    notes = [f"{name} was not measured: it {reason}." for name, reason in trial.refused.items()]
+    notes: list[str] = [told_html(f"{name} was not measured: it {reason}.") for name, reason in trial.refused.items()]
     passes = sum(int(score.evaluations[row]) * (1 + score.chance.shape[1]) for score in scores)
     by_chance = _("By chance: the same values given to other places at random. All of this took {count} evaluations.")
     notes += [by_chance.format(count=number(passes))] if passes else []
