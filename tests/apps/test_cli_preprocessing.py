@@ -52,7 +52,7 @@ def test_a_report_speaks_of_what_was_given(nets: Path, pellucid_command: Callabl
     assert "25 years" in table[1]
 
 
-def test_another_file_none_and_a_folder(nets: Path, pellucid_command: Callable[[str], Any]) -> None:
+def test_another_file_and_none(nets: Path, pellucid_command: Callable[[str], Any]) -> None:
     (nets / "rows.preprocessing.json").rename(nets / "other.json")
     plain = pellucid_command("explain rows.pt people.csv --method exact_shap --out r.safetensors --allow-unsafe")
     assert plain.code
@@ -65,10 +65,25 @@ def test_another_file_none_and_a_folder(nets: Path, pellucid_command: Callable[[
     none = pellucid_command("explain rows.pt numbers.npy --method exact_shap --preprocessing none --out r.safetensors --allow-unsafe")
     assert none.code == 0, none.err
     assert pellucid.load(nets / "r.safetensors")[0].values.shape == (1, 3)
-    folder = pellucid_command("explain rows.pt people.csv --method exact_shap --out many --allow-unsafe")
-    assert folder.code
-    assert "--preprocessing none" in folder.err
-    assert not (nets / "many").exists()
+
+
+def test_a_folder_holds_what_one_file_holds_and_goes_on(nets: Path, pellucid_command: Callable[[str], Any]) -> None:
+    (nets / "more.csv").write_text("home,age\ncastle,1\nrent,25\nown,61.5\nown,40\nrent,33\n", encoding="utf-8")
+    asked = "explain rows.pt more.csv --method exact_shap,integrated_gradients --index 0:5 --target 1 --out many --shard-size 2 --allow-unsafe"
+    ran = pellucid_command(asked)
+    assert ran.code == 0, ran.err
+    assert "rows.preprocessing.json, beside the network, is applied" in " ".join((ran.out + ran.err).split())
+    rows = {"age": [25.0, 61.5, 40.0, 33.0], "home": ["rent", "own", "own", "rent"]}
+    for method in ("exact_shap", "integrated_gradients"):
+        found = pellucid.plans.Explanations(nets / "many" / method)
+        assert [failure.sample for failure in found.failures] == [0]
+        want = pellucid.explain(torch.jit.load(nets / "rows.pt"), rows, method, preprocessing=TABLE, target=1)
+        np.testing.assert_allclose(found.load().values, want.values, atol=1e-5)
+        assert found[1].feature_name(0, 0) == "age = 61.5 years"
+    (nets / "many" / "exact_shap" / "shard-00001.safetensors").unlink()
+    again = pellucid_command(asked)
+    assert again.code == 0, again.err
+    assert (nets / "many" / "exact_shap" / "shard-00001.safetensors").exists()
 
 
 def test_sentences_one_a_line(nets: Path, pellucid_command: Callable[[str], Any]) -> None:

@@ -235,7 +235,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], type[Exception], str]] = {
     "keyword": ({"stepps": 3}, errors.SettingError, "stepps"),
     "class": ({"target": 7}, errors.UnknownClassError, "7"),
     "tolerance": ({"tolerance": -1}, errors.SettingError, "tolerance"),
-    "option": ({"features": "patches:4"}, errors.SettingError, "does not take features"),
+    "option": ({"fill": 0.0}, errors.SettingError, "does not take fill"),
     "executor": ({"executor": "threads"}, errors.UnknownPartError, "processes"),
     "no executor": ({"executor": 3}, errors.SettingError, "concurrent.futures"),
     "no sample": ({"index": slice(60, 70)}, errors.EmptyError, "no sample"),

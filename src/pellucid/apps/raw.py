@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from pellucid.api._inputs import gather
 from pellucid.apps import arguments, console
-from pellucid.core.errors import SettingError
+from pellucid.core.errors import InputError
 from pellucid.core.model import Model
 from pellucid.core.preprocessing import Preprocessing
 from pellucid.data.chosen import parse_index
@@ -22,14 +22,10 @@ NONE = "none"
 """The data are a network's numbers already, whatever lies beside it."""
 
 
-def find(network: Path, named: str | None, *, folder: bool) -> Preprocessing | None:
+def find(network: Path, named: str | None) -> Preprocessing | None:
     """The preprocessing of a file, or of the one beside the network, which is said; None where there is none or none is wanted."""
     if named == NONE or (named is None and not beside(network).is_file()):
         return None
-    if folder:
-        raise SettingError(
-            "--out DIR streams a network's numbers, not what a preprocessing is to be applied to; write to one file, or give --preprocessing none."
-        )
     if named is None:
         console.say(f"{beside(network).name}, beside the network, is applied to the data; where they are numbers already: --preprocessing none")
     return load_preprocessing(network if named is None else named)
@@ -38,6 +34,17 @@ def find(network: Path, named: str | None, *, folder: bool) -> Preprocessing | N
 def prepared(model: Model, preprocessing: Preprocessing, rows: Array) -> tuple[Model, Array]:
     """The model as it takes such rows, and their numbers in one array."""
     return gather(model, preprocessing.inputs(rows))
+
+
+def first_prepared(model: Model, preprocessing: Preprocessing, rows: Array, chosen: Sequence[int]) -> tuple[Model, Array]:
+    """The same of the first of the chosen samples that can be used; the error of the first one where none can."""
+    refused: InputError | None = None
+    for number in chosen:
+        try:
+            return prepared(model, preprocessing, rows[[number]])
+        except InputError as error:
+            refused = refused or error
+    raise refused or InputError("no sample was chosen; see --index.")
 
 
 def opened(options: Mapping[str, Any]) -> dict[str, Any]:

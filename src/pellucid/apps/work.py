@@ -99,13 +99,13 @@ def explain(
     given_names = arguments.parse_class_names(class_names)
     arguments.check_folder_options(out, {"--workers": workers > 1, "--shard-size": shard_size is not None}, resume)
     earlier = {} if resume is None else _earlier(resume, names)
-    given = raw.find(path, preprocessing, folder=folder)
+    given = raw.find(path, preprocessing)
     if given is None:
         model, samples, chosen, opened = _ready(path, data, index, options, allow_unsafe, checked=not folder)
         first = check_inputs(samples.inputs[chosen[:1]], None, data, finite=False)
     else:
-        samples, chosen = _samples(data, index)
-        model, first = raw.prepared(open_model(path, allow_unsafe), given, samples.inputs[chosen[:1]])
+        samples, chosen = _samples(data, index, checked=not folder)
+        model, first = raw.first_prepared(open_model(path, allow_unsafe), given, samples.inputs, chosen if folder else chosen[:1])
         opened = raw.opened(options) | {"preprocessing": given}
     options = dict(options) | opened
     target, known = targets.settled(options["target"], model, first, given_names, samples.class_names)
@@ -119,7 +119,7 @@ def explain(
     if folder:
         told = {"class_names": known, "labels": samples.labels, "network": path.stem, "allow_unsafe": allow_unsafe}
         for name in names:
-            rows = samples.inputs if model.packing is None else model.packing.unpack(samples.inputs)
+            rows = samples.inputs if model.packing is None or given is not None else model.packing.unpack(samples.inputs)
             plan = Plan(path, rows, name, index=chosen, shard_size=shard_size, name=data, **told, **shared[name])
             _many(plan, out if len(names) == 1 else out / name, model, workers, strict)
         return

@@ -37,9 +37,9 @@ class Told:
         """Ticks at round times; data stay in steps, so that whatever else is drawn by steps lies where it should."""
         if not self.spacing:
             return
-        times = MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(0.0, (steps - 1) * self.spacing)
+        times = np.asarray(MaxNLocator(most, steps=[1, 2, 2.5, 5, 10]).tick_values(0.0, (steps - 1) * self.spacing))
         times = times[(times > -0.5 * self.spacing) & (times < (steps - 0.5) * self.spacing)]
-        ax.xaxis.set_major_locator(FixedLocator(times / self.spacing))
+        ax.xaxis.set_major_locator(FixedLocator((times / self.spacing).tolist()))
         ax.xaxis.set_major_formatter(FuncFormatter(lambda at, _place: in_figures(round(at * self.spacing, 12))))
 
 

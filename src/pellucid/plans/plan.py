@@ -17,10 +17,10 @@ from pellucid.api.explain import explain
 from pellucid.core.errors import FormatError, SettingError
 from pellucid.core.inputs import on_host
 from pellucid.core.method import Method
+from pellucid.plans.chosen import Index
 from pellucid.plans.executors import Executor
 from pellucid.plans.explanations import Explanations
 from pellucid.plans.running import carry_out
-from pellucid.plans.sources import Index
 from pellucid.plans.written import plain, restored
 
 VERSION = 1
@@ -46,6 +46,8 @@ class Plan:
     `model`: whatever `explain` takes; for processes and other machines the path of a file. `data`: an array, a memory-mapped one, the name of a data set or a
     file, or a stream as `explain` takes it (read once; it must give the same samples in the same order when the plan goes on). `index`: which samples of an
     array. `shard_size`: samples explained together and kept in one file; 100, fewer where they are large. `name`: what records call the data.
+    With `preprocessing`, `data` are samples as a person gives them, rows, sentences, images or series, in memory or in a file that is loaded; each shard makes
+    its own into numbers, and a sample that cannot be is a failure by itself.
     Keywords that hold an entry a sample (target, labels, baseline, features) hold one for every sample of `data`, chosen or not.
 
     Shards are files of `pellucid.save`, whole or absent; a run that was killed and started again ends in the same bytes as one that was not, with any

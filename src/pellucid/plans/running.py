@@ -20,12 +20,14 @@ from pellucid.core.method import Method
 from pellucid.core.model import Model
 from pellucid.core.outcome import SEVERITY
 from pellucid.methods import METHODS
+from pellucid.plans.chosen import Index
 from pellucid.plans.executors import Executor, find_executor
 from pellucid.plans.explanations import Explanations
 from pellucid.plans.folder import MANIFEST, OUTPUTS, VERSION, Folder, Json
 from pellucid.plans.progress import shown
+from pellucid.plans.raw import Raw
 from pellucid.plans.shards import Failure, Job, Shard, explain_shard, try_one
-from pellucid.plans.sources import Index, Source, described, first_shard, open_source
+from pellucid.plans.sources import Source, described, first_shard, open_source
 from pellucid.plans.written import plain
 
 Array = np.ndarray
@@ -59,7 +61,7 @@ def carry_out(plan: Planned, out: Path, model: Model, *, executor: Any = "serial
     model = model if source.packing in (None, model.packing) else model.packed(source.packing)
     size = plan.shard_size or together(source.first)
     first, shards = first_shard(source.shards(size))
-    sample = _first_sound(first)
+    sample = check_inputs(source.first[None], None) if isinstance(source, Raw) else _first_sound(first)
     read = split_output(model, plan.keywords.get("target"))[0]
     if sample is not None:
         read.meet(sample)

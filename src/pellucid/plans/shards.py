@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.adapters import adapt
+from pellucid.api._inputs import gather
 from pellucid.api._resume import PER_SAMPLE, Axes, axes_of, of_rows
 from pellucid.api.explain import explain
 from pellucid.core.errors import InputError, PlanError
@@ -23,6 +24,7 @@ from pellucid.core.inputs import check_inputs
 from pellucid.core.method import Method
 from pellucid.core.model import Model
 from pellucid.core.packing import Packing
+from pellucid.core.preprocessing import Preprocessing
 from pellucid.core.quiet import held_back
 from pellucid.core.records import Explanation, concat, located
 from pellucid.core.target import Several
@@ -39,11 +41,11 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 @dataclass(frozen=True)
 class Shard:
     """Samples that are explained together: the number of the shard, the samples' numbers in the data, the samples (*shape), a digest of them, and what of
-    `explain`'s keywords holds an entry for each."""
+    `explain`'s keywords holds an entry for each. Where a preprocessing is to be applied, a row is one sample as it was given, by itself."""
 
     number: int
     samples: tuple[int, ...]
-    rows: tuple[Array, ...]
+    rows: tuple[Any, ...]
     digest: str
     own: Mapping[str, Any] = field(default_factory=dict)
 
@@ -73,6 +75,12 @@ class Job:
     data: str
     sample_shape: tuple[int, ...]
     packing: Packing | None = None
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What makes numbers of a shard's rows, which are then samples as they were given, one each."""
+        found: Preprocessing | None = self.keywords.get("preprocessing")
+        return found
 
     def opened(self) -> Model:
         """The model, once a process; a file that holds another one than the plan was made for is an error."""
@@ -144,6 +152,7 @@ def _checked(job: Job, model: Model, shard: Shard) -> tuple[list[int], list[Fail
     sound, failures = [], []
     for place, row in enumerate(shard.rows):
         try:
+            row = row if job.preprocessing is None else gather(model, job.preprocessing.inputs(row))[1][0]
             if row.shape != job.sample_shape:
                 raise InputError(f"the sample has shape {row.shape}, the first one {job.sample_shape}; give samples of one shape.")
             check_inputs(row[None], model.traits.input_shape, "the sample")
@@ -168,9 +177,19 @@ def _halved(job: Job, model: Model, shard: Shard, places: Sequence[int]) -> tupl
 
 
 def _together(job: Job, model: Model, shard: Shard, places: Sequence[int]) -> Explanation:
-    inputs = np.stack([shard.rows[place] for place in places])
-    own = own_rows(shard.own, places, len(shard.rows), axes_of(inputs, job.packing))
+    chosen = [shard.rows[place] for place in places]
+    inputs = np.stack(chosen) if job.preprocessing is None else together_again(chosen)
+    own = own_rows(shard.own, places, len(shard.rows), 1 + len(job.sample_shape) if job.packing is None else axes_of(chosen[0], job.packing))
     return explain(model, inputs, job.method, **{**job.keywords, **shard.own, **own, "progress": False})
+
+
+def together_again(rows: Sequence[Any]) -> Any:
+    """Rows of one kind as a preprocessing takes several."""
+    if isinstance(rows[0], Mapping):
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    if isinstance(rows[0], np.ndarray):
+        return np.concatenate(rows)
+    return [row[0] for row in rows]
 
 
 def _failure(shard: Shard, place: int, error: Exception) -> Failure:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,13 +16,14 @@ from pellucid.core.errors import EmptyError, SettingError
 from pellucid.core.inputs import check_inputs, check_numbers, check_shape, on_host
 from pellucid.core.model import Model
 from pellucid.core.packing import Packing, takes_several
+from pellucid.core.preprocessing import Preprocessing
 from pellucid.data.fitting import laid_out
 from pellucid.data.load import load
+from pellucid.plans.chosen import Index, numbers_of, rows_fingerprint, words_of
+from pellucid.plans.raw import Raw
 from pellucid.plans.shards import Shard, digest_of, own_rows
-from pellucid.plans.written import plain
 
 Array = np.ndarray
-Index = int | slice | Sequence[int] | None
 
 
 class Source(Protocol):
@@ -72,18 +71,10 @@ class Rows:
 
     def fingerprint(self, size: int) -> str | None:
         """Of the samples and of what belongs to each of them."""
-        found = hashlib.sha256()
-        for shard in self.shards(size):
-            found.update(shard.digest.encode())
-            for name, value in shard.own.items():
-                found.update(name.encode() + json.dumps(plain(value, whole=False)).encode())
-        return found.hexdigest()[:32]
+        return rows_fingerprint(self.shards(size))
 
     def chosen(self) -> str:
-        kept = self.numbers
-        if isinstance(kept, range):
-            return f"{kept.start}:{kept.stop}" + (f":{kept.step}" if kept.step != 1 else "")
-        return f"{len(kept)} samples, sha256 {hashlib.sha256(np.array(kept, np.int64).tobytes()).hexdigest()[:16]}"
+        return words_of(self.numbers)
 
     def _rows(self, numbers: Sequence[int]) -> list[Array]:
         """Read in one go where they follow each other, which files on disk are quick at."""
@@ -147,31 +138,6 @@ class Streamed:
         return "all, in the order in which they come"
 
 
-def numbers_of(index: Index, count: int) -> Sequence[int]:
-    """The numbers of the chosen samples, out of `count`; a range where they are one.
-
-    >>> numbers_of(slice(2, None), 5), numbers_of([0, -1], 5), numbers_of(None, 3)
-    (range(2, 5), range(0, 5, 4), range(0, 3))
-    """
-    if isinstance(index, (slice, type(None))):
-        chosen: Sequence[int] = range(count)[index or slice(None)]
-    else:
-        given = [int(i) for i in np.ravel(index)]
-        wrong = next((i for i in given if not -count <= i < count), None)
-        if wrong is not None:
-            raise SettingError(f"index: there is no sample {wrong}; the data has {count}, 0 to {count - 1}.")
-        chosen = _as_range(tuple(i % count for i in given))
-    if not len(chosen):
-        raise EmptyError(f"index {index} chooses no sample; the data has {count}.")
-    return chosen
-
-
-def _as_range(numbers: tuple[int, ...]) -> Sequence[int]:
-    step = numbers[1] - numbers[0] if len(numbers) > 1 else 1
-    found = range(numbers[0], numbers[-1] + (1 if step > 0 else -1), step) if numbers and step else range(0)
-    return found if found and tuple(found) == numbers else numbers
-
-
 def open_source(data: Any, index: Index, keywords: Mapping[str, Any], model: Model, name: str | None) -> tuple[Source, Mapping[str, Any]]:
     """The source of a plan's data, and the keywords with labels and class names that a named data set brings along."""
     if isinstance(data, (str, os.PathLike)):
@@ -180,7 +146,14 @@ def open_source(data: Any, index: Index, keywords: Mapping[str, Any], model: Mod
         keywords = ({} if found.labels is None else {"labels": found.labels}) | dict(keywords)
         if "class_names" not in keywords and model.traits.output_shape == (len(found.class_names),):
             keywords = dict(keywords) | {"class_names": found.class_names}
-        data = laid_out(found.inputs, model.traits)
+        data = found.inputs if keywords.get("preprocessing") is not None else laid_out(found.inputs, model.traits)
+    preprocessing = keywords.get("preprocessing")
+    if isinstance(preprocessing, Preprocessing):
+        if is_stream(data):
+            raise SettingError("a plan applies a preprocessing to samples that it can count, and data is a stream; give the samples, or their numbers.")
+        return Raw(data, index, keywords, model, preprocessing, name or "samples"), keywords
+    if preprocessing is not None:
+        raise SettingError(f"preprocessing must be one of pellucid.data.preprocessings, or your own Preprocessing; got {type(preprocessing).__name__}.")
     if is_stream(data):
         if index is not None:
             raise SettingError("index chooses samples of an array; a stream is explained from its first sample to its last. Cut it with itertools.islice.")

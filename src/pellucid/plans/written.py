@@ -13,8 +13,10 @@ import numpy as np
 
 from pellucid.core.catalogue import Catalogue, build, settings_of
 from pellucid.core.errors import FormatError, SettingError
+from pellucid.core.preprocessing import Preprocessing
 from pellucid.core.target import Several
-from pellucid.data import FEATURES, FILLS
+from pellucid.data import FEATURES, FILLS, PREPROCESSINGS
+from pellucid.data.preprocessing import of_json, to_json
 from pellucid.methods import METHODS
 
 Json = Any
@@ -41,6 +43,8 @@ def plain(value: Any, *, whole: bool) -> Json:
         return {"mapping": [[plain(key, whole=whole), plain(item, whole=whole)] for key, item in value.items()]}
     if isinstance(value, Several):
         return {"several": [plain(one, whole=whole) for one in value.targets]}
+    if isinstance(value, Preprocessing) and value.kind in PREPROCESSINGS:
+        return {"preprocessing": to_json(value)}
     if value is Ellipsis:
         return {"all": True}
     for kind, catalogue in PARTS.items():
@@ -63,6 +67,8 @@ def restored(value: Json) -> Any:
         return tuple(restored(item) for item in value["tuple"])
     if "several" in value:
         return Several(*(restored(one) for one in value["several"]))
+    if "preprocessing" in value:
+        return of_json(value["preprocessing"])
     if "all" in value:
         return ...
     if "mapping" in value:
