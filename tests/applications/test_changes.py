@@ -15,7 +15,11 @@ from pellucid.core.errors import SettingError, ShapeError
 
 Array = np.ndarray
 FIELDS = [("amount", "f8"), ("months", "f8"), ("savings", "U4"), ("age", "f8")]
-CHOICES = {"amount": {1.0: 0.5, 2.0: 0.9, 3.0: 0.7}, "months": {6.0: 0.3, 12.0: 0.8, 24.0: 1.0}, "savings": {"none": 0.6, "some": 0.3, "much": 0.1}}
+CHOICES: dict[str, dict[Any, float]] = {
+    "amount": {1.0: 0.5, 2.0: 0.9, 3.0: 0.7},
+    "months": {6.0: 0.3, 12.0: 0.8, 24.0: 1.0},
+    "savings": {"none": 0.6, "some": 0.3, "much": 0.1},
+}
 WORTH = {"none": 0.0, "some": 0.7, "much": 1.4}
 
 

@@ -80,12 +80,12 @@ def smallest_changes(
 ) -> Changes:
     """The fewest columns whose change brings a row's score below `limit`, every combination of the values in `choices` tried.
 
-    `score` takes rows of a structured array (n,) and gives numbers (n,); `row` is one such row, (1,). `choices` holds for each column that may change the values
-    it may take with a weight each, such as how common the value is; the row's own value is passed over. Sets of one column are tried first, then of two, up to
-    `most`; where sets of one size suffice, no larger ones are tried. Of each set the likeliest values are kept, and of the sets the `count` likeliest.
+    `score` takes rows of a structured array (n,) and gives numbers (n,); `row` is one such row, (1,). `choices` holds for each column that may change the
+    values it may take with a weight each, such as how common the value is; the row's own value is passed over. Sets of one column are tried first, then of two,
+    up to `most`; where sets of one size suffice, no larger ones are tried. Of each set the likeliest values are kept, and of the sets the `count` likeliest.
 
-    It is the score that changes, not the world: whether a person can change a column, and what else would change with it, nobody asks here. `SettingError` for a
-    column that the row does not have, `ShapeError` for more than one row.
+    It is the score that changes, not the world: whether a person can change a column, and what else would change with it, nobody asks here. `SettingError` for
+    a column that the row does not have, `ShapeError` for more than one row.
 
     >>> row = np.array([(1000.0, "none")], dtype=[("amount", "f8"), ("guarantor", "U4")])
     >>> risk = lambda rows: rows["amount"] / 1000 - (rows["guarantor"] == "yes")
