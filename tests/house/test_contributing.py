@@ -62,13 +62,23 @@ explanation = pellucid.explain(lambda x: x @ np.arange(12.0)[:, None], ["GAT", "
 assert explanation.values.tolist() == [[2.0, 4.0, 11.0], [0.0, 5.0, 8.0]]
 assert explanation.strongest(1, sample=0).names == ("place 3 = T",)
 """,
+    "add-a-language": """
+from pellucid.core.language import number, percent, said, speaking
+from pellucid.report.languages import language, languages
+found = languages()
+with speaking(language("de")):
+    assert said("How to read this page") == "So liest man diese Seite"
+    assert said("{good} of {count} explanations good").format(good=1, count=2) == "1 von 2 Erklärungen gut"
+    assert said("Contents") == "Contents"
+    assert (number(1234.5, 5), percent(0.125)) == ("1.234,5", "12,5\\N{NO-BREAK SPACE}%")
+""",
     "add-a-data-set": """
 from pellucid.data import DATASETS as found
 from pellucid.data.load import load
 assert load("stripes:train").inputs.shape == (100, 8, 8, 1)
 """,
 }
-FILE = re.compile(r"^`src/(?P<path>pellucid/[\w/]+\.py)`:\n\n```python\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"^`src/(?P<path>pellucid/[\w/]+\.(?:py|po))`:\n\n```(?:python|po)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def example(page: str) -> tuple[str, str]:

@@ -221,8 +221,9 @@ def _in_order(value: str) -> str:
 def _patterns(known: tuple[str, ...]) -> tuple[tuple[re.Pattern[str], str], ...]:
     """Sentences with placeholders as what they match; those with the most words of their own first."""
     order = sorted((sentence for sentence in known if "{" in sentence), key=lambda sentence: -len(re.sub(r"\{\w+\}", "", sentence)))
+    shapes = dict.fromkeys(COUNTS, r"\d+") | dict.fromkeys(("value", "chance"), NUMBER)
 
     def hole(found: re.Match[str]) -> str:
-        return rf"(?P<{found[1]}>\d+)" if found[1] in COUNTS else f"(?P<{found[1]}>.+?)"
+        return f"(?P<{found[1]}>{shapes.get(found[1], '.+?')})"
 
     return tuple((re.compile(re.sub(r"\\\{(\w+)\\\}", hole, re.escape(sentence))), sentence) for sentence in order)
