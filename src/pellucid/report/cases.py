@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,11 +47,21 @@ class Front:
     method: str
     reasons: Reasons
     unit: str
-    unsure: str
+    notes: tuple[str, ...]
     reliability: Reliability
     error: float
     short: str
     """The answer in a word or two, for a list."""
+
+    @property
+    def beside(self) -> bool:
+        """Whether the picture stands beside the reasons, which are numbered in it."""
+        return self.reasons.kind == REGIONS
+
+    @property
+    def wide(self) -> bool:
+        """Whether the picture is a line over time."""
+        return self.reasons.kind == WINDOWS
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -80,7 +91,7 @@ def front_of(found: SampleGroup, trial: Evaluation | None, name: str, noun: str 
         title_of(explanation),
         reasons,
         _unit(explanation, reasons),
-        _unsure(reasons),
+        tuple(_notes(explanation, row, reasons)),
         reliability(found.rows, trial, reasons),
         relative_error(explanation, row) if explanation.error_kind not in ("exact", "none") else 0.0 if explanation.error_kind == "exact" else math.nan,
         short,
@@ -144,17 +155,21 @@ def _row(explanation: Explanation, row: int) -> tuple[tuple[str, str], ...]:
 
 def _unit(explanation: Explanation, reasons: Reasons) -> str:
     """What the numbers are parts of."""
-    said = _("Numbers: contributions to the {scale} of “{target}” by {method}, with their 95% interval.")
-    if not reasons.directed:
-        said = _("Numbers: how much each mattered for the {scale} of “{target}” by {method}, with their 95% interval.")
+    if reasons.directed:
+        said = _("Numbers in brackets: contributions to the {scale} of “{target}”, by {method}.")
+    else:
+        said = _("Numbers in brackets: how much each mattered for the {scale} of “{target}”, by {method}.")
     told = said.format(scale=scale_words(explanation), target=reasons.target, method=title_of(explanation))
-    if reasons.kind in (REGIONS, WINDOWS) and explanation.error_kind not in ("exact", "none"):
-        return _("{sentence} {next}").format(sentence=told, next=_("That of a region is as wide as the errors of its points can make it."))
+    if reasons.kind in (REGIONS, WINDOWS) and explanation.features is None and explanation.error_kind not in ("exact", "none"):
+        return _("{sentence} {next}").format(sentence=told, next=_("The interval of a region is as wide as the errors of its points can make it together."))
     return told
 
 
-def _unsure(reasons: Reasons) -> str:
-    """What is strong and not told apart from 0."""
-    if not reasons.unsure:
-        return ""
-    return _("Not told apart from 0, and so no reasons: {names}.").format(names=_(", ").join(reasons.unsure))
+def _notes(explanation: Explanation, row: int, reasons: Reasons) -> Iterator[str]:
+    """What a reader stumbles over: strong values that are no reasons, and an answer that more spoke against than for."""
+    if reasons.unsure:
+        yield _("Not told apart from 0, and so no reasons: {names}.").format(names=_(", ").join(reasons.unsure))
+    output = np.asarray(explanation.prediction[row])
+    predicted = output.ndim == 1 and output.size > 1 and class_word(explanation, int(output.argmax())) == reasons.target
+    if predicted and reasons.directed and reasons.totals[1] > reasons.totals[0]:
+        yield _("More spoke against this answer than for it, measured from what the case was compared with; all other answers scored lower still.")

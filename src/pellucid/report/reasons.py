@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 from scipy import ndimage
+from skimage.feature import peak_local_max
+from skimage.segmentation import watershed
 
 from pellucid.core.language import number, percent, signed
 from pellucid.core.language import said as _
@@ -28,19 +31,25 @@ CANDIDATES = 8
 """Regions of each direction among which the strongest are looked for."""
 LEAST = 0.005
 """What has less than this share of all that spoke the same way is no reason worth a line."""
+CONTRAST = " − "
+"""Between the two classes of a contrast, in its label."""
+NAMELESS = re.compile(r"(patch|superpixel|pixel|window|feature|column|unit)s?[ (]*\d.*")
+"""What features are called that nobody named."""
 COLUMNS, WORDS, REGIONS, WINDOWS, FEATURES = "columns", "words", "regions", "windows", "features"
 
 
 @dataclass(frozen=True)
 class Part:
     """What may be a reason: `reach` is half its 95 % interval (0 where it is exact, NaN where nobody knows); `area` where it lies, (rows, columns) of a
-    picture or (steps, channels) of a series; `key` tells it from others over methods."""
+    picture or (steps, channels) of a series; `key` tells it from others over methods, None where another method has no such part;
+    `weight` is what its share is reckoned with, its value where it is 0."""
 
     name: str
     value: float
     reach: float
     area: Array | None = None
-    key: object = ""
+    key: object = None
+    weight: float = 0.0
 
     @property
     def sure(self) -> bool:
@@ -87,6 +96,10 @@ class Reasons:
     opposes: tuple[Reason, ...]
     unsure: tuple[str, ...]
     directed: bool
+    totals: tuple[float, float] = (0.0, 0.0)
+    """All that spoke for it, and the size of all that spoke against it."""
+    rather: tuple[str, str] = ("", "")
+    """Of a contrast, which class was explained against which."""
 
     @property
     def all(self) -> tuple[Reason, ...]:
@@ -100,15 +113,18 @@ def reasons_of(explanation: Explanation, row: int) -> Reasons:
     value is their sum, and its error the sum of theirs, which is the most they can do together.
     """
     kind, parts, totals = parts_of(explanation, row)
-    directed = _directed(explanation)
+    signs = directed(explanation)
     ranked = sorted((part for part in parts if part.value != 0), key=lambda part: -abs(part.value))
     sure = [part for part in ranked if part.sure]
-    totals = totals if directed else (sum(totals), 0.0)
-    supports = _told(sure if not directed else [part for part in sure if part.value > 0], totals[0], 1)
-    opposes = _told([part for part in sure if part.value < 0] if directed else [], totals[1], 1 + len(supports))
+    totals = totals if signs else (sum(totals), 0.0)
+    supports = _told(sure if not signs else [part for part in sure if part.value > 0], totals[0], 1)
+    opposes = _told([part for part in sure if part.value < 0] if signs else [], totals[1], 1 + len(supports))
     least = min((abs(one.part.value) for one in (*supports, *opposes)), default=0.0)
     unsure = tuple(part.name for part in ranked[: 2 * COUNT] if not part.sure and abs(part.value) >= least)
-    return Reasons(kind, explanation.target.labels[row], supports, opposes, unsure, directed)
+    label = explanation.target.labels[row]
+    first, apart, second = label.partition(CONTRAST)
+    rather = (first, second) if apart and first in explanation.class_names and second in explanation.class_names else ("", "")
+    return Reasons(kind, label, supports, opposes, unsure, signs, totals, rather)
 
 
 def parts_of(explanation: Explanation, row: int) -> tuple[str, list[Part], tuple[float, float]]:
@@ -139,16 +155,16 @@ def share_words(reason: Reason, reasons: Reasons) -> str:
 
 
 def _told(parts: Sequence[Part], total: float, first: int) -> tuple[Reason, ...]:
-    shares = [abs(part.value) / total if total else 0.0 for part in parts[:COUNT]]
+    shares = [abs(part.weight or part.value) / total if total else 0.0 for part in parts[:COUNT]]
     chosen = [(part, share) for part, share in zip(parts, shares, strict=False) if share >= LEAST]
     return tuple(Reason(part, share, first + i if part.area is not None else 0) for i, (part, share) in enumerate(chosen))
 
 
-def _directed(explanation: Explanation) -> bool:
+def directed(explanation: Explanation) -> bool:
     """Whether values say for or against: not where the method's never do, nor where a map of elements has no value below 0."""
     if not explanation.provenance.get("directed", True):
         return False
-    return explanation.features is not None or bool((explanation.values < 0).any()) or explanation.values.ndim == 2
+    return explanation.features is not None or explanation.values.ndim == 2 or bool((explanation.values < 0).any())
 
 
 def _half(one: Explanation) -> Array:
@@ -209,8 +225,14 @@ def _of_one(one: Explanation) -> tuple[str, list[Part], tuple[float, float]]:
         return (kind, *_grown(one, series))
     values, half = one.values[0].astype(float), _half(one)[0].astype(float)
     areas = ((int(i), labels == i) for i in np.flatnonzero(one.feature_mask[0]))
-    parts = [Part(_where(one, area, series), values[i], half[i], area, key=i) for i, area in areas if area.any()]
+    parts = [Part(_called(one, i, area, series), values[i], half[i], area, key=i) for i, area in areas if area.any()]
     return kind, parts, _signs(values)
+
+
+def _called(one: Explanation, feature: int, area: Array, series: bool) -> str:
+    """A feature by the name that somebody gave it, else by where it lies."""
+    name = one.feature_name(feature, 0)
+    return _where(one, area, series) if series or NAMELESS.fullmatch(name) else name
 
 
 def _labels(one: Explanation) -> Array:
@@ -222,14 +244,20 @@ def _labels(one: Explanation) -> Array:
 
 
 def _grown(one: Explanation, series: bool) -> tuple[list[Part], tuple[float, float]]:
-    """Regions of strong elements that touch, or nearly do, of each direction those that hold most."""
+    """Regions where strong elements of one direction lie close together, of each direction those that hold most. What lies beside each other is averaged first
+    (Gaussian, a 28th of the side), so that a speckled map has regions too; shares are of the averaged map, values are the sums of
+    the map itself."""
     shown = _flat(one, series)
     half = _flat(replace(one, values=_half(one).astype(one.values.dtype), choices=None), series) if one.error_kind != "exact" else np.zeros_like(shown)
-    strong, parts = strongest_part(shown, LONG if series else STRONG), []
+    near = (len(shown) if series else min(shown.shape)) / 28
+    averaged = ndimage.gaussian_filter(shown, (near / 2, 0) if series else near, mode="constant")
+    strong, parts = strongest_part(averaged, LONG if series else STRONG), []
     for sign in (1, -1):
-        for area in _areas(strong & (sign * shown > 0), shown, series):
-            parts.append(Part(_where(one, area, series), float(shown[area].sum()), float(half[area].sum()), area, key=""))
-    return parts, _signs(shown)
+        for area in _areas(strong & (sign * averaged > 0), np.abs(averaged), series):
+            value = float(shown[area].sum())
+            if sign * value > 0:
+                parts.append(Part(_where(one, area, series), value, float(half[area].sum()), area, weight=float(averaged[area].sum())))
+    return parts, _signs(averaged)
 
 
 def _flat(one: Explanation, series: bool) -> Array:
@@ -240,15 +268,20 @@ def _flat(one: Explanation, series: bool) -> Array:
     return shown * (one.values[0].size / shown.size) if one.layer else shown
 
 
-def _areas(region: Array, shown: Array, series: bool) -> Iterator[Array]:
-    """The pieces of a region, those first that hold most. Elements that lie no further apart than one in 28 of the side are of one piece."""
-    near = max(1, round((len(region) if series else min(region.shape)) / 28))
-    beside = np.array([[0, 1, 0]] * 3, dtype=bool) if series else np.ones((3, 3), dtype=bool)
-    joined = ndimage.binary_dilation(region, beside, iterations=near) if region.any() else region
-    pieces, count = ndimage.label(joined, beside)
-    pieces = pieces * region
-    sizes = np.abs(ndimage.sum_labels(shown, pieces, np.arange(1, count + 1)))
-    for piece in np.argsort(-sizes, kind="stable")[:CANDIDATES]:
+def _areas(region: Array, sizes: Array, series: bool) -> Iterator[Array]:
+    """The pieces of a region, those first that hold most: of a series each stretch of a channel; of a picture what lies about one peak, so that a ring has a
+    left and a right."""
+    if not region.any():
+        return
+    if series:
+        pieces, count = ndimage.label(region, [[0, 1, 0]] * 3)
+    else:
+        peaks = peak_local_max(sizes, min_distance=max(1, min(region.shape) // 7), labels=region.astype(int), exclude_border=False)
+        marks = np.zeros(region.shape, dtype=int)
+        marks[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+        pieces, count = watershed(-sizes, marks, mask=region), len(peaks)
+    held = ndimage.sum_labels(sizes, pieces, np.arange(1, count + 1))
+    for piece in np.argsort(-held, kind="stable")[:CANDIDATES]:
         yield pieces == piece + 1
 
 

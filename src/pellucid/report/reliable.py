@@ -15,7 +15,7 @@ from pellucid.core.records import Explanation
 from pellucid.core.verdict import CHECKED, MIXED, NOT_SUPPORTED, NUMERICAL, SUPPORTED, Fact
 from pellucid.maths.correlation import spearman
 from pellucid.report.choices import tried
-from pellucid.report.reasons import Part, Reasons, parts_of
+from pellucid.report.reasons import Part, Reasons, directed, parts_of
 from pellucid.report.trust import LOOKS, NOT_CHECKED
 from pellucid.report.words import relative_error, title_of
 
@@ -63,7 +63,7 @@ OPEN = {
     "faithfulness": later("whether the network uses what is named, by taking it away"),
     "sanity": later("whether the explanation speaks of what the network learned, by replacing its weights with noise"),
     "robustness": later("whether small changes of the case change the explanation"),
-    "localisation": later("whether it lies where the reason is known to lie"),
+    "localisation": later("whether it lies where the true reason lies, which nobody has marked"),
 }
 """What was not checked, by group."""
 
@@ -140,13 +140,13 @@ def agreement(first: tuple[Explanation, int], other: tuple[Explanation, int]) ->
     kinds = [kind for kind, _parts, _totals in found]
     if kinds[0] != kinds[1]:
         return None
-    named = [{part.key: part.value for part in parts if part.key != ""} for _kind, parts, _totals in found]
+    named = [{part.key: part.value for part in parts if part.key is not None} for _kind, parts, _totals in found]
     if _maps(pair):
         values = _on_squares(pair)
     else:
         common = [key for key in named[0] if key in named[1]]
         values = [np.array([one[key] for key in common]) for one in named]
-    if not all(one.provenance.get("directed", True) for one in pair):
+    if not all(map(directed, pair)):
         values = [np.abs(one) for one in values]
     return _rank(*values)
 
