@@ -21,8 +21,8 @@ IMAGES = np.zeros((2, 28, 28, 1), np.float32)
 
 
 def test_every_name_is_a_part() -> None:
-    assert FEATURES.names() == ["columns", "given", "groups", "patches", "pixels", "superpixels"]
-    assert FILLS.names() == ["background", "blur", "constant", "given", "inpainting", "mean", "noise"]
+    assert FEATURES.names() == ["columns", "given", "groups", "patches", "pixels", "superpixels", "windows"]
+    assert FILLS.names() == ["background", "blur", "constant", "deletion", "given", "inpainting", "mean", "noise"]
     for catalogue in (FEATURES, FILLS):
         for name in catalogue:
             assert catalogue.load(name).__doc__

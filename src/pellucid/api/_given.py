@@ -9,10 +9,11 @@ import numpy as np
 
 from pellucid.api._stream import is_stream
 from pellucid.api._sums import joins
-from pellucid.core.errors import SettingError
+from pellucid.core.errors import CombinationError, SettingError
 from pellucid.core.features import FeatureMap
 from pellucid.core.method import Method
 from pellucid.core.preprocessing import Given, Preprocessing
+from pellucid.data.fills.deletion import deletes
 from pellucid.data.preprocessing import to_json
 
 
@@ -36,8 +37,17 @@ def applied(preprocessing: Any, x: Any, method: Method, options: Mapping[str, An
     if "fill" in method.accepts and found.get("fill") is None and found.get("background") is None:
         found["fill"] = preprocessing.absent
     if "baseline" in method.accepts and found.get("baseline") is None:
+        _check_no_deletion(preprocessing.absent, method)
         found["baseline"] = _kept(preprocessing.absent, inputs, found["features"]) if sums else preprocessing.absent
     return inputs, found, Given(preprocessing, None if given is None else tuple(given))
+
+
+def _check_no_deletion(absent: Any, method: Method) -> None:
+    if deletes(absent):
+        raise CombinationError(
+            f"absent words are left out (absent_as='deletion'), and {method.title} goes from a baseline to the text, which must be as long; give the tokens to "
+            "begin from, baseline=0, or a preprocessing with absent_as='padding', or take a method that leaves words out: shap, lime, feature_ablation, sobol."
+        )
 
 
 def _kept(absent: Any, inputs: Any, features: Any) -> Any:

@@ -32,6 +32,7 @@ from pellucid.core.target import (
 from pellucid.data.features.columns import Columns
 from pellucid.data.features.given import Given as GivenFeatures
 from pellucid.data.fills.background import Background
+from pellucid.data.fills.deletion import deletes
 from pellucid.data.fills.given import Given as GivenFill
 from pellucid.data.parts import default_features, parse_features, parse_fill
 from pellucid.methods import METHODS
@@ -175,6 +176,10 @@ def find_baseline(method: Method, baseline: Any, inputs: Array, channels: str) -
         rows = rows[None] if rows.shape == inputs.shape[1:] else rows
         check_shape(rows, inputs.shape[1:], "baseline")
         fits = len(rows) in (1, len(inputs))
+    elif deletes(baseline):
+        raise CombinationError(
+            "a baseline is as long as the input, so that nothing can be left out of it; give the padding's number, or use shap with fill='deletion'."
+        )
     else:
         rows = _fill_rows(parse_fill(baseline), inputs, channels)
         rows, fits = rows.reshape(-1, *inputs.shape[1:]), rows.shape[1] == 1

@@ -20,12 +20,17 @@ def fills_of(explanation: Explanation, model: Model, fill: Any, background: Any,
     """What stands for what is taken away, (1 or samples, rows, *shape): where nothing is given zeros, or what the preprocessing says of an absent feature."""
     if fill is not None and background is not None:
         raise CombinationError("give either fill or background, not both: a background is a fill whose rows are data.")
-    said = explanation.provenance.get("preprocessing")
-    absent = of_json(said).absent if fill is None and background is None and said else None
-    fill = (0.0 if absent is None else absent) if fill is None else fill
+    fill = fill_of(explanation, fill, background)
     if model.packing is not None:
         return _inputs.fill_rows(fill, background, explanation.inputs, model.packing, units)
     return _parts.fill_rows(fill, background, explanation.inputs, model.traits.channels, units)
+
+
+def fill_of(explanation: Explanation, fill: Any, background: Any) -> Any:
+    """The fill that is asked for, or what the preprocessing says of an absent feature, or zeros."""
+    said = explanation.provenance.get("preprocessing")
+    absent = of_json(said).absent if fill is None and background is None and said else None
+    return (0.0 if absent is None else absent) if fill is None else fill
 
 
 def with_chance(importance: Array, present: Array, draws: int, seed: int) -> Array:

@@ -14,6 +14,7 @@ import numpy as np
 from pellucid.adapters import adapt
 from pellucid.api import _parts, _trial
 from pellucid.api._again import AsBefore, as_before
+from pellucid.api._deletion import Deleting
 from pellucid.api._inputs import packed
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, plain, settings
@@ -29,6 +30,7 @@ from pellucid.core.model import Model, batches
 from pellucid.core.records import Explanation
 from pellucid.core.target import Target
 from pellucid.core.verdict import Thresholds, judge
+from pellucid.data.fills.deletion import deletes
 from pellucid.metrics import METRICS
 
 Array = np.ndarray
@@ -127,8 +129,9 @@ class _Plan:
         outputs = model.predict(inputs, logits=logits)
         target = _parts.find_target(model, given["target"], scale, outputs, given.get("class_names"))
         _check_target(target, explanation)
+        leaves_out = self.background is None and deletes(_trial.fill_of(explanation, self.fill, self.background))
         return Trial(
-            model,
+            Deleting(model, units.labels, model.packing, gradients=True) if leaves_out else model,
             inputs,
             target,
             target.of(outputs),

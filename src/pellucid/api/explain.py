@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.api import _inputs, _parts, _sums, _tokens
+from pellucid.api._deletion import Deleting
 from pellucid.api._given import applied, told
 from pellucid.api._held import Held
 from pellucid.api._layer import Subject, carried, carried_rows, goes_round
@@ -29,6 +30,7 @@ from pellucid.core.preprocessing import Given, Preprocessing
 from pellucid.core.records import Continuation, Cost, Explained, Explanation, concat
 from pellucid.core.scoring import digest_of
 from pellucid.core.target import Several, Target, TargetLike, as_written, resolve_score
+from pellucid.data.fills.deletion import deletes
 from pellucid.diagnostics import examine
 
 Array = np.ndarray
@@ -196,9 +198,17 @@ def _attributed(call: _Call, subject: Subject, task: Task) -> Attribution:
         sums = _sums.Sums.of_features(_tokens.own_map(task.features, subject, call.model.packing), task.inputs.shape[1:])
         return _sums.attribute(call.name, call.method, task, sums, ("sample", "feature"))
     if not subject.embedding:
-        return call.method.explain(task)
+        return call.method.explain(_with_deletion(call, task))
     found = _tokens.attribute(call.name, call.method, task)
     return _tokens.among(found, call.model.packing, subject.tokens) if subject.tokens and call.model.packing else found
+
+
+def _with_deletion(call: _Call, task: Task) -> Task:
+    """The task before whose network stands what leaves absent words out, where the fill says so."""
+    if "fill" not in call.method.accepts or not deletes(call.options["fill"]):
+        return task
+    labels = np.arange(task.inputs[0].size)[None] if task.features is None else task.features.labels
+    return replace(task, model=Deleting(task.model, labels, task.packing))
 
 
 def _at_input(task: Task, subject: Subject, call: _Call, count: int) -> Task:

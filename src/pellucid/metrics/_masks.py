@@ -10,6 +10,7 @@ import numpy as np
 from pellucid.core.metric import Trial
 from pellucid.core.model import MaskRows, Model
 from pellucid.core.target import Target
+from pellucid.core.wrapped import Wrapped
 
 Array = np.ndarray
 MASK_BYTES = 32e6
@@ -75,7 +76,8 @@ def _scores_of(model: Model, rows: MaskRows, target: Target) -> Array:
     """Where each element of the input is a unit, a mask is laid over it on the host, which costs nothing beside a pass, and a device would gather what is
     in place already. A target that is a function reads outputs on the host."""
     elements = len(rows.labels) == 1 and np.array_equal(rows.labels.ravel(), np.arange(rows.labels.size))
-    return Model.masked_scores(model, rows, target) if elements or target.function is not None else model.masked_scores(rows, target)
+    on_host = (elements or target.function is not None) and not isinstance(model, Wrapped)  # what stands before a network may compose in its own way
+    return Model.masked_scores(model, rows, target) if on_host else model.masked_scores(rows, target)
 
 
 def order_of(importance: Array, present: Array) -> Array:

@@ -13,11 +13,12 @@ import numpy as np
 from pellucid.core.errors import DataNotFoundError, DtypeError, EmptyError, InputError, MissingExtraError, SettingError, unknown
 from pellucid.core.features import FeatureMap
 from pellucid.core.preprocessing import Preprocessing
+from pellucid.data.fills.deletion import Deletion
 
 Array = np.ndarray
 PADDING, UNKNOWN = "", "[UNK]"
 """What stands in a vocabulary for nothing, and for words that are not in it."""
-ABSENT = ("padding", "unknown", "mask")
+ABSENT = ("padding", "unknown", "mask", "deletion")
 _WORDS = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _SPACED = re.compile(r"\S+")
 _STRIPPED = re.compile(r"""[!"#$%&()*+,\-./:;<=>?@\[\\\]^_`{|}~']""")
@@ -40,7 +41,8 @@ class Text(Preprocessing):
     `tokenizers`). `vocabulary` lists the tokens by number, "" (padding) and "[UNK]" first; empty for pieces.
     length: tokens a network takes. A longer text is an error, or cut with `truncate`; a text without a word is always one.
     names: names of the network's inputs where it takes several: ids, and whatever ends in "mask" (1 for each token) or "type_ids" (zeros).
-    absent_as: what stands for a word that is absent: "padding", "unknown" or "mask" (of a tokenizer that has such a token).
+    absent_as: what stands for a word that is absent: "padding", "unknown" or "mask" (of a tokenizer that has such a token), or nothing, "deletion": the word is
+    left out, and the rest moves together, as if it had never been written; for methods that leave words out, not for those that need a baseline.
 
     A person's feature is a word: the pieces of one word are one feature, and what stands for no word (begin, end, padding) always stays.
 
@@ -134,7 +136,7 @@ class Text(Preprocessing):
 
     @property
     def absent(self) -> Any:
-        number = float(self._number_of(self.absent_as))
+        number: Any = Deletion(float(self._padding)) if self.absent_as == "deletion" else float(self._number_of(self.absent_as))
         return number if not self.names else {name: number for name in self.names if not _beside(name)}
 
     def restored(self, inputs: Array) -> Array:
@@ -211,6 +213,11 @@ class Text(Preprocessing):
         found.no_padding()
         found.no_truncation()
         return found
+
+    @property
+    def _padding(self) -> int:
+        """The number that fills up; where a mask tells what counts, any."""
+        return self._number_of("padding", needed=not any(name.endswith("mask") for name in self.names))
 
     def _number_of(self, role: str, *, needed: bool = True) -> int:
         """The number of the token that stands for padding, an unknown word or a mask; 0 where there is none and none is `needed`."""

@@ -18,7 +18,8 @@ class Comprehensiveness(Metric):
     over rationales r_k of 1, 5, 10, 20 and 50 % of the units (`ratios`), rounded up, and the empty one, as DeYoung et al. write it. Code that leaves out the
     empty one, whose term is 0, gives 6/5 of this number.
 
-    Made for text: words are replaced by the fill, not cut out. For features of any kind. The most important are those of the largest values, not amounts.
+    Made for text: words are replaced by the fill; fill='deletion' cuts them out. For features of any kind. The most important are those of the largest
+    values, not amounts.
 
     >>> Comprehensiveness(ratios=(0.1, 0.5)).better
     'higher'

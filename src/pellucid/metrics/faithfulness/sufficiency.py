@@ -18,7 +18,8 @@ class Sufficiency(Metric):
     over rationales r_k of 1, 5, 10, 20 and 50 % of the units (`ratios`), rounded up, and the empty one, of the fill alone, which is the same for every
     explanation. Below 0 where the rationale does better without the rest.
 
-    Made for text: words are replaced by the fill, not cut out. For features of any kind. The most important are those of the largest values, not amounts.
+    Made for text: words are replaced by the fill; fill='deletion' cuts them out. For features of any kind. The most important are those of the largest
+    values, not amounts.
     Not the sufficiency of Dasgupta et al. 2022, which Quantus calls by this name.
 
     >>> Sufficiency(ratios=(0.1, 0.5)).better
