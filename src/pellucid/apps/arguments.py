@@ -14,6 +14,7 @@ from pellucid.apps import tables
 from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.core.choices import VARIABLE
 from pellucid.core.errors import OutputError, SettingError, unknown
+from pellucid.core.language import ENGLISH
 from pellucid.core.method import OPTIONS
 from pellucid.core.verdict import Thresholds
 
@@ -151,6 +152,17 @@ def check_file(out: Path, suffixes: Sequence[str] = tuple(SUFFIXES)) -> Path:
     tables.check(out)
     _probe(out.parent, out)
     return out
+
+
+def check_language(lang: str, out: Path | None = None) -> None:
+    """Raise for a language that reports do not speak, or that was asked for what is no report."""
+    if lang == ENGLISH.tag:
+        return
+    from pellucid.report.languages import language
+
+    language(lang)
+    if out is not None and out.suffix.lower() != ".html":
+        raise SettingError(f"--lang {lang} is for a report, but --out is '{out}'; give a name that ends in .html.")
 
 
 def is_folder(out: Path) -> bool:

@@ -60,6 +60,7 @@ Vary = Annotated[
 Evaluate = Annotated[
     bool, typer.Option("--evaluate/--no-evaluate", help="Whether a report (.html) says if each explanation is worth believing, by a quick panel of metrics.")
 ]
+Language = Annotated[str, typer.Option("--lang", metavar="en|zh", help="Language of a report (.html).")]
 AllowUnsafe = Annotated[bool, typer.Option("--allow-unsafe", help="Open a model file that runs code of its own. Only for files you trust.")]
 
 
@@ -166,27 +167,16 @@ def explain(
     shard_size: Annotated[int | None, typer.Option("--shard-size", metavar="N", min=1, help="Samples a file, with a folder; 100, fewer where large.")] = None,
     settings: Settings = None,
     allow_unsafe: AllowUnsafe = False,
+    lang: Language = "en",
 ) -> None:
     """Explain what a network decided on samples of a data set or file."""
     from pellucid.apps import work
 
     options: dict[str, Any] = {"target": target or ["predicted"], "score": score, "layer": layer, "features": features, "fill": fill, "baseline": baseline}
     options |= {"background": background, "tolerance": tolerance, "max_evaluations": max_evaluations, "seed": seed, "strict": strict}
-    more: dict[str, Any] = {"workers": workers, "shard_size": shard_size, "evaluate": evaluate, "preprocessing": preprocessing}
-    work.explain(
-        model,
-        data,
-        method,
-        index,
-        out,
-        options,
-        settings or [],
-        class_names=class_names,
-        resume=resume,
-        allow_unsafe=allow_unsafe,
-        vary=vary,
-        **more,
-    )
+    more: dict[str, Any] = {"workers": workers, "shard_size": shard_size, "evaluate": evaluate, "preprocessing": preprocessing, "lang": lang}
+    more |= {"class_names": class_names, "resume": resume, "allow_unsafe": allow_unsafe, "vary": vary}
+    work.explain(model, data, method, index, out, options, settings or [], **more)
 
 
 @app.command()
@@ -199,11 +189,12 @@ def visualize(
     index: Index = "0:6",
     settings: Settings = None,
     allow_unsafe: AllowUnsafe = False,
+    lang: Language = "en",
 ) -> None:
     """Show what happens inside a network on samples of a data set or file."""
     from pellucid.apps import work
 
-    work.visualize(model, data, view, layer, index, out, settings or [], allow_unsafe=allow_unsafe)
+    work.visualize(model, data, view, layer, index, out, settings or [], allow_unsafe=allow_unsafe, lang=lang)
 
 
 @app.command()
@@ -226,13 +217,14 @@ def evaluate(
     ] = None,
     settings: Settings = None,
     allow_unsafe: AllowUnsafe = False,
+    lang: Language = "en",
 ) -> None:
     """Measure whether explanations deserve belief: faithful, stable, about this network at all; and say so in words."""
     from pellucid.apps import arguments, trust
 
     chosen = {"draws": draws, "seed": seed, "thresholds": arguments.parse_thresholds(thresholds or [])}
     options = {"features": features, "fill": fill, "background": background, "truth": truth} | chosen
-    trust.run(model, records, metrics, out, options, settings or [], allow_unsafe=allow_unsafe)
+    trust.run(model, records, metrics, out, options, settings or [], allow_unsafe=allow_unsafe, lang=lang)
 
 
 @app.command()
@@ -252,11 +244,26 @@ def compare(
         Path | None, typer.Option("--out", metavar="FILE", help="One figure (.png), report (.html), records (.safetensors) or a table (.csv, .parquet).")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the draws behind the interval of the rank agreement.")] = 0,
+    lang: Language = "en",
 ) -> None:
     """Say how two explanations differ: by how much, whether they rank alike, and where they part."""
     from pellucid.apps import comparing
 
-    comparing.run(a, b, method, target, index, out, features=features, scaled=scaled, seed=seed)
+    comparing.run(a, b, method, target, index, out, features=features, scaled=scaled, seed=seed, lang=lang)
+
+
+@app.command()
+def report(
+    records: Annotated[list[Path], typer.Argument(metavar="RECORDS", help="Files of records (.safetensors), or folders of `pellucid explain … --out DIR`.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE|DIR", help="One page (.html), or a folder (no suffix): an index, and a page for each case.")],
+    lang: Language = "en",
+    title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="Heading of the report.")] = None,
+    evaluate: Evaluate = True,
+) -> None:
+    """Put records into a report that a person of the trade can read."""
+    from pellucid.apps import reporting
+
+    reporting.run(records, out, lang=lang, title=title, evaluate=evaluate)
 
 
 @app.command()

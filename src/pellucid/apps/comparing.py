@@ -26,17 +26,19 @@ def run(
     features: str | None,
     scaled: bool | None,
     seed: int,
+    lang: str,
 ) -> None:
     """Compare an explanation of one file with one of another, or of the same."""
     if out is not None:
         arguments.check_file(out)
+    arguments.check_language(lang, out)
     methods, targets = _two(method, "--method"), _two(target, "--target")
     chosen = [_target(_chosen(path, methods[i], i), targets[i], path) for i, path in enumerate((a, b))]
     first, second = (one[parse_index(index, len(one))] for one in chosen)
     found = compare(first, second, features=features, scaled=scaled, seed=seed)
     console.show_comparison(found)
     if out is not None:
-        write([found], out, f"{a.name} and {b.name} compared")
+        write([found], out, f"{a.name} and {b.name} compared", lang=lang)
         console.written(out)
 
 

@@ -20,10 +20,13 @@ from pellucid.store import load as load_records
 BOX = re.compile(r"^\s*\d+\s*(,\s*\d+\s*){3}$")
 
 
-def run(path: Path, records: Path, metrics: str | None, out: Path | None, options: Mapping[str, Any], pairs: Sequence[str], *, allow_unsafe: bool) -> None:
+def run(
+    path: Path, records: Path, metrics: str | None, out: Path | None, options: Mapping[str, Any], pairs: Sequence[str], *, allow_unsafe: bool, lang: str
+) -> None:
     """Measure every explanation of a file of records."""
     if out is not None:
         arguments.check_file(out, (".html", ".safetensors"))
+    arguments.check_language(lang, out)
     names = list(PANEL) if metrics is None else arguments.parse_names(metrics, METRICS)
     settings = arguments.parse_settings(pairs, {name: METRICS.load(name) for name in names})
     stored = load_records(records)
@@ -34,7 +37,7 @@ def run(path: Path, records: Path, metrics: str | None, out: Path | None, option
     console.show_evaluations(found)
     if out is not None:
         rest: list[Record] = [record for record in stored if not isinstance(record, Explanation)]
-        write([*rest, *(one for pair in zip(explanations, found, strict=True) for one in pair)], out, f"{path.name}: {records.name} evaluated")
+        write([*rest, *(one for pair in zip(explanations, found, strict=True) for one in pair)], out, f"{path.name}: {records.name} evaluated", lang=lang)
         console.written(out)
 
 

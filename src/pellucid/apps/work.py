@@ -87,10 +87,12 @@ def explain(
     shard_size: int | None = None,
     evaluate: bool = True,
     preprocessing: str | None = None,
+    lang: str = "en",
 ) -> None:
     """Explain the chosen samples by each method, write the records, print one line per method and sample."""
     folder = arguments.is_folder(out)
     (arguments.check_folder if folder else arguments.check_file)(out)
+    arguments.check_language(lang, out)
     best = method == BEST
     names = list(CANDIDATES) if best else arguments.parse_names(method, METHODS)
     parts = {name: METHODS.load(name) for name in names}
@@ -128,13 +130,13 @@ def explain(
         settings_of_one = shared[name] | {"strict": strict} | ({"resume": earlier[name]} if name in earlier else {})
         record = explain_samples(model, samples.inputs, name, class_names=known, labels=samples.labels, network=path.stem, **settings_of_one)
         found.append(located(record, data, chosen))
-    _tell(found, chosen, out, f"{path.name}: {', '.join(names)} on {data}", evaluate)
+    _tell(found, chosen, out, f"{path.name}: {', '.join(names)} on {data}", evaluate, lang)
 
 
-def _tell(found: Sequence[Explanation], chosen: Sequence[int], out: Path, title: str, evaluate: bool) -> None:
+def _tell(found: Sequence[Explanation], chosen: Sequence[int], out: Path, title: str, evaluate: bool, lang: str) -> None:
     """Write and print explanations; into a report with their verdicts, where these are wanted."""
     trials = judged(found)[0] if evaluate and out.suffix.lower() == ".html" else []
-    write([*found, *trials], out, title, evaluate=evaluate)
+    write([*found, *trials], out, title, evaluate=evaluate, lang=lang)
     console.show_explanations(found, chosen)
     console.show_choices(found, chosen)
     console.show_verdicts(trials, chosen)
@@ -179,9 +181,10 @@ def _earlier(path: Path, names: Sequence[str]) -> dict[str, Explanation]:
     return found
 
 
-def visualize(path: Path, data: str, view: str, layer: str | None, index: str, out: Path, pairs: Sequence[str], *, allow_unsafe: bool) -> None:
+def visualize(path: Path, data: str, view: str, layer: str | None, index: str, out: Path, pairs: Sequence[str], *, allow_unsafe: bool, lang: str) -> None:
     """Show the inside of the network for the chosen samples, write the view, print its layers."""
     arguments.check_file(out, arguments.OF_VIEWS)
+    arguments.check_language(lang, out)
     (name,) = arguments.parse_names(view, VIEWS)[:1]
     settings = arguments.parse_settings(pairs, {name: VIEWS.load(name)})[name]
     model, samples, chosen, _ = _ready(path, data, index, {}, allow_unsafe)
@@ -190,7 +193,7 @@ def visualize(path: Path, data: str, view: str, layer: str | None, index: str, o
     labels = None if samples.labels is None else [int(label) for label in samples.labels]
     found = visualize_samples(model, samples.inputs, name, layers=layers, labels=labels, network=path.stem, **settings)
     found = located(found, data, chosen)
-    write([found], out, f"{path.name}: {name} on {data}")
+    write([found], out, f"{path.name}: {name} on {data}", lang=lang)
     console.show_view(found)
     console.written(out)
 

@@ -8,16 +8,18 @@ from pathlib import Path
 from pellucid.apps import tables
 from pellucid.core.comparison import Comparison
 from pellucid.core.evaluation import Record
+from pellucid.core.language import ENGLISH
 from pellucid.core.records import Explanation
 
 
-def write(records: Sequence[Record], out: Path, title: str, *, evaluate: bool = True) -> Path:
-    """A report (.html), records (.safetensors), a table (.csv, .parquet), or one figure of the records (.png); `evaluate` as in `pellucid.report`."""
+def write(records: Sequence[Record], out: Path, title: str, *, evaluate: bool = True, lang: str = ENGLISH.tag) -> Path:
+    """A report (.html), records (.safetensors), a table (.csv, .parquet), or one figure of the records (.png); `evaluate` and `lang` as in
+    `pellucid.report`."""
     suffix = out.suffix.lower()
     if suffix == ".html":
         from pellucid.report import report
 
-        report(records, out, title=title, evaluate=evaluate)
+        report(records, out, title=title, evaluate=evaluate, lang=lang)
     elif suffix == ".safetensors":
         from pellucid.store import save
 
