@@ -82,6 +82,8 @@ def test_several_targets_and_functions_meet_the_same_sentences() -> None:
     both = pellucid.explain(NETWORK, SENTENCES, "exact_shap", preprocessing=TEXT, target=pellucid.Several(0, 1))
     np.testing.assert_allclose(both.at(1).values, pellucid.explain(NETWORK, SENTENCES, "exact_shap", preprocessing=TEXT, target=1).values, atol=1e-6)
 
+    assert both.statistics["shared_evaluations"].max() > 0, "a sentence that serves both targets is scored once"
+
     def first(outputs: Array) -> Array:
         return np.asarray(outputs[:, 1])
 
@@ -125,6 +127,8 @@ def test_without_a_preprocessing_tokens_are_left_out_by_the_fills_name() -> None
     whole = value(SENTENCES[0], (0, 1, 2, 3))
     np.testing.assert_allclose(found.values[0, 1], whole - value(SENTENCES[0], (0, 2, 3)), atol=1e-6)
     assert found.values[0, 4] == 0, "padding left out changes nothing"
+    score = pellucid.evaluate(NETWORK, found, {"comprehensiveness": {"ratios": (1 / 6,)}}, draws=0, fill="deletion:0")["comprehensiveness"]
+    assert score.values[0] == pytest.approx(found.values[0].max() / 2, abs=1e-6)
 
 
 @pytest.mark.parametrize(
