@@ -1,0 +1,40 @@
+"""Samples side by side, each with its map below it, all maps on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.artist import Artist
+
+from pellucid.core.errors import SettingError
+from pellucid.core.records import Explanation
+from pellucid.figures._grid import cells
+from pellucid.figures._picture import check_sample
+from pellucid.figures._scales import limits
+from pellucid.figures.attribution_map import attribution_map
+from pellucid.figures.input_image import input_image
+
+SIDE, LETTERS = 1.5, 7.5
+
+
+def gallery(explanations: Sequence[tuple[Explanation, int]], *, titles: Sequence[str] = (), below: Sequence[str] = ()) -> tuple[Artist, ...]:
+    """One column an (explanation, sample): the input, and under it its map; always on a figure of its own. Maps of values in the same units share a scale.
+
+    `titles` stand above the inputs, `below` above the maps, one each; without them nothing is written there. Returns the artists of the inputs' row, then
+    those of the maps'.
+    """
+    if not explanations:
+        raise SettingError("a gallery needs at least one (explanation, sample), got none.")
+    for name, texts in (("titles", titles), ("below", below)):
+        if texts and len(texts) != len(explanations):
+            raise SettingError(f"{name} has {len(texts)} texts for {len(explanations)} samples; give one each.")
+    rows = [(explanation, check_sample(sample, len(explanation))) for explanation, sample in explanations]
+    upper, lower = cells(2, len(rows), (SIDE, SIDE), left=0.08, right=0.55, below=0.06)
+    artists: list[Artist] = []
+    for (explanation, sample), ax, title in zip(rows, upper, titles or [""] * len(rows), strict=True):
+        artists += input_image(explanation, sample=sample, ax=ax, title=title)
+        ax.title.set_fontsize(LETTERS)
+    for (explanation, sample), ax, limit, title in zip(rows, lower, limits(rows), below or [""] * len(rows), strict=True):
+        artists += attribution_map(explanation, sample=sample, ax=ax, limit=limit, title=title)
+        ax.title.set_fontsize(LETTERS)
+    return tuple(artists)
