@@ -59,6 +59,13 @@ def comparison(explanations: Sequence[Explanation]) -> tuple[Artist, ...]:
     return tuple(artists)
 
 
+def _method(explanation: Explanation) -> str:
+    """A method's name in a word or two: in another language that of its title, without the English in brackets."""
+    title = str(explanation.provenance.get("title") or "")
+    translated = _(title)
+    return explanation.method.replace("_", " ") if translated == title else translated.split(" (")[0]
+
+
 def _answered(explanation: Explanation, sample: int, name: str) -> str:
     score = _(explanation.target.score.replace("_", " "))
     return _("{name}, {score} {value}").format(name=name, score=score, value=in_figures(float(explanation.score[sample]), ".3g"))
@@ -80,7 +87,7 @@ def _by_input(explanations: Sequence[Explanation]) -> list[list[Explanation]]:
 
 
 def _drawn(explanation: Explanation, sample: int, ax: Axes, limit: float | None) -> tuple[Artist, ...]:
-    name = explanation.method.replace("_", " ")
+    name = _method(explanation)
     if explanation.layer:
         name = _("{title} at {layer}").format(title=name, layer=explanation.layer)
     title = f"{name}: {explanation.target.labels[sample]}\n{_(explanation.outcome[sample].code.replace('_', ' '))}"
