@@ -90,7 +90,7 @@ def image(
 
 def _parts(work: Work, parts: tuple[Dataset, Dataset]) -> tuple[Dataset, Dataset]:
     """Both parts, of which a try and a large data set take some, drawn by the seed."""
-    most = (2000, 400) if work.quick else (TRAINING, len(parts[1]))
+    most = (1000, 400) if work.quick else (TRAINING, len(parts[1]))
     draw = np.random.default_rng([work.seed, 2])
     some = [part if len(part) <= count else part.take(np.sort(draw.permutation(len(part))[:count])) for part, count in zip(parts, most, strict=True)]
     work.data[some[1].name] = some[1]
@@ -258,7 +258,7 @@ def _regions(work: Work, name: str, held: Dataset, form: Image, seen: _Seen, pai
     found: dict[str, Any] = {"pair": pair_of(pair), "area": float(area.mean())}
     shares: dict[str, dict[str, Array]] = {"middle": {}, "against": {}}
     for kind, rows in zip(("wrong", "right"), _rows_of(pair, held, seen), strict=True):
-        some = rows[: MAPS // 4 if work.quick else MAPS]
+        some = rows[: MAPS // 8 if work.quick else MAPS]
         if len(some):
             targets = [_against(pair, int(seen.answers[row]), held) for row in some]
             maps = measures.smoothed(_maps(work, name, held, [int(row) for row in some], form, targets))
