@@ -112,7 +112,7 @@ def test_a_table_is_shown_over_all_its_samples_where_they_are_many(tmp_path: Pat
     found = pellucid.explain(network, many, "exact_shap", preprocessing=TABLE, background=ROWS)
     (shown,) = compose([found]).networks[0].overall
     assert shown.title == "Exact SHAP over 9 samples"
-    assert [picture.name.rpartition("-")[2] for picture in shown.pictures] == ["summary", "swarm"]
+    assert [picture.name.rpartition("-")[2] for picture in shown.pictures] == ["summary", "swarm", "0"], "and how the one column of numbers was followed"
     page = pellucid.report([found], tmp_path / "r.html", evaluate=False, figures=tmp_path / "figures").read_text(encoding="utf-8")
     assert "Exact SHAP over 9 samples" in page
     assert len(list((tmp_path / "figures").glob("*-swarm.png"))) == 1

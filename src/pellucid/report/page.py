@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pellucid.api.quick import judged
 from pellucid.core.evaluation import Record
 from pellucid.core.files import made, write_whole
-from pellucid.core.language import speaking
+from pellucid.core.language import current, speaking
 from pellucid.core.records import Explanation
 from pellucid.report.folder import write_folder
 from pellucid.report.languages import SOURCE, language
@@ -77,9 +78,15 @@ def render_page(page: Page) -> str:
 
 def _rendered(template: str, page: Page, **more: Any) -> str:
     """A template filled in; `case` is told of the page of a single case alone."""
+    return _templates(current().tag).get_template(template).render(**{"page": page, "verdicts": MEANINGS, "looks": LOOKS, "case": None} | more)
+
+
+@cache
+def _templates(tag: str) -> Environment:
+    """The templates in a language, which is spoken now, read once."""
     templates = taught(Environment(loader=PackageLoader("pellucid.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True))
     templates.globals["share_words"] = share_words
-    return templates.get_template(template).render(**{"page": page, "verdicts": MEANINGS, "looks": LOOKS, "case": None} | more)
+    return templates
 
 
 def _draft(records: Record | Sequence[Record], title: str | None, evaluate: bool, progress: bool | None, noun: str = "") -> Draft:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from pellucid.core.apart import seen_from
 from pellucid.core.choices import Choices
 from pellucid.core.comparison import Comparison
+from pellucid.core.errors import UnsupportedError
 from pellucid.core.language import said as _
 from pellucid.core.layout import of_columns
 from pellucid.core.naming import given_of
@@ -21,6 +22,7 @@ from pellucid.figures.activation_map import activation_map
 from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.beeswarm import beeswarm
 from pellucid.figures.choice_spread import choice_spread
+from pellucid.figures.dependence import dependence
 from pellucid.figures.difference import difference
 from pellucid.figures.error_map import error_map
 from pellucid.figures.feature_bars import feature_bars
@@ -29,6 +31,7 @@ from pellucid.figures.interactions import interactions
 from pellucid.figures.overlay import overlay
 from pellucid.figures.probabilities import probabilities
 from pellucid.figures.series_line import series_line
+from pellucid.figures.spectrogram import heard_by, spectrogram
 from pellucid.figures.summary_bars import summary_bars
 from pellucid.figures.token_bars import token_bars
 from pellucid.report.words import flat, in_figures, title_of
@@ -42,6 +45,8 @@ MOST_CHANNELS = 6
 """Channels of what is drawn as lines where nothing says that it is a series; more are drawn as a grid."""
 MANY = 8
 """Samples from which on a table is also shown over all of them."""
+FOLLOWED = 3
+"""Numeric columns shown one by one over all samples."""
 HEIGHT = 1.75
 """Inches of a card's picture: small, so that its letters are large when it fills a card."""
 
@@ -71,7 +76,7 @@ def input_picture(explanation: Explanation, row: int, true: int | None, name: st
     scores = explanation.prediction[row]
     seen = {title: seen_from(explanation, title) for title in names}
     if scores.ndim == 1:
-        seen = {title: one for title, one in seen.items() if not (of_columns(one) or of_series(one) or text_of(explanation, row))}
+        seen = {title: one for title, one in seen.items() if not (of_columns(one) or of_series(one) or heard_by(one) or text_of(explanation, row))}
     shapes = ["grid" if one.inputs.ndim == 3 else "picture" for one in seen.values()]
     kind = "answers" if any(len(one) > DIGITS for one in explanation.class_names) else "bars"
     axes = panels((*shapes, kind) if scores.ndim == 1 else shapes, 2.1)
@@ -166,6 +171,10 @@ def explanation_picture(explanation: Explanation, row: int, limit: float | None,
         first, *_more = series_line(explanation, sample=row, limit=limit, channels=_channels(explanation), title=None if title == "map" else title)
         alt = _("{title} for the target {target}: the series in the colours of its attribution, and that with its error")
         return Picture(name, png_bytes(first.figure.figure, DPI), _of(alt, explanation, row))
+    if heard_by(explanation) is not None:
+        first, *_more = spectrogram(explanation, sample=row, limit=limit, title=None if title == "map" else title)
+        alt = _("{title} for the target {target}: the spectrogram, and below it its attribution over time and frequency")
+        return Picture(name, png_bytes(first.figure.figure, DPI), _of(alt, explanation, row))
     coalition, exact = explanation.features is not None, explanation.error_kind in ("exact", "none")
     left, right = panels(("map", "bars" if coalition else "picture" if exact else "map"), HEIGHT)
     attribution_map(explanation, sample=row, ax=left, limit=limit, title=label("map") if title == "map" else title)
@@ -201,11 +210,12 @@ def _columns_picture(explanation: Explanation, row: int, name: str, title: str) 
 
 
 def over_samples(explanation: Explanation, name: str) -> tuple[Picture, ...]:
-    """A table's explanation over all its samples: what matters on average, and how each sample's values lie; nothing where samples are few, or have features of
-    their own."""
+    """A table's explanation over all its samples: what matters on average, how each sample's values lie, and how those of the strongest numbers follow what the
+    samples hold there; nothing where samples are few, or have features of their own."""
     common = explanation.values.ndim == 2 and (explanation.features is None or len(explanation.features.labels) == 1)
     named = explanation.features is not None or bool(explanation.provenance.get("given"))
-    if len(explanation) < MANY or not common or explanation.targets or not of_columns(explanation) or not named or not explanation.on_grid:
+    table = of_columns(explanation) or (explanation.features is not None and explanation.features.kind == "columns")
+    if len(explanation) < MANY or not common or explanation.targets or not table or not named or not explanation.on_grid:
         return ()
     title = _("{title} over {count} samples").format(title=title_of(explanation), count=len(explanation))
     mean, each = (
@@ -216,7 +226,24 @@ def over_samples(explanation: Explanation, name: str) -> tuple[Picture, ...]:
     return (
         Picture(f"{name}-summary", png_bytes(bars.figure.figure, DPI), mean.format(title=title)),
         Picture(f"{name}-swarm", png_bytes(swarm.figure.figure, DPI), each.format(title=title)),
+        *_followed(explanation, name),
     )
+
+
+def _followed(explanation: Explanation, name: str) -> Iterator[Picture]:
+    """The strongest columns that hold numbers, each with what it was worth; nothing where samples were explained for different answers, which have no direction
+    in common."""
+    drawn = 0 if len(set(explanation.target.labels)) == 1 else FOLLOWED
+    for column in np.argsort(-np.abs(explanation.values).mean(axis=0), kind="stable"):
+        if drawn == FOLLOWED:
+            return
+        try:
+            first, *_rest = dependence(explanation, feature=int(column))
+        except UnsupportedError:  # a category holds no single number
+            continue
+        alt = _("{column}: a dot a sample, what it holds against what that was worth, with 95 % intervals")
+        yield Picture(f"{name}-of-{column}", png_bytes(first.figure.figure, DPI), alt.format(column=explanation.feature_name(int(column))))
+        drawn += 1
 
 
 def choices_picture(explanation: Explanation, choices: Choices, row: int, name: str) -> Picture:

@@ -270,7 +270,7 @@ def _flat(one: Explanation, series: bool) -> Array:
 
 def _areas(region: Array, sizes: Array, series: bool) -> Iterator[Array]:
     """The pieces of a region, those first that hold most: of a series each stretch of a channel; of a picture what lies about one peak, so that a ring has a
-    left and a right."""
+    left and a right; down to half the peak."""
     if not region.any():
         return
     if series:
@@ -282,7 +282,8 @@ def _areas(region: Array, sizes: Array, series: bool) -> Iterator[Array]:
         pieces, count = watershed(-sizes, marks, mask=region), len(peaks)
     held = ndimage.sum_labels(sizes, pieces, np.arange(1, count + 1))
     for piece in np.argsort(-held, kind="stable")[:CANDIDATES]:
-        yield pieces == piece + 1
+        area = pieces == piece + 1
+        yield area & (sizes >= sizes[area].max() / 2)
 
 
 def _where(one: Explanation, area: Array, series: bool) -> str:
@@ -324,4 +325,4 @@ def window_words(one: Explanation, area: Array) -> str:
 
 def _settings(one: Explanation) -> dict[str, Any]:
     told = one.provenance.get("preprocessing") or {}
-    return dict(told["settings"]) if told.get("kind") == "series" else {}
+    return dict(told["settings"]) if told.get("kind") in ("series", "audio") else {}

@@ -22,6 +22,8 @@ from pellucid.report.words import relative_error, title_of
 Array = np.ndarray
 AGREE, PARTLY = 0.7, 0.3
 """Rank correlations from which on two methods are said to agree, and to agree in part."""
+SMALL = 0.001
+"""A numerical error that is not told any closer."""
 SQUARES = 7
 """Of a picture's side, where two maps of its elements are compared."""
 HEADLINES = {
@@ -115,7 +117,7 @@ def end_words(explanation: Explanation, row: int) -> Iterator[str]:
     outcome: Outcome = explanation.outcome[row]
     for check in outcome.checks:
         error = check.numbers.get("relative_error", relative_error(explanation, row))
-        yield _(ENDS[check.code]).format(error=percent(float(error)))
+        yield _(ENDS[check.code]).format(error=percent(float(error)) if not error < SMALL else _("less than {part}").format(part=percent(SMALL)))
 
 
 def agreements(rows: Sequence[tuple[Explanation, int]]) -> Iterator[str]:

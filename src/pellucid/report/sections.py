@@ -371,6 +371,8 @@ def _overall(explanation: Explanation, stem: str) -> Shown | None:
     """A table's explanation over all its samples."""
     pictures = over_samples(explanation, stem)
     caption = _("On the left what matters on average, with 95 % intervals over these samples; on the right each sample: how far, which way, and at what value.")
+    if len(pictures) > 2:
+        caption = _("{sentence} {next}").format(sentence=caption, next=_("Then the strongest columns of numbers: what each was worth, by what a sample held."))
     return Shown(_("{title} over {count} samples").format(title=words.title_of(explanation), count=len(explanation)), caption, pictures) if pictures else None
 
 
