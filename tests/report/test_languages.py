@@ -18,6 +18,7 @@ import synthetic
 from pellucid.core.errors import SettingError
 from pellucid.core.language import current, number, percent, said, speaking
 from pellucid.core.outcome import Check
+from pellucid.core.records import Explanation
 from pellucid.core.told import named, told
 from pellucid.core.verdict import Thresholds, fact_of
 from pellucid.diagnostics import completeness, efficiency, input_range, surrogate_fit
@@ -205,6 +206,12 @@ def test_checks_have_words() -> None:
                 assert told(plain) is not None, plain
 
 
+def test_an_order_of_features_has_words() -> None:
+    text = "The strongest, in order at 95 % confidence: row 1, column 2; age and row 3, column 4 and the next, row 0, column 5 (tied); the rest."
+    with speaking(language("zh")):
+        assert told(text) == "最强的特征，按 95% 置信度排序：第 1 行第 2 列；age、第 3 行第 4 列、其后的第 0 行第 5 列（并列）；其余。"
+
+
 def test_what_a_user_named_is_not_translated() -> None:
     with speaking(language("zh")):
         assert named("row 2, column 3") == "第 2 行第 3 列"
@@ -229,7 +236,7 @@ DRAWN = {
     "input_image": lambda: synthetic.explanation("saliency", 1),
     "choice_spread": lambda: synthetic.varied(synthetic.explanation("integrated_gradients", 1)),
     "activation_map": lambda: synthetic.states(),
-    "comparison": lambda: [synthetic.explanation("integrated_gradients", 1), synthetic.explanation("shap", 1)],
+    "comparison": lambda: [titled("Integrated Gradients", synthetic.explanation("integrated_gradients", 1)), synthetic.explanation("shap", 1)],
     "waterfall": lambda: tables(),
     "summary_bars": lambda: tables(),
     "beeswarm": lambda: tables(),
@@ -237,7 +244,11 @@ DRAWN = {
 }
 
 
-def tables() -> object:
+def titled(title: str, record: Explanation) -> Explanation:
+    return replace(record, provenance=dict(record.provenance) | {"title": title})
+
+
+def tables() -> Explanation:
     return pellucid.explain(linear, np.random.default_rng(0).normal(size=(6, 14)), "shap", features=None)
 
 

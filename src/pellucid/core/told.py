@@ -104,7 +104,6 @@ SENTENCES = (
     _("values of {method} for the {score}"),
     # an order of features: methods/coalition/lime.py
     _("the rest"),
-    _("the next, {name}"),
     _("{names} (tied)"),
     _("{names} (not settled)"),
     _("columns"),
@@ -212,9 +211,17 @@ def _in_order(value: str) -> str:
     for group in value.split("; "):
         found = re.fullmatch(r"(.+?)( \((?:tied|not settled)\))?", group)
         names, link = (found[1], found[2] or "") if found is not None else (group, "")
-        joined = said(_(" and ")).join(map(named, names.split(" and ")))
+        joined = said(_(", ")).join(map(_in_place, names.split(" and ")))
         groups.append(said(f"{{names}}{link}").format(names=joined) if link else joined)
     return said(_("; ")).join(groups)
+
+
+def _in_place(name: str) -> str:
+    """One of an order: a feature, the first that was not asked for, or all that follow."""
+    following = name.removeprefix("the next, ")
+    if following != name:
+        return said(_("the next, {name}")).format(name=named(following))
+    return said(name) if name == "the rest" else named(name)
 
 
 @cache
