@@ -93,8 +93,7 @@ def explain(
     folder = arguments.is_folder(out)
     (arguments.check_folder if folder else arguments.check_file)(out)
     arguments.check_language(lang, out)
-    best = method == BEST
-    names = list(CANDIDATES) if best else arguments.parse_names(method, METHODS)
+    names = list(CANDIDATES) if method == BEST else arguments.parse_names(method, METHODS)
     parts = {name: METHODS.load(name) for name in names}
     settings = arguments.parse_settings(pairs, parts)
     varied = arguments.share_vary(vary, parts)
@@ -107,15 +106,16 @@ def explain(
         first = check_inputs(samples.inputs[chosen[:1]], None, data, finite=False)
     else:
         samples, chosen = _samples(data, index, checked=not folder)
+        samples = raw.at_rate(samples, given)
         model, first = raw.first_prepared(open_model(path, allow_unsafe), given, samples.inputs, chosen if folder else chosen[:1])
-        opened = raw.opened(options) | {"preprocessing": given}
+        opened = raw.opened(options, given) | {"preprocessing": given}
     options = dict(options) | opened
     target, known = targets.settled(options["target"], model, first, given_names, samples.class_names)
     targets.check_length(target, len(chosen))
     options["target"] = targets.of_all(target, chosen, len(samples)) if folder else target
     strict = options.pop("strict")
     shared = {name: given | settings[name] | varied.get(name, {}) for name, given in arguments.share_options(options, parts).items()}
-    if best:
+    if method == BEST:
         numbers = samples.inputs[chosen] if given is None else raw.prepared(model, given, samples.inputs[chosen])[1]
         names = [_best(model, numbers, {name: value for name, value in options.items() if name != "preprocessing"} | {"target": target, "class_names": known})]
     if folder:
