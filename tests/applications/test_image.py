@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +157,7 @@ def test_sentences_turn_with_the_numbers() -> None:
         "Classes that are alike inside are confused more.": "which are alike inside are confused more is not shown.",
         "these images are images of the other class.": "it is not shown that these images lie among those of the other class.",
         "Of cat and dog, confused images have less brightness": "are not shown to differ",
-        "Without colour: right answers fall from 90.0% to 80.0%, a change of −10.0%": "may be chance",
+        "Without colour: right answers fall from 90.0% to 80.0%, a change of −10.0 (95 %: −15.0 to −5.0) percentage points": "may be chance",
         "the wrong answer was contested": "more spoke against the answer than in right ones is not shown",
         "they fail on the same images more than by chance": "That they fail on the same images is not shown.",
         "they look at the same places more than any two maps do": "That they look at the same places of an image is not shown.",
@@ -194,6 +196,12 @@ def test_actions_come_from_what_was_shown() -> None:
     assert "answered all 100 held-out images right" in story.chapters[0].paragraphs[0]
 
 
+def needs_photographs() -> None:
+    folder = Path(os.environ.get("PELLUCID_DATA", "nowhere"))
+    if not (folder / "cifar10_10k_2k.npz").is_file() or not (folder / "resnet20_cifar10_state_dict.pt").is_file():
+        pytest.skip("needs cifar10_10k_2k.npz and resnet20_cifar10_state_dict.pt in PELLUCID_DATA")
+
+
 @pytest.mark.slow
 @pytest.mark.once
 def test_without_photographs_it_reads_digits_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,9 +225,7 @@ def test_without_photographs_it_reads_digits_and_says_so(tmp_path: Path, monkeyp
 def test_photographs_to_both_networks(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow")
     pytest.importorskip("torch")
-    folder = Path(os.environ.get("PELLUCID_DATA", "nowhere"))
-    if not (folder / "cifar10_10k_2k.npz").is_file() or not (folder / "resnet20_cifar10_state_dict.pt").is_file():
-        pytest.skip("needs cifar10_10k_2k.npz and resnet20_cifar10_state_dict.pt in PELLUCID_DATA")
+    needs_photographs()
     result = image(tmp_path / "out", quick=True)
     said = json.loads(result.file.read_text(encoding="utf-8"))
     quality = {one["network"]: one["value"] for one in said["quality"]}
@@ -232,3 +238,21 @@ def test_photographs_to_both_networks(tmp_path: Path) -> None:
     assert {one.method for one in records} == {"shap", "integrated_gradients", "grad_cam"}
     again = pellucid.explain(str(result.networks["resnet20"]), records[0].inputs[:1], "grad_cam", target=3)
     np.testing.assert_allclose(again.prediction[0], records[0].prediction[0], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("tensorflow")
+    pytest.importorskip("torch")
+    needs_photographs()
+    page = Path(__file__).resolve().parents[2] / "docs" / "applications" / "image.md"
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
+    (tmp_path / "page.py").write_text(code, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    found = runpy.run_path(str(tmp_path / "page.py"))
+    assert found["explanation"].target.labels == ("cat − dog",) * 4
+    predicted = found["explanation"].prediction.argmax(axis=1)
+    assert predicted.tolist() == [found["dog"]] * 2 + [found["cat"]] * 2
+    assert (tmp_path / "cats.html").is_file()
+    assert (tmp_path / "cats.png").is_file()

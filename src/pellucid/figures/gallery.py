@@ -14,7 +14,7 @@ from pellucid.figures._scales import limits
 from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.input_image import input_image
 
-SIDE, LETTERS = 1.5, 7.5
+SIDE, LETTERS = 1.2, 7.5
 
 
 def gallery(explanations: Sequence[tuple[Explanation, int]], *, titles: Sequence[str] = (), below: Sequence[str] = ()) -> tuple[Artist, ...]:
@@ -29,7 +29,7 @@ def gallery(explanations: Sequence[tuple[Explanation, int]], *, titles: Sequence
         if texts and len(texts) != len(explanations):
             raise SettingError(f"{name} has {len(texts)} texts for {len(explanations)} samples; give one each.")
     rows = [(explanation, check_sample(sample, len(explanation))) for explanation, sample in explanations]
-    upper, lower = cells(2, len(rows), (SIDE, SIDE), left=0.08, right=0.55, below=0.06)
+    upper, lower = cells(2, len(rows), (SIDE, SIDE), left=0.12, right=0.5, below=0.06)
     artists: list[Artist] = []
     for (explanation, sample), ax, title in zip(rows, upper, titles or [""] * len(rows), strict=True):
         artists += input_image(explanation, sample=sample, ax=ax, title=title)

@@ -269,9 +269,9 @@ def _look_sentences(found: Found) -> list[str]:
 def _taken_out(found: Found, network: str) -> Chapter:
     """What the answers rest on: the same images with something taken out."""
     text = {
-        -1: _("{what}: right answers fall from {before} to {after}, a change of {value}."),
-        1: _("{what}: right answers rise from {before} to {after}, a change of {value}."),
-        0: _("{what}: right answers go from {before} to {after}; the change of {value} may be chance."),
+        -1: _("{what}: right answers fall from {before} to {after}, a change of {value} percentage points."),
+        1: _("{what}: right answers rise from {before} to {after}, a change of {value} percentage points."),
+        0: _("{what}: right answers go from {before} to {after}; the change of {value} percentage points may be chance."),
     }
     told = [_("The same held-out images were given to {network} once more, with something taken out of them.").format(network=network)]
     for one in found["changes"]:
@@ -290,7 +290,7 @@ def _taken_out(found: Found, network: str) -> Chapter:
         )
         for one in sorted(found["changes"], key=lambda one: -1 if one["pair"] is None else one["pair"])
     )
-    columns = (_("Classes"), _("Taken out"), _("Images"), _("Right before"), _("Right after"), _("Change"))
+    columns = (_("Classes"), _("Taken out"), _("Images"), _("Right before"), _("Right after"), _("Change, percentage points"))
     caption = _("Within a pair, the answer is whichever of the two classes has the higher score. The middle and the border have about the same area.")
     return Chapter(_("What do the answers rest on?"), tuple(told), (), (Grid(columns, rows, caption),))
 
@@ -300,14 +300,14 @@ def _sentence_case(text: str) -> str:
 
 
 def _points(value: float) -> str:
-    """A change of a share, with its sign."""
-    return f"+{percent(value)}" if value > 0 else percent(value)
+    """A change of a share in percentage points, with its sign."""
+    return written(f"{100 * value:+.1f}")
 
 
 def _networks(both: Found, found: Found, pictures: Pictures) -> Chapter:
     """ResNet-20 beside the CNN."""
     change = both["accuracy"]
-    text = _("On the same images the CNN is right in {cnn} and ResNet-20 in {resnet}, a difference of {value}.")
+    text = _("On the same images the CNN is right in {cnn} and ResNet-20 in {resnet}, a difference of {value} percentage points.")
     told = [text.format(cnn=percent(change["before"]), resnet=percent(change["after"]), value=spread(change, _points))]
     text = _("Where ResNet-20 is wrong, the CNN is wrong in {wrong}; where ResNet-20 is right, in {right}.")
     wrong, right = both["wrong_where_first_wrong"], both["wrong_where_first_right"]
@@ -360,7 +360,7 @@ def _turned(pair: Found, explanation: Explanation, answers: Array) -> Explanatio
 def _answered(found: Found, explanation: Explanation, row: int) -> str:
     """The true class and the answer of a sample, in words."""
     classes, true, answer = found["classes"], explanation.provenance["labels"][row], int(explanation.prediction[row].argmax())
-    text = _("{true}, answered right") if true == answer else _("{true}, answered {answer}")
+    text = _("{true},\nanswered right") if true == answer else _("{true},\nanswered {answer}")
     return text.format(true=classes[true], answer=classes[answer])
 
 
