@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pellucid.core.records import Explanation, Inspection, View, concat
     from pellucid.core.target import Several
     from pellucid.data.preprocessing import load_preprocessing, save_preprocessing
+    from pellucid.data.preprocessings.audio import Audio
     from pellucid.data.preprocessings.image import Image
     from pellucid.data.preprocessings.series import Series
     from pellucid.data.preprocessings.table import Table
@@ -42,6 +43,7 @@ _HOMES = {
     "Evaluation": "pellucid.core.evaluation",
     "Explanation": "pellucid.core.records",
     "Explanations": "pellucid.plans",
+    "Audio": "pellucid.data.preprocessings.audio",
     "Image": "pellucid.data.preprocessings.image",
     "Inspection": "pellucid.core.records",
     "JaxFunction": "pellucid.adapters.jax_function",
@@ -69,6 +71,7 @@ _HOMES = {
 
 __version__ = "0.1.0"
 __all__ = [
+    "Audio",
     "Comparison",
     "Evaluation",
     "Explanation",

@@ -32,14 +32,14 @@ def test_the_planted_window_is_first_by_every_method(method: str) -> None:
     found = pellucid.explain(planted(50, 57), RAW, method, preprocessing=READ, features="windows:10", fill=0.0, target=1)
     assert found.values.shape == (3, 6)
     for sample in range(3):
-        assert found.strongest(1, sample=sample).names == ("0.5–0.56 s",), "the last window, shorter than the others"
+        assert found.strongest(1, sample=sample).names == ("0.5–0.57 s",), "the last window, shorter than the others"
 
 
 def test_the_values_of_windows_are_known() -> None:
     network, x = planted(12, 18), READ.inputs(RAW)
     found = pellucid.explain(network, RAW, "exact_shap", preprocessing=READ, features="windows:10:each", fill=0.0, target=1)
     assert found.features is not None
-    assert found.features.names[1] == "left, 0.1–0.19 s"
+    assert found.features.names[1] == "left, 0.1–0.2 s"
     truth = np.zeros((3, 12))
     truth[:, 1] = x[:, 12:18, 0].sum(axis=1)
     np.testing.assert_allclose(found.values, truth, atol=1e-5)
@@ -80,7 +80,7 @@ def test_a_series_is_cut_into_windows_by_itself_and_what_was_filled_up_belongs_t
     cut = pellucid.explain(planted(0, 57), two, "exact_shap", preprocessing=short, fill=1.0, target=1)
     assert cut.feature_mask.tolist() == [[True] * 3 + [False] * 3, [True] * 6]
     np.testing.assert_allclose(cut.values[0, 2], short.inputs(two)[0, 20:25, 0].sum() - 5.0, rtol=1e-4)
-    assert cut.feature_name(2) == "0.2–0.29 s"
+    assert cut.feature_name(2) == "0.2–0.3 s"
 
 
 @pytest.mark.parametrize(

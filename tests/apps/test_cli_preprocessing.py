@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.io import wavfile
 
 import pellucid
 from pellucid.data.preprocessings.table import Column
@@ -112,6 +113,31 @@ def test_sentences_one_a_line(nets: Path, pellucid_command: Callable[[str], Any]
     assert long.code
     assert "text 0 has 5 tokens, and the network takes 4" in " ".join(long.err.split())
     assert not (nets / "l.safetensors").exists()
+
+
+def test_a_sound_file_is_explained_at_its_rate(nets: Path, pellucid_command: Callable[[str], Any]) -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(400, 2)).eval()
+    torch.jit.save(torch.jit.trace(network, torch.zeros(1, 400, 1)), nets / "heard.pt")
+    pellucid.save_preprocessing(pellucid.Audio(400, rate=1000), nets / "heard.pt")
+    sound = np.sin(np.arange(400) / 5)
+    wavfile.write(nets / "a.wav", 1000, sound.astype(np.float32))
+    ran = pellucid_command("explain heard.pt a.wav --method feature_ablation --features windows:100 --target 1 --out a.safetensors --allow-unsafe")
+    assert ran.code == 0, ran.err
+    (found,) = pellucid.load(nets / "a.safetensors")
+    assert [found.feature_name(i) for i in range(4)] == ["0–0.1 s", "0.1–0.2 s", "0.2–0.3 s", "0.3–0.4 s"]
+    weights = network[1].weight.detach().numpy()[1]
+    np.testing.assert_allclose(found.values[0], (weights * sound).reshape(4, 100).sum(axis=1), atol=1e-4)
+    wavfile.write(nets / "fast.wav", 2000, np.repeat(sound, 2).astype(np.float32))
+    for asked in ("explain heard.pt fast.wav", "explain heard.pt a.wav --background fast.wav"):
+        wrong = pellucid_command(f"{asked} --method shap --out b.safetensors --allow-unsafe")
+        assert wrong.code
+        assert "2000 samples a second, the network takes 1000" in " ".join(wrong.err.split())
+    pellucid.save_preprocessing(pellucid.Audio(400, rate=1000, resample=True), nets / "heard.pt")
+    again = pellucid_command("explain heard.pt fast.wav --method feature_ablation --features windows:100 --target 1 --out c.safetensors --allow-unsafe")
+    assert again.code == 0, again.err
+    np.testing.assert_allclose(pellucid.load(nets / "c.safetensors")[0].values, found.values, atol=0.02)
 
 
 @pytest.mark.parametrize(

@@ -220,9 +220,9 @@ def test_windows_are_called_by_their_steps_or_times() -> None:
     inputs = np.zeros((1, 25, 2), np.float32)
     assert Windows(12).label(inputs).names == ("steps 0 to 11", "steps 12 to 23", "step 24")
     found = Windows(10, "each", 0.002, "s", ("left", "right")).label(inputs)
-    assert found.names[4] == "right, 0.02–0.038 s"
+    assert found.names[4] == "right, 0.02–0.04 s"
     assert found.of(0)[12].tolist() == [1, 4]
-    assert Windows(24, step=1.0, unit="day").label(inputs).names == ("0–23 day", "24 day")
+    assert Windows(24, step=1.0, unit="day").label(inputs).names == ("0–24 day", "24–25 day")
     with pytest.raises(CombinationError, match=r"name 1 channels \(left\), and the inputs have 2"):
         Windows(10, "each", names=("left",)).label(inputs)
     with pytest.raises(CombinationError, match="expected series"):

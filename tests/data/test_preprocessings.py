@@ -23,7 +23,8 @@ CODES = pellucid.Table.fit(ROWS, encoding="codes")
 TEXT = pellucid.Text.fit(SENTENCES, length=6)
 IMAGE = pellucid.Image((4, 5), 3, mean=(0.4, 0.5, 0.6), deviation=(0.2, 0.3, 0.4), first=True)
 SERIES = pellucid.Series.fit(np.random.default_rng(0).normal(3, 2, (6, 8, 2)), names=("left", "right"), unit="mV", rate=360.0)
-EVERY = (TABLE, CODES, TEXT, IMAGE, SERIES)
+AUDIO = pellucid.Audio(400, rate=1000, picture="mel", frame=64, hop=32, bands=8, mean=(-40.0,), deviation=(10.0,), resample=True)
+EVERY = (TABLE, CODES, TEXT, IMAGE, SERIES, AUDIO)
 
 
 # ---- kept with the network ------------------------------------------------------------------------------------------

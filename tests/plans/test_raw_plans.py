@@ -70,7 +70,7 @@ def test_sentences_images_and_series(tmp_path: Path) -> None:
     found = pellucid.Plan(on_series, lines, "exact_shap", shard_size=2, preprocessing=series, features="windows:4", fill=0.0).run(tmp_path / "series").load()
     whole = pellucid.explain(on_series, lines, "exact_shap", preprocessing=series, features="windows:4", fill=0.0)
     np.testing.assert_allclose(found.values, whole.values, atol=1e-6)
-    assert found.feature_name(1) == "0.4–0.7 s"
+    assert found.feature_name(1) == "0.4–0.8 s"
 
 
 def test_chosen_samples_keep_their_own_targets_and_what_is_missing_is_made_again(tmp_path: Path) -> None:

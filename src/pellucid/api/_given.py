@@ -33,7 +33,7 @@ def applied(preprocessing: Any, x: Any, method: Method, options: Mapping[str, An
     if ("features" in method.accepts or sums) and found.get("features") is None:
         found["features"] = preprocessing.features(x)
     elif found.get("features") is not None:
-        found["features"] = preprocessing.in_units(found["features"])
+        found["features"] = preprocessing.cut(found["features"], x)
     if "fill" in method.accepts and found.get("fill") is None and found.get("background") is None:
         found["fill"] = preprocessing.absent
     if "baseline" in method.accepts and found.get("baseline") is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,10 @@ from pellucid.core.errors import InputError
 from pellucid.core.model import Model
 from pellucid.core.preprocessing import Preprocessing
 from pellucid.data.chosen import parse_index
+from pellucid.data.dataset import Dataset
 from pellucid.data.load import load
 from pellucid.data.preprocessing import beside, load_preprocessing
+from pellucid.data.preprocessings.audio import Audio
 
 Array = np.ndarray
 NONE = "none"
@@ -36,6 +39,13 @@ def prepared(model: Model, preprocessing: Preprocessing, rows: Array) -> tuple[M
     return gather(model, preprocessing.inputs(rows))
 
 
+def at_rate(data: Dataset, preprocessing: Preprocessing | None) -> Dataset:
+    """Sound that is not at the network's rate brought to it, where the preprocessing does such; `ShapeError` where it does not."""
+    if not isinstance(preprocessing, Audio) or data.rate in (0, int(preprocessing.rate)):
+        return data
+    return replace(data, inputs=np.stack(preprocessing.heard([(data.rate, sound) for sound in data.inputs])), rate=int(preprocessing.rate))
+
+
 def first_prepared(model: Model, preprocessing: Preprocessing, rows: Array, chosen: Sequence[int]) -> tuple[Model, Array]:
     """The same of the first of the chosen samples that can be used; the error of the first one where none can."""
     refused: InputError | None = None
@@ -47,19 +57,19 @@ def first_prepared(model: Model, preprocessing: Preprocessing, rows: Array, chos
     raise refused or InputError("no sample was chosen; see --index.")
 
 
-def opened(options: Mapping[str, Any]) -> dict[str, Any]:
+def opened(options: Mapping[str, Any], preprocessing: Preprocessing) -> dict[str, Any]:
     """Options that stand for numbers or data, as such; a background is of the same kind as the samples."""
     found: dict[str, Any] = {}
     for name in ("fill", "baseline"):
         if options.get(name) is not None:
             found[name] = arguments.number_or_text(options[name])
     if options.get("background") is not None:
-        found["background"] = rows_of(options["background"], arguments.FIRST_BACKGROUND_ROWS)
+        found["background"] = rows_of(options["background"], arguments.FIRST_BACKGROUND_ROWS, preprocessing)
     return found
 
 
-def rows_of(spec: str, first: int | None) -> Array:
+def rows_of(spec: str, first: int | None, preprocessing: Preprocessing | None = None) -> Array:
     """The samples of `DATA` or `DATA[range]` as they are, at most `first` where no range is given."""
     name, index = arguments.split_range(spec)
-    data = load(name)
+    data = at_rate(load(name), preprocessing)
     return data.inputs[:first] if index is None else data.take(parse_index(index, len(data))).inputs

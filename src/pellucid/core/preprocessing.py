@@ -36,8 +36,8 @@ class Preprocessing(ABC):
         """What a person calls one reason, over the inputs (several of them side by side); None where the inputs' own default is right."""
         return None
 
-    def in_units(self, features: Any) -> Any:
-        """What a person asked for as features, with what the preprocessing knows of their names: windows by their times."""
+    def cut(self, features: Any, raw: Any) -> Any:
+        """What a person asked for as features of these samples, with what the preprocessing knows of their names, such as the times of windows."""
         return features
 
     @property

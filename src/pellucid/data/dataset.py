@@ -19,6 +19,7 @@ class Dataset:
     `inputs` is float32 of shape (samples, *shape). Sentences are an array of str, (samples,); rows of a table with words in it are a structured array,
     (samples,), whose fields are float64 or str: both are for people, and a network takes what a `Preprocessing` makes of them. `labels` holds class numbers of
     shape (samples,), or is None; `class_names` may be empty. `feature_names` are those of a table's columns, `units` those of columns that have one.
+    `rate` is a sound's, samples a second, 0 for all else.
     `source` says where the data was found, `licence` under which terms it may be used.
 
     >>> data = Dataset("two", "test", np.zeros((2, 3), np.float32), np.array([0, 1]), ("no", "yes"), "made here", "CC0")
@@ -35,6 +36,7 @@ class Dataset:
     licence: str = ""
     feature_names: tuple[str, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
+    rate: int = 0
 
     def __post_init__(self) -> None:
         if self.labels is not None and self.labels.shape != (len(self.inputs),):

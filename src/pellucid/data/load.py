@@ -14,11 +14,12 @@ from pellucid.core.errors import DataNotFoundError, EmptyError, InputError, Sett
 from pellucid.core.inputs import check_inputs
 from pellucid.data import DATASETS
 from pellucid.data.dataset import Dataset
+from pellucid.data.sound import SUFFIX, read_wav
 
 Array = np.ndarray
 IMAGES = (".png", ".jpg", ".jpeg")
 TEXTS = (".csv", ".txt")
-SUFFIXES = (".npz", ".npy", *IMAGES, *TEXTS)
+SUFFIXES = (".npz", ".npy", *IMAGES, *TEXTS, SUFFIX)
 
 
 def load(spec: str | os.PathLike[str], *, checked: bool = True) -> Dataset:
@@ -28,6 +29,7 @@ def load(spec: str | os.PathLike[str], *, checked: bool = True) -> Dataset:
     of an archive, with the labels of `y_test` for a key `x_test`; `file.npz` serves where it holds a single array besides labels. `.npy` is one array.
     `.csv` is a table with names in its first line: numbers (rows, columns) where all are, else a structured array; `.txt` sentences, one a line.
     Their values are taken as they are. `.png` and `.jpg` give one image (1, height, width, 1 or 3) in [0, 1]; transparency is laid over white.
+    `.wav` gives one sound (1, steps, channels) from −1 to 1, its rate in `rate`.
 
     `checked=False` is for data of any size that is looked at sample by sample: NaN and infinity pass, and a `.npy` file stays on the disk and in its own type.
 
@@ -45,6 +47,9 @@ def load(spec: str | os.PathLike[str], *, checked: bool = True) -> Dataset:
         raise DataNotFoundError(f"{path} {what} (looked in {path.absolute().parent}); give a file that ends in {', '.join(SUFFIXES)}.")
     if suffix == ".npz":
         return _archive(path, key, checked)
+    if suffix == SUFFIX:
+        rate, sound = read_wav(path)
+        return Dataset(path.name, "", check_inputs(sound[None], None, path.name), source=str(path), rate=rate)
     if suffix in TEXTS:
         return _table(path) if suffix == ".csv" else _sentences(path)
     return _array(path, checked) if suffix == ".npy" else _image(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,8 +10,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from pellucid.core.records import Explanation
 from pellucid.data.preprocessing import of_json
+from pellucid.data.preprocessings.audio import Audio
 from pellucid.data.preprocessings.series import Series
 from pellucid.figures._features import in_figures
+from pellucid.figures._layout import channels_last
 
 Array = np.ndarray
 MOST = 1400
@@ -29,10 +31,6 @@ class Told:
     apart: bool = False
     read: Series | None = None
 
-    def restored(self, inputs: Array) -> Array:
-        """Inputs (samples, steps, channels) as they were measured."""
-        return inputs if self.read is None else self.read.restored(inputs)
-
     def mark(self, ax: Axes, steps: int, most: int = 8) -> None:
         """Ticks at round times; data stay in steps, so that whatever else is drawn by steps lies where it should."""
         if not self.spacing:
@@ -47,11 +45,20 @@ def told_of(explanation: Explanation) -> Told:
     """What the record says of its time and channels; nothing where no preprocessing of a series made its inputs."""
     said = explanation.provenance.get("preprocessing")
     read = of_json(said) if said else None
-    if not isinstance(read, Series):
+    if not isinstance(read, Series) or (isinstance(read, Audio) and read.picture != "waveform"):
         return Told()
     units = read.units or (read.unit,) * len(read.names)
     names = tuple(f"{name} ({unit})" if unit else name for name, unit in zip(read.names, units, strict=True))
     return Told(read.spacing, read.time_unit, names, len(units) > 1 and (len(set(units)) > 1 or not units[0]), read)
+
+
+def measured(explanation: Explanation, told: Told) -> tuple[Explanation, Array]:
+    """An explanation with its channels last, and its inputs as they were measured, (samples, steps, channels): the preprocessing knows where channels lie."""
+    if told.read is None:
+        last = channels_last(explanation)
+        return last, last.inputs
+    takes = dict(explanation.provenance.get("takes", {})) | {"channels": "first" if told.read.first else "last"}
+    return channels_last(replace(explanation, provenance=dict(explanation.provenance) | {"takes": takes})), told.read.restored(explanation.inputs)
 
 
 def thinned(values: Array, most: int = MOST) -> Array:

@@ -15,9 +15,8 @@ from pellucid.core.records import Explanation
 from pellucid.figures._canvas import INK, MARGINS, MUTED, POSITIVE, SIGNED, inside, own_axes, short_name, words
 from pellucid.figures._canvas import drawn as _
 from pellucid.figures._features import LEVEL, in_figures, score_of
-from pellucid.figures._layout import channels_last
 from pellucid.figures._picture import check_sample, colour_bar, is_signed
-from pellucid.figures._time import Told, strongest_at, thinned, told_of
+from pellucid.figures._time import Told, measured, strongest_at, thinned, told_of
 
 Array = np.ndarray
 HEIGHTS = (1.0, 0.55)
@@ -46,9 +45,9 @@ def series_line(
     shows its least and its largest, and its strongest attribution as colour. For each channel the coloured line comes first, then the line of its attribution,
     then, where there is an error, the band.
     """
-    one = channels_last(explanation[check_sample(sample, len(explanation))])
-    told = told_of(one)
-    series, values, half = _parts(one, told)
+    told = told_of(explanation)
+    one, inputs = measured(explanation[check_sample(sample, len(explanation))], told)
+    series, values, half = _parts(one, inputs)
     names = _channel_names(told, series.shape[1], channels)
     if len(names) != series.shape[1]:
         raise SettingError(f"{len(names)} names of channels were given, and the series has {series.shape[1]}; give one for each.")
@@ -97,14 +96,14 @@ def _in_lines(name: str, most: int = 14) -> str:
     return f"{short_name(plain, most)}\n({unit}" if found and len(name) > most else short_name(name, most)
 
 
-def _parts(one: Explanation, told: Told) -> tuple[Array, Array, Array | None]:
+def _parts(one: Explanation, inputs: Array) -> tuple[Array, Array, Array | None]:
     """The series, its attribution and half the width of its intervals, each (steps, channels)."""
     shape = one.inputs.shape[1:]
     if len(shape) not in (1, 2):
         raise UnsupportedError(f"this input has the shape {shape}, and a series (steps,) or (steps, channels); draw 'attribution_map'.")
     if one.of_pairs or not one.on_grid:
         raise UnsupportedError("these values lie on no series; draw 'feature_bars'.")
-    parts = [told.restored(one.inputs), one.to_input()]
+    parts = [inputs, one.to_input()]
     if one.error_kind not in ("exact", "none"):
         parts.append(replace(one, values=one.interval(LEVEL)[1] - one.values, choices=None).to_input())
     series, values, *half = (np.asarray(part[0], dtype=np.float64).reshape(shape[0], -1) for part in parts)

@@ -20,14 +20,14 @@ class Windows(Features):
 
     Use it for series (samples, steps, channels), where a single step says little, and for a single channel (samples, steps). channels: "together" joins all
     channels of a window to one feature, label map (1, steps, 1), or (1, steps) where inputs have no axis of channels; "each" gives every channel windows of its
-    own, label map (1, steps, channels). Windows are called by their first and last step, or, with the time between two samples in `step`, by their times, in
-    `unit`; `names` are those of the channels. A `Series` says the three by itself.
+    own, label map (1, steps, channels). Windows are called by their first and last step, or, with the time between two samples in `step`, by when they begin
+    and end, in `unit`; `names` are those of the channels. A `Series` says the three by itself.
     Does not follow events: a beat that lies across two windows is shared between them.
 
     >>> Windows(10).label(np.zeros((2, 25, 3), np.float32)).names
     ('steps 0 to 9', 'steps 10 to 19', 'steps 20 to 24')
     >>> Windows(10, step=0.01).label(np.zeros((2, 25), np.float32)).names[1]
-    '0.1–0.19 s'
+    '0.1–0.2 s'
     """
 
     size: int = 10
@@ -67,6 +67,6 @@ class Windows(Features):
 
     def _name(self, first: int, last: int) -> str:
         if self.step:
-            start, stop = (f"{at * self.step:.{DIGITS}g}" for at in (first, last))
-            return f"{start if last == first else f'{start}–{stop}'} {self.unit}".strip()
+            start, stop = (f"{at * self.step:.{DIGITS}g}" for at in (first, last + 1))
+            return f"{start}–{stop} {self.unit}".strip()
         return f"steps {first} to {last}" if last > first else f"step {first}"

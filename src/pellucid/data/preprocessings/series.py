@@ -29,6 +29,7 @@ class Series(Preprocessing):
     or units, one for each channel. step, time_unit: the time between two samples, and its unit; rate: samples a second, in its place; 0 where they are unknown.
     mean, deviation: one number a channel. other_length: a series of another length is an "error", or made to "fit": cut at its end, or filled up there with
     the channel's mean. window: steps of a window; 0 for about 40 windows.
+    first: channels first, (samples, channels, length), as PyTorch's convolutions take them.
 
     A person's feature is a window of time, all channels together, called by its times; what was filled up belongs to none. `features="windows:10:each"` gives
     each channel its own, and these names too.
@@ -37,7 +38,7 @@ class Series(Preprocessing):
     >>> series.inputs([[2.0, 1.0]])[..., 0].tolist(), series.restored(series.inputs([[4.0, 2.0]]))[..., 0].tolist()
     ([[1.0, 0.0]], [[4.0, 2.0]])
     >>> Series(length=100, step=0.01, window=10).features(np.zeros((1, 100))).names[2]
-    '0.2–0.29 s'
+    '0.2–0.3 s'
     """
 
     length: int
@@ -51,6 +52,7 @@ class Series(Preprocessing):
     time_unit: str = "s"
     units: tuple[str, ...] = ()
     window: int = 0
+    first: bool = False
     kind: ClassVar[str] = "series"
 
     def __post_init__(self) -> None:
@@ -77,32 +79,38 @@ class Series(Preprocessing):
         return cls(**learned | settings)
 
     def inputs(self, raw: Any) -> Array:
-        return np.stack([self._one(series, row) for row, series in enumerate(_series(raw))])
+        return self._laid(np.stack([self._one(series, row) for row, series in enumerate(_series(raw))]))
 
     def features(self, raw: Any) -> FeatureMap:
-        series = _series(raw)
-        found = self._windows().label(np.empty((1, self.length, len(self.names)), np.float32))
-        if all(len(one) >= self.length for one in series):
-            return found
-        there = np.arange(self.length)[None, :, None] < np.array([len(one) for one in series])[:, None, None]
-        return FeatureMap(np.where(there, found.labels, -1), found.names, found.kind)
+        return self._mapped(Windows(self.window or -(-self.length // WINDOWS)), raw)
 
-    def in_units(self, features: Any) -> Any:
-        cut = parse_part(FEATURES, features) if isinstance(features, str) and features.split(":")[0] == "windows" else features
-        if isinstance(cut, Windows) and not cut.step:
-            return replace(cut, step=self.spacing, unit=self.time_unit, names=cut.names or self.names)
-        return features
+    def cut(self, features: Any, raw: Any) -> Any:
+        windows = parse_part(FEATURES, features) if isinstance(features, str) and features.partition(":")[0] == "windows" else features
+        return self._mapped(windows, raw) if isinstance(windows, Windows) else features
+
+    def _mapped(self, windows: Windows, raw: Any) -> FeatureMap:
+        """Windows called by their times and channels, as the network's inputs lie; what was filled up belongs to none."""
+        named = windows if windows.step else replace(windows, step=self.spacing, unit=self.time_unit, names=windows.names or self.names)
+        found, series = named.label(np.empty((1, self.length, len(self.names)), np.float32)), _series(raw)
+        labels = found.labels
+        if any(len(one) < self.length for one in series):
+            there = np.arange(self.length)[None, :, None] < np.array([len(one) for one in series])[:, None, None]
+            labels = np.where(there, labels, -1)
+        return FeatureMap(self._laid(labels), found.names, found.kind)
+
+    def _laid(self, array: Array) -> Array:
+        """What lies over inputs with channels last, as the network takes them."""
+        return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if self.first else array
 
     @property
     def spacing(self) -> float:
         """The time between two samples, in `time_unit`; 0 where it is unknown."""
         return 1 / self.rate if self.rate else self.step
 
-    def _windows(self) -> Windows:
-        return Windows(self.window or -(-self.length // WINDOWS), "together", self.spacing, self.time_unit)
-
     def restored(self, inputs: Array) -> Array:
-        return np.asarray(np.asarray(inputs) * np.array(self.deviation) + np.array(self.mean))
+        """As it was measured, channels last."""
+        last = np.moveaxis(np.asarray(inputs), 1, -1) if self.first else np.asarray(inputs)
+        return np.asarray(last * np.array(self.deviation) + np.array(self.mean))
 
     def _one(self, series: Array, row: int) -> Array:
         if series.shape[1] != len(self.names):
@@ -110,12 +118,15 @@ class Series(Preprocessing):
         if not np.isfinite(series).all():
             step = int(np.flatnonzero(~np.isfinite(series).all(axis=1))[0])
             raise NonFiniteError(f"series {row} has no number at step {step}; fill gaps in before.")
-        scaled = ((series - np.array(self.mean)) / np.array(self.deviation)).astype(np.float32)
+        scaled = self._scaled(series).astype(np.float32)
         if len(scaled) == self.length:
             return scaled
         if self.other_length == "error":
             raise ShapeError(f"series {row} has {len(scaled)} steps, the network takes {self.length}; cut or fill it, or ask for it: other_length='fit'.")
         return np.pad(scaled[: self.length], ((0, max(0, self.length - len(scaled))), (0, 0)))
+
+    def _scaled(self, series: Array) -> Array:
+        return np.asarray((series - np.array(self.mean)) / np.array(self.deviation))
 
 
 def _series(raw: Any) -> list[Array]:
