@@ -14,8 +14,8 @@ from pellucid.figures._canvas import INK, MUTED, own_rows, short_name, words
 Array = np.ndarray
 LOOKS = (("#22577a", "o"), ("#c8691c", "s"), ("#6a4c93", "^"), ("#3a7d44", "D"))
 """A colour and a mark each."""
-LETTERS = 28
-BELOW = 0.36
+LETTERS = 36
+BELOW = 0.54
 """Inches from the axis down to the legend."""
 
 
@@ -39,7 +39,7 @@ def intervals(
     for name, array in arrays.items():
         if array.shape != (len(names), 3) or not len(names):
             raise ShapeError(f"series '{name}' has shape {array.shape} for {len(names)} names; give (names, 3): value, low, high.")
-    ax = own_rows(ax, "summary", len(names), width=3.2, each=max(0.21, 0.13 * len(arrays)))
+    ax = own_rows(ax, "intervals", len(names), width=3.2, each=max(0.21, 0.13 * len(arrays)))
     finite = np.concatenate([array[np.isfinite(array)] for array in arrays.values()] + ([[0.0]] if zero else []))
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     room = 0.06 * ((high - low) or 1.0)
