@@ -25,10 +25,10 @@ def embedding_mlp(
     decay: float = 1e-3,
     seed: int = 0,
 ) -> Any:
-    """Embedding 2 of each column's words, beside the numbers – Dense 32 – softmax, with dropout before and behind the dense layer, for rows as
-    `pellucid.Table` with `encoding="codes"` makes them: `numbers` (columns,) standardised and `categories` (columns,), whole numbers below `words`.
+    """Embedding 2 of each column's words, beside the numbers – Dense 32 – softmax, for rows of a table with words in it.
 
-    One table holds the vectors of all columns, `words` for each. Weights and vectors are kept small by `decay` times the sum of their squares.
+    Rows are as `pellucid.Table` with `encoding="codes"` makes them: `numbers` (columns,) standardised and `categories` (columns,), whole numbers below `words`.
+    Dropout stands before and behind the dense layer. One table holds the vectors of all columns, `words` for each. Weights and vectors are kept small by `decay` times the sum of their squares.
     """
     shapes = dict(input_shape) if isinstance(input_shape, Mapping) else {}
     if sorted(shapes) != sorted((NUMBERS, CATEGORIES)) or any(len(shape) != 1 for shape in shapes.values()):
