@@ -169,7 +169,7 @@ class Work:
             "quality": [one.as_json() for one in self.qualities],
             "found": self.found,
             "actions": list(told.actions),
-            "notes": [*self.notes, *told.notes],
+            "notes": list(dict.fromkeys([*self.notes, *told.notes])),
             "seconds": round(seconds, 1),
         }
         file = write_whole(self.folder / "result.json", json.dumps(said, ensure_ascii=False, indent=1, allow_nan=False).encode())

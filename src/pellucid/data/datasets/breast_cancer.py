@@ -7,15 +7,27 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.core.errors import InputError
+from pellucid.core.language import later
 from pellucid.data.dataset import Dataset
 from pellucid.data.datasets import _places, _splits, _tables
 
 EMBEDDED = _tables.FILES / "breast_cancer.csv.xz"
-NAMES = ("malignant", "benign")
+NAMES = (later("malignant"), later("benign"))
 SAMPLES, HELD = 569, 0.2
 LICENCE = "CC BY 4.0 (Wolberg, Street and Mangasarian 1995, UCI)"
 OUTCOME = "diagnosis"
-QUANTITIES = ("radius", "texture", "perimeter", "area", "smoothness", "compactness", "concavity", "concave points", "symmetry", "fractal dimension")
+QUANTITIES = (
+    later("radius"),
+    later("texture"),
+    later("perimeter"),
+    later("area"),
+    later("smoothness"),
+    later("compactness"),
+    later("concavity"),
+    later("concave points"),
+    later("symmetry"),
+    later("fractal dimension"),
+)
 """What was measured of each nucleus."""
 COLUMNS = (*(f"mean {one}" for one in QUANTITIES), *(f"{one} error" for one in QUANTITIES), *(f"worst {one}" for one in QUANTITIES))
 

@@ -7,16 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from pellucid.core.errors import InputError
+from pellucid.core.language import later
 from pellucid.data.dataset import Dataset
 from pellucid.data.datasets import _places
 
 FILE = "ecg5000.npz"
 NAMES = (
-    "normal",
-    "R-on-T premature ventricular contraction",
-    "premature ventricular contraction",
-    "supraventricular premature or ectopic beat",
-    "unclassified beat",
+    later("normal"),
+    later("R-on-T premature ventricular contraction"),
+    later("premature ventricular contraction"),
+    later("supraventricular premature or ectopic beat"),
+    later("unclassified beat"),
 )
 SAMPLES = {"train": 500, "test": 4500}
 STEPS = 140

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from pellucid.core.language import later
 from pellucid.data.dataset import Dataset
 from pellucid.data.datasets import _places
 
 FILE = "pneumoniamnist.npz"
-NAMES = ("normal", "pneumonia")
+NAMES = (later("normal"), later("pneumonia"))
 SAMPLES = {"train": 4708, "val": 524, "test": 624}
 LICENCE = "CC BY 4.0 (Kermany et al. 2018; MedMNIST v2, Yang et al. 2023)"
 KEYS = (("x_{}", "y_{}"), ("{}_images", "{}_labels"))

@@ -8,7 +8,7 @@ from pellucid.core.errors import ShapeError
 from pellucid.recipes import frameworks
 from pellucid.recipes.schedule import Schedule
 
-SCHEDULE = Schedule(epochs=40, batch=32, rate=2e-3)
+SCHEDULE = Schedule(epochs=20, batch=32, rate=2e-3)
 
 
 def mlp(input_shape: tuple[int, ...], classes: int, *, seed: int = 0) -> Any:
