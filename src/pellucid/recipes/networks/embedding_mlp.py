@@ -28,7 +28,8 @@ def embedding_mlp(
     """Embedding 2 of each column's words, beside the numbers – Dense 32 – softmax, for rows of a table with words in it.
 
     Rows are as `pellucid.Table` with `encoding="codes"` makes them: `numbers` (columns,) standardised and `categories` (columns,), whole numbers below `words`.
-    Dropout stands before and behind the dense layer. One table holds the vectors of all columns, `words` for each. Weights and vectors are kept small by `decay` times the sum of their squares.
+    Dropout stands before and behind the dense layer. One table holds the vectors of all columns, `words` for each. Weights and vectors are kept small by
+    `decay` times the sum of their squares.
     """
     shapes = dict(input_shape) if isinstance(input_shape, Mapping) else {}
     if sorted(shapes) != sorted((NUMBERS, CATEGORIES)) or any(len(shape) != 1 for shape in shapes.values()):
