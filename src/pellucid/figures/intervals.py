@@ -14,7 +14,7 @@ from pellucid.figures._canvas import INK, MUTED, own_rows, short_name, words
 Array = np.ndarray
 LOOKS = (("#22577a", "o"), ("#c8691c", "s"), ("#6a4c93", "^"), ("#3a7d44", "D"))
 """A colour and a mark each."""
-LETTERS = 36
+LETTERS = 40
 BELOW = 0.54
 """Inches from the axis down to the legend."""
 
