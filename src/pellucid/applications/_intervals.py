@@ -13,6 +13,11 @@ Interval = tuple[float, float, float]
 RESAMPLES = 2000
 
 
+def plain(interval: Interval) -> list[float | None]:
+    """As JSON: what is not known or has no end is None."""
+    return [one if math.isfinite(one) else None for one in interval]
+
+
 def mean(values: Array) -> Interval:
     """The mean of values (samples,) with Student's t; of one value the interval is open, of none nothing is known (NaN).
 
