@@ -111,6 +111,13 @@ def points_span(value: Sequence[float | None]) -> str:
     return _("{value} (95%: {low} to {high})").format(value=points(centre), low=_tenths(low), high=_tenths(high))
 
 
+def joined(first: str, *others: str) -> str:
+    """Sentences one after the other."""
+    for one in others:
+        first = _("{sentence} {next}").format(sentence=first, next=one)
+    return first
+
+
 def brief(value: Sequence[float | None], write: Callable[[float], str]) -> str:
     """A number and its interval, for a table."""
     centre, low, high = (math.nan if one is None else one for one in value)
@@ -146,7 +153,7 @@ def answers(applicants: Mapping[str, int]) -> tuple[str, ...]:
         third = _("It lets more of those through who did not pay back than it stops.")
     else:
         third = _("It stops at least half of those who did not pay back.")
-    return (f"{first} {second}", third)
+    return (joined(first, second), third)
 
 
 # Why
@@ -158,17 +165,17 @@ def sentence(wording: words.Wording, row: Array, bank: Bank) -> str:
     held, own = bank.training.inputs[name], row[name][0]
     if not wording.words:
         unit = _(wording.unit)
-        yours = _(wording.yours).format(value=f"{number(float(own), 5)} {unit}")
+        yours = _(wording.yours).format(value=_("{number} {unit}").format(number=number(float(own), 5), unit=unit))
         low, high = np.percentile(held[granted] if granted.any() else held, (25, 75))
         typical = _("Of those who would be granted a loan, the middle half have {low} to {high} {unit}.")
-        return f"{yours} {typical.format(low=number(float(low), 5), high=number(float(high), 5), unit=unit)}"
+        return joined(yours, typical.format(low=number(float(low), 5), high=number(float(high), 5), unit=unit))
     yours, same = _(wording.yours).format(value=str(own)), held == own
     if not same.any():
-        return f"{yours} {_('No earlier applicant had the same.')}"
+        return joined(yours, _("No earlier applicant had the same."))
     earlier = _("Of {count} earlier applicants with the same, {bad} did not pay back; of all, {all}.").format(
         count=number(int(same.sum())), bad=percent(float(_bad(bank)[same].mean()), 0), all=percent(float(_bad(bank).mean()), 0)
     )
-    return f"{yours} {earlier}"
+    return joined(yours, earlier)
 
 
 def _bad(bank: Bank) -> Array:
@@ -230,7 +237,7 @@ def change_words(change: Change, row: Array) -> str:
     units = {_(wording.name): _(wording.unit) for wording in words.WORDINGS if wording.unit}
 
     def read(name: str, value: Any) -> str:
-        return f"{number(float(value), 5)} {units[name]}" if name in units else str(value)
+        return _("{number} {unit}").format(number=number(float(value), 5), unit=units[name]) if name in units else str(value)
 
     parts = [
         _("{column}: {new} instead of {old}").format(column=name, new=read(name, new), old=read(name, row[name][0])) for name, new in change.values.items()
@@ -289,7 +296,7 @@ def _overall(bank: Bank) -> Chapter:
 def overall(columns: Mapping[str, Sequence[float]], count: int) -> tuple[str, ...]:
     """The strongest columns, whether their order is sure, and those that do next to nothing."""
     ranked = sorted(columns, key=lambda source: -columns[source][0])
-    named = _("; ").join(f"{_name(source)}: {span(columns[source])}" for source in ranked[:3])
+    named = _("; ").join(_("{name}: {value}").format(name=_name(source), value=span(columns[source])) for source in ranked[:3])
     first = _("Shares of all that moved the risk, over {count} applicants. The strongest: {named}.").format(count=number(count), named=named)
     if columns[ranked[0]][1] > columns[ranked[1]][2]:
         second = _("The interval of the first is above that of the second.")
@@ -297,9 +304,9 @@ def overall(columns: Mapping[str, Sequence[float]], count: int) -> tuple[str, ..
         second = _("The intervals of the first two overlap, so their order is not sure.")
     weak = weakest(columns)
     if not weak:
-        return (f"{first} {second}",)
+        return (joined(first, second),)
     third = _("Surely below {limit} each: {names}.").format(limit=percent(WEAK), names=_(", ").join(_name(source) for source in weak))
-    return (f"{first} {second}", third)
+    return (joined(first, second), third)
 
 
 def weakest(columns: Mapping[str, Sequence[float]]) -> list[str]:
@@ -358,8 +365,9 @@ def protected_words(column: str, one: Mapping[str, Any]) -> str:
     verdict = _("The interval leaves zero out.") if shown(most["change"]) else _("The interval includes zero: no difference is shown.")
     told = text.format(count=number(len(one["set"])), value=most["set_to"], change=points_span(most["change"]), turned=number(most["turned"]))
     small = [group for group in one["groups"] if group["count"] < measures.FEWEST]
-    few = _("Too few for intervals: {names}.").format(names=_(", ").join(f"{group['group']} ({number(group['count'])})" for group in small)) if small else ""
-    return " ".join(part for part in (share, told, verdict, few) if part)
+    names = _(", ").join(_("{name} ({count})").format(name=group["group"], count=number(group["count"])) for group in small)
+    few = (_("Too few for intervals: {names}.").format(names=names),) if small else ()
+    return joined(share, told, verdict, *few)
 
 
 def protected_grids(found: Mapping[str, Any]) -> tuple[Grid, ...]:
@@ -418,7 +426,7 @@ def cost(auc: Mapping[str, Any]) -> tuple[str, ...]:
     else:
         verdict = _("The interval includes zero: that leaving them out costs anything is not shown, nor that it costs nothing.")
     other = _("For comparison: the same network, trained again with another seed, differs by {value}.").format(value=signed(auc["another_seed"][0]))
-    return (f"{first} {between} {verdict}", other)
+    return (joined(first, between, verdict), other)
 
 
 # What to do next
