@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pellucid.data.preprocessings.series import Series
     from pellucid.data.preprocessings.table import Table
     from pellucid.data.preprocessings.text import Text
+    from pellucid.data.typical import typical
     from pellucid.plans import Explanations, Plan
     from pellucid.report import report
     from pellucid.store import load, save
@@ -66,6 +67,7 @@ _HOMES = {
     "report": "pellucid.report",
     "save": "pellucid.store",
     "save_preprocessing": "pellucid.data.preprocessing",
+    "typical": "pellucid.data.typical",
     "visualize": "pellucid.api.visualize",
 }
 
@@ -99,6 +101,7 @@ __all__ = [
     "report",
     "save",
     "save_preprocessing",
+    "typical",
     "visualize",
 ]
 

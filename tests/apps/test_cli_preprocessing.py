@@ -115,6 +115,22 @@ def test_sentences_one_a_line(nets: Path, pellucid_command: Callable[[str], Any]
     assert not (nets / "l.safetensors").exists()
 
 
+def test_a_background_by_k_means(nets: Path, pellucid_command: Callable[[str], Any]) -> None:
+    pytest.importorskip("sklearn")
+    lines = ["home,age", *(f"own,{age}" for age in range(20, 50)), *(f"rent,{age}" for age in range(30, 40))]
+    (nets / "all.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    ran = pellucid_command("explain rows.pt people.csv --method exact_shap --index 0 --background kmeans:4:all.csv --out k.safetensors --allow-unsafe")
+    assert ran.code == 0, ran.err
+    (found,) = pellucid.load(nets / "k.safetensors")
+    rows = {"age": np.r_[20:50, 30:40].astype(float), "home": np.repeat(["own", "rent"], [30, 10])}
+    few = pellucid.typical(rows, 4, preprocessing=TABLE)
+    assert sorted(few["home"]) == ["own"] * 3 + ["rent"]
+    want = pellucid.explain(torch.jit.load(nets / "rows.pt"), {"age": [25.0], "home": ["rent"]}, "exact_shap", preprocessing=TABLE, background=few)
+    np.testing.assert_allclose(found.values, want.values, atol=1e-5)
+    wrong = pellucid_command("explain rows.pt people.csv --method exact_shap --background kmeans:all.csv --out k.safetensors --allow-unsafe")
+    assert "write kmeans:20:DATA" in " ".join(wrong.err.split())
+
+
 def test_a_sound_file_is_explained_at_its_rate(nets: Path, pellucid_command: Callable[[str], Any]) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

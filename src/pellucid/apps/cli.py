@@ -153,7 +153,14 @@ def explain(
     ] = None,
     fill: Annotated[str | None, typer.Option("--fill", metavar="NAME", help="What absent features hold: a number, mean, blur:2, ...")] = None,
     baseline: Annotated[str | None, typer.Option("--baseline", metavar="N|DATA", help="A number, or data such as mnist:train[0] (the samples' mean).")] = None,
-    background: Annotated[str | None, typer.Option("--background", metavar="DATA", help="Such as mnist:train[0:50]; the first 100 samples by default.")] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(
+            "--background",
+            metavar="DATA",
+            help="Such as mnist:train[0:50], the first 100 samples by default, or kmeans:20:mnist:train, so many that stand for all.",
+        ),
+    ] = None,
     tolerance: Annotated[float | None, typer.Option("--tolerance", metavar="T", help="Relative error to stop at; the method's own where left out.")] = None,
     max_evaluations: Annotated[int | None, typer.Option("--max-evaluations", metavar="N", help="Most evaluations a sample.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of sampling.")] = 0,

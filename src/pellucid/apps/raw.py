@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 
 from pellucid.api._inputs import gather
 from pellucid.apps import arguments, console
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, SettingError
 from pellucid.core.model import Model
 from pellucid.core.preprocessing import Preprocessing
 from pellucid.data.chosen import parse_index
@@ -19,6 +20,7 @@ from pellucid.data.dataset import Dataset
 from pellucid.data.load import load
 from pellucid.data.preprocessing import beside, load_preprocessing
 from pellucid.data.preprocessings.audio import Audio
+from pellucid.data.typical import typical
 
 Array = np.ndarray
 NONE = "none"
@@ -69,7 +71,22 @@ def opened(options: Mapping[str, Any], preprocessing: Preprocessing) -> dict[str
 
 
 def rows_of(spec: str, first: int | None, preprocessing: Preprocessing | None = None) -> Array:
-    """The samples of `DATA` or `DATA[range]` as they are, at most `first` where no range is given."""
+    """The samples of `DATA` or `DATA[range]` as they are, at most `first` where no range is given; `kmeans:20:DATA` chooses so many that stand for all."""
+    count, spec = _of_kmeans(spec)
+    if count:
+        return np.asarray(typical(rows_of(spec, None, preprocessing), count, preprocessing=preprocessing))
     name, index = arguments.split_range(spec)
     data = at_rate(load(name), preprocessing)
     return data.inputs[:first] if index is None else data.take(parse_index(index, len(data))).inputs
+
+
+def _of_kmeans(spec: str) -> tuple[int, str]:
+    """How many rows are to stand for the data, 0 for all, and the data.
+
+    >>> _of_kmeans("kmeans:20:german_credit:train"), _of_kmeans("mnist:train[0:50]")
+    ((20, 'german_credit:train'), (0, 'mnist:train[0:50]'))
+    """
+    found = re.fullmatch(r"kmeans:(\d+):(.+)", spec)
+    if found is None and spec.partition(":")[0] == "kmeans":
+        raise SettingError(f"'{spec}' names no rows; write kmeans:20:DATA, such as kmeans:20:german_credit:train or kmeans:20:people.csv.")
+    return (int(found[1]), found[2]) if found else (0, spec)

@@ -54,6 +54,10 @@ class Preprocessing(ABC):
         """The inputs as a person would look at them: the way back, as far as there is one."""
         return inputs
 
+    def compared(self, raw: Any) -> Array | dict[str, Array]:
+        """Samples as points whose distance says how unlike they are: the inputs, where nothing else is better."""
+        return self.inputs(raw)
+
     def settings(self) -> dict[str, Any]:
         """The settings as plain JSON."""
         return {field.name: _plain(getattr(self, field.name)) for field in dataclasses.fields(self)}  # type: ignore[arg-type]

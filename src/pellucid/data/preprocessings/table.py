@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -142,6 +142,10 @@ class Table(Preprocessing):
             else:
                 found[column.name] = part[:, 0].astype(float) * column.deviation + column.mean
         return found
+
+    def compared(self, raw: Any) -> Array | dict[str, Array]:
+        """Categories side by side: their numbers say nothing of how unlike they are."""
+        return replace(self, encoding="onehot").inputs(raw)
 
     @property
     def _in_order(self) -> tuple[Column, ...]:
