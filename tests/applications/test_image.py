@@ -60,7 +60,7 @@ def test_what_is_alike_inside() -> None:
     labels = np.repeat([0, 1, 2], 20)
     draw = np.random.default_rng(1)
     centres = np.array([[5.0, 1, 0], [5, -1, 0], [-5, 0, 9]])  # the first two lie together
-    features = centres[labels] + 0.1 * draw.normal(size=(60, 3))
+    features = 20 + centres[labels] + 0.1 * draw.normal(size=(60, 3))
     cosines, middle = measures.alike(features, labels, 3)
     assert cosines[0, 1] > 0.9 > 0 > cosines[0, 2]
     near = measures.nearest(features[:3], features, middle, 4)
@@ -181,6 +181,13 @@ def test_sentences_turn_the_other_way() -> None:
     for side, expected in ((1, "more of the map lies there"), (-1, "the border counted more")):
         found["regions"][0]["middle"]["difference"] = number(0.2 * side, *sorted((0.1 * side, 0.3 * side)))
         assert expected in told._middle(found)
+
+
+def test_agreement_with_another_image_too_is_no_agreement() -> None:
+    alike = {"same": number(0.3, 0.2, 0.4), "other": number(0.3, 0.2, 0.4)}
+    assert "is not shown" in told._agree(alike)
+    assert "far from wholly" in told._agree(alike | {"other": number(0.0, -0.1, 0.1)})
+    assert "far from wholly" not in told._agree({"same": number(0.95, 0.92, 0.97), "other": number(0.0, -0.1, 0.1)})
 
 
 def test_actions_come_from_what_was_shown() -> None:

@@ -39,6 +39,21 @@ def test_inputs_stand_above_their_maps_on_one_scale() -> None:
     assert len(png_bytes(first.figure.figure)) > 1000
 
 
+def test_a_gallery_goes_on_in_another_line() -> None:
+    one = synthetic.explanation("integrated_gradients", 3)
+    artists = gallery([(one, row) for row in range(3)], titles=["a", "b", "c"], columns=2)
+    inputs, maps = images(artists)[:3], images(artists)[3:]
+    boxes = [image.axes.get_position() for image in inputs]
+    assert boxes[0].y0 == pytest.approx(boxes[1].y0)
+    assert boxes[2].x0 == pytest.approx(boxes[0].x0)
+    assert boxes[0].y0 > maps[0].axes.get_position().y1 > maps[0].axes.get_position().y0 > boxes[2].y1  # the first map before the next line
+    np.testing.assert_allclose(maps[2].get_array(), one.values[2, ..., 0])
+    empty = [ax for ax in inputs[0].figure.axes if not ax.images and not ax.get_label() and not ax.axison]
+    assert len(empty) == 2  # the places beside the third
+    with pytest.raises(SettingError, match="got 1 and 0"):
+        gallery([(one, 0)], columns=0)
+
+
 def test_a_gallery_of_nothing_or_with_a_text_too_few_is_refused() -> None:
     one = synthetic.explanation("saliency")
     with pytest.raises(SettingError, match="at least one"):

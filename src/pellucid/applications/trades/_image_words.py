@@ -115,7 +115,7 @@ def _side_by_side(found: Found, pictures: Pictures) -> Chapter:
         return Chapter(heading, (_("No class was taken for another, so there is no wrong answer to lay beside a right one."),))
     shown = [
         _(
-            "Each picture shows one pair of classes: the surest wrong answer in each direction, and beside it the image of the same true class, "
+            "Each picture shows one pair of classes: on the left the surest wrong answer in each direction, and on its right the image of the same true class, "
             "answered right, that is most like it to the network."
         ),
         _("All maps of a picture ask the same question on one scale: red regions speak for the first class of the pair, blue ones for the second."),
@@ -177,7 +177,7 @@ def _pair_picture(found: Found, place: int, explanation: Explanation) -> Picture
     turned = _turned(pair, explanation, explanation.prediction.argmax(axis=1))
     titles = [_answered(found, explanation, row) for row in range(len(explanation))]
     below = [_("{a} or {b}?").format(a=a, b=b)] * len(titles)
-    artists = gallery([(turned, row) for row in range(len(turned))], titles=titles, below=below)
+    artists = gallery([(turned, row) for row in range(len(turned))], titles=titles, below=below, columns=2)
     alt = _("Images of {a} and {b}, answered wrong and right, with maps of what speaks for {a} (red) and for {b} (blue) on one scale.")
     return Picture(f"pair-{place + 1}", png_bytes(artists[0].figure.figure, DPI), alt.format(a=a, b=b))
 
@@ -344,7 +344,7 @@ def _both_pictures(found: Found, pictures: Pictures) -> list[Picture]:
         answers = both[0].prediction.argmax(axis=1)
         shown = [(_turned(found["pairs"][0], one, answers), row) for row in range(min(2, len(both[0]))) for one in both]
         titles = [_answered(found, one, row) for one, row in shown]
-        artists = gallery(shown, titles=titles, below=[str(one.provenance["network"]) for one, _row in shown])
+        artists = gallery(shown, titles=titles, below=[str(one.provenance["network"]) for one, _row in shown], columns=2)
         a, b = (found["classes"][one] for one in pair_of(found["pairs"][0]))
         alt = _("The same images to both networks, with maps of what speaks for {a} (red) and for {b} (blue) on one scale.").format(a=a, b=b)
         drawn.append(Picture("networks", png_bytes(artists[0].figure.figure, DPI), alt))
