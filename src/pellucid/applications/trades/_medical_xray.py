@@ -273,6 +273,12 @@ def shortcut_words(found: Mapping[str, Any]) -> list[str]:
             border=common.number_span(alone["border"]["auc"], 3), centre=common.number_span(alone["centre"]["auc"], 3)
         )
     )
+    said.append(
+        _(
+            "A filled X-ray is like none that the network was trained on, and part of a loss may come from that alone; the networks that were trained on a "
+            "part have seen nothing else."
+        )
+    )
     said.append(verdict_words(found))
     return said
 
