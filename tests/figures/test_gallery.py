@@ -41,8 +41,9 @@ def test_inputs_stand_above_their_maps_on_one_scale() -> None:
 
 def test_a_gallery_goes_on_in_another_line() -> None:
     one = synthetic.explanation("integrated_gradients", 3)
-    artists = gallery([(one, row) for row in range(3)], titles=["a", "b", "c"], columns=2)
+    artists = gallery([(one, row) for row in range(3)], titles=["a", "b", "truck, answered automobile"], columns=2)
     inputs, maps = images(artists)[:3], images(artists)[3:]
+    assert inputs[2].axes.get_title() == "truck, answered\nautomobile"
     boxes = [image.axes.get_position() for image in inputs]
     assert boxes[0].y0 == pytest.approx(boxes[1].y0)
     assert boxes[2].x0 == pytest.approx(boxes[0].x0)

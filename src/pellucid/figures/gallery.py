@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.artist import Artist
@@ -14,7 +15,8 @@ from pellucid.figures._scales import limits
 from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.input_image import input_image
 
-SIDE, LETTERS = 1.2, 7.5
+SIDE, SIZE, LETTERS = 1.2, 7.5, 20
+"""Inches of an image, points of a letter above it, and letters for which a line there has room."""
 
 
 def gallery(
@@ -38,9 +40,15 @@ def gallery(
         ax.set_axis_off()
     artists: list[Artist] = []
     for (explanation, sample), ax, title in zip(shown, upper, titles or [""] * len(shown), strict=False):
-        artists += input_image(explanation, sample=sample, ax=ax, title=title)
-        ax.title.set_fontsize(LETTERS)
+        artists += input_image(explanation, sample=sample, ax=ax, title=_lines(title))
+        ax.title.set_fontsize(SIZE)
     for (explanation, sample), ax, limit, title in zip(shown, lower, limits(shown), below or [""] * len(shown), strict=False):
-        artists += attribution_map(explanation, sample=sample, ax=ax, limit=limit, title=title)
-        ax.title.set_fontsize(LETTERS)
+        artists += attribution_map(explanation, sample=sample, ax=ax, limit=limit, title=_lines(title))
+        ax.title.set_fontsize(SIZE)
     return tuple(artists)
+
+
+def _lines(title: str) -> str:
+    """Two lines of a title that is too long for one; what is over is left to stick out."""
+    lines = textwrap.wrap(title, LETTERS, break_long_words=False)
+    return "\n".join([lines[0], " ".join(lines[1:])]) if len(lines) > 1 else title

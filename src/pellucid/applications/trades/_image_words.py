@@ -115,7 +115,7 @@ def _side_by_side(found: Found, pictures: Pictures) -> Chapter:
         return Chapter(heading, (_("No class was taken for another, so there is no wrong answer to lay beside a right one."),))
     shown = [
         _(
-            "Each picture shows one pair of classes: on the left the surest wrong answer in each direction, and on its right the image of the same true class, "
+            "Each picture shows one pair of classes: the surest wrong answer in each direction, and beside it the image of the same true class, "
             "answered right, that is most like it to the network."
         ),
         _("All maps of a picture ask the same question on one scale: red regions speak for the first class of the pair, blue ones for the second."),
@@ -360,7 +360,7 @@ def _turned(pair: Found, explanation: Explanation, answers: Array) -> Explanatio
 def _answered(found: Found, explanation: Explanation, row: int) -> str:
     """The true class and the answer of a sample, in words."""
     classes, true, answer = found["classes"], explanation.provenance["labels"][row], int(explanation.prediction[row].argmax())
-    text = _("{true},\nanswered right") if true == answer else _("{true},\nanswered {answer}")
+    text = _("{true}, answered right") if true == answer else _("{true}, answered {answer}")
     return text.format(true=classes[true], answer=classes[answer])
 
 
