@@ -246,9 +246,12 @@ def test_what_would_have_to_change_is_told_in_words() -> None:
     grid = told.change_grid(Changes(0.7, (change,), 3, 5), row, "Applicant 3")
     assert grid.rows == (("41.0%", "checking account: 0 to 200 DM instead of none; and duration of the loan: 12 months instead of 24 months"),)
     sizes = {"1": 4, "2": 2, "3": 0, "none": 1}
-    said = told.changing({"asked": 7, "sizes": sizes, "columns": {"duration": 2, "savings account and bonds": 5}})
+    said = told.changing(
+        {"asked": 7, "sizes": sizes, "columns": {"duration": 2, "savings account and bonds": 5}, "alone": {"duration": 1, "telephone": 3, "credit amount": 0}}
+    )
     assert "One change suffices for 4, two for 2, three for 0; for 1 none was found." in said[1]
     assert "“savings”: 5 times" in said[2]
+    assert said[3] == "So many of these refusals each column turns alone: telephone: 3; duration of the loan: 1."
     assert "no promise of a bank" in said[-1]
     assert told.changing({"asked": 0, "sizes": {}, "columns": {}}) == ("Nobody was refused, so nothing has to change.",)
 
@@ -307,6 +310,7 @@ def test_a_run_from_data_to_report(tmp_path: Path, embedded: tuple[Dataset, Data
     page = result.report.read_text(encoding="utf-8")
     assert all(text in page for text in ("Why were they refused?", "Grömping 2019", "quick try", "What would be otherwise"))
     assert sum(said["found"]["changes"]["sizes"].values()) == said["found"]["changes"]["asked"]
+    assert said["found"]["changes"]["sizes"]["1"] <= sum(said["found"]["changes"]["alone"].values())
     assert said["actions"]
 
 

@@ -30,6 +30,8 @@ WEAK = 0.015
 """A column whose share of the attribution is surely below this does next to nothing."""
 FEW = 50
 """A group of fewer training applicants is one to collect more of."""
+SHOWN = 5
+"""Changes of one applicant that are told."""
 AGES, SETTINGS = (25, 35, 50), (20, 30, 40, 50, 60)
 
 
@@ -228,7 +230,7 @@ def _what(bank: Bank) -> Chapter:
 
 def change_grid(changes: Changes, row: Array, caption: str) -> Grid:
     """The changes that turn one refusal, the likeliest first."""
-    rows = tuple((percent(change.score), change_words(change, row)) for change in changes.found)
+    rows = tuple((percent(change.score), change_words(change, row)) for change in changes.found[:SHOWN])
     return Grid((_("Risk then"), _("What would be otherwise")), rows, caption)
 
 
@@ -263,6 +265,10 @@ def changing(found: Mapping[str, Any]) -> tuple[str, ...]:
     if found["columns"]:
         first, count = max(found["columns"].items(), key=lambda one: one[1])
         said.append(_("What stands most often in the likeliest change is “{column}”: {count} times.").format(column=_name(first), count=number(count)))
+    ranked = sorted((source for source, count in found["alone"].items() if count), key=lambda source: -found["alone"][source])
+    if ranked:
+        named = _("; ").join(_("{name}: {value}").format(name=_name(source), value=number(found["alone"][source])) for source in ranked)
+        said.append(_("So many of these refusals each column turns alone: {columns}.").format(columns=named))
     said.append(_("It is the network's answer that changes. That is no promise of a bank, and no reason why a loan is paid back."))
     return tuple(said)
 

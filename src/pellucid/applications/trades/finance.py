@@ -28,7 +28,8 @@ KINDS = (("refused", 1), ("refused", 0), ("granted", 0), ("granted", 1))
 EACH, MANY, BACKGROUND = 3, 200, 100
 EACH_QUICK, MANY_QUICK, BACKGROUND_QUICK = 1, 40, 20
 EPOCHS_QUICK = 12
-MOST_CHANGES = 3
+MOST_CHANGES, EVERY = 3, 99
+"""Columns that change at once, at most, and sets of them that are kept: all."""
 
 
 def finance(
@@ -97,11 +98,17 @@ def _measured(bank: Bank, source: tuple[Dataset, Dataset], without: Array) -> No
     rows = [row for row, kind in bank.cases if kind.startswith("refused")] if work.quick else [int(row) for row in np.flatnonzero(refused)]
     for row in rows:
         one = bank.held.inputs[row : row + 1]
-        bank.changes[row] = smallest_changes(bank.risk, one, words.choices_of(one, bank.training), limit=measures.LIMIT, most=MOST_CHANGES)
+        bank.changes[row] = smallest_changes(bank.risk, one, words.choices_of(one, bank.training), limit=measures.LIMIT, most=MOST_CHANGES, count=EVERY)
     sizes = measures.sizes_of([one.size for one in bank.changes.values()], MOST_CHANGES)
     names = {_(wording.name): wording.source for wording in words.WORDINGS}
     firsts = [names[name] for one in bank.changes.values() if one.found for name in one.found[0].values]
-    work.found["changes"] = {"asked": len(rows), "sizes": dict(sizes), "columns": {name: firsts.count(name) for name in sorted(set(firsts), key=firsts.index)}}
+    alone = [names[name] for one in bank.changes.values() if one.size == 1 for change in one.found for name in change.values]
+    work.found["changes"] = {
+        "asked": len(rows),
+        "sizes": dict(sizes),
+        "columns": {name: firsts.count(name) for name in sorted(set(firsts), key=firsts.index)},
+        "alone": {wording.source: alone.count(wording.source) for wording in words.WORDINGS if wording.change != words.NEVER},
+    }
 
 
 def _explained(bank: Bank) -> None:
