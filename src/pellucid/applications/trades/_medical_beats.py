@@ -56,7 +56,7 @@ def part(work: Work) -> Part | None:
         return None
     train, held = data
     prepared = Series(held.inputs.shape[1], names=("ECG",))
-    work.train(NETWORK, "rnn", data, preprocessing=prepared, schedule=SCHEDULE, quick_epochs=8)
+    work.train(NETWORK, "rnn", data, preprocessing=prepared, schedule=SCHEDULE, quick_epochs=6)
     outputs, labels = work.outputs(NETWORK, held, prepared), np.asarray(held.labels)
     work.qualities.append(_quality.accuracy(NETWORK, outputs, labels))
     fill = train.inputs.mean(axis=0)

@@ -225,7 +225,7 @@ def fewer_actions(found: Mapping[str, Any]) -> list[str]:
         what = _("Beside all {of} it loses {lost}: the other {rest} are worth measuring.")
     else:
         what = _("Beside all {of} it is even better, its loss being {lost}: drop the other {rest}.")
-    return [_("{first} {second}").format(first=said, second=what.format(of=fewer["of"], rest=fewer["of"] - len(fewer["kept"]), lost=common.points(lost)))]
+    return [_("{sentence} {next}").format(sentence=said, next=what.format(of=fewer["of"], rest=fewer["of"] - len(fewer["kept"]), lost=common.points(lost)))]
 
 
 def missed_actions(found: Mapping[str, Any]) -> list[str]:

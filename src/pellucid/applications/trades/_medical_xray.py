@@ -174,7 +174,7 @@ def _alone(work: Work, data: tuple[Dataset, Dataset], prepared: Image, fill: Arr
     for name, hidden in (("border", ~ring), ("centre", ring)):
         parts = (replace(data[0], inputs=common.composed(data[0].inputs, hidden, fill)), replace(data[1], inputs=common.composed(data[1].inputs, hidden, fill)))
         network = f"{NETWORK}-{name}"
-        work.train(network, "cnn", parts, preprocessing=prepared, schedule=SCHEDULE, quick_epochs=2)
+        work.train(network, "cnn", parts, preprocessing=prepared, schedule=SCHEDULE, quick_epochs=1)
         found[name] = told_apart(work.outputs(network, parts[1], prepared), np.asarray(parts[1].labels), parts[1].class_names, whole)
     return found
 
@@ -393,7 +393,7 @@ def shortcut_actions(found: Mapping[str, Any]) -> list[str]:
         after = _("It has a price here: trained on the centre alone, a network loses {lost}.")
     else:
         after = _("Trained on the centre alone, a network even did better here: the loss is {lost}.")
-    return [_("{first} {second}").format(first=said, second=after.format(lost=common.points(lost)))]
+    return [_("{sentence} {next}").format(sentence=said, next=after.format(lost=common.points(lost)))]
 
 
 def mistake_actions(found: Mapping[str, Any]) -> list[str]:
@@ -419,4 +419,4 @@ def mistake_actions(found: Mapping[str, Any]) -> list[str]:
         what = _("Collect X-rays of that class that were taken as the held-out ones were, for the training ones do not stand for them.")
     else:
         what = _("It is told worse on the training X-rays too: look at the pictures of that class that are mistaken, and at their labels.")
-    return [_("{first} {second}").format(first=said, second=what)]
+    return [_("{sentence} {next}").format(sentence=said, next=what)]

@@ -129,6 +129,11 @@ def sure_words(found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
             "Neither says what would be seen in other patients, and nobody compared the reasons with a physician's."
         )
     )
+    said.append(
+        _(
+            "Intervals are over held-out samples, for these networks alone: others that are trained alike from another seed may rank regions, steps and measurements otherwise."
+        )
+    )
     return said
 
 
