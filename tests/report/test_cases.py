@@ -240,6 +240,11 @@ def test_methods_agree_where_they_rank_alike_and_not_where_they_do_not() -> None
     spread = replace(planted(np.kron(np.array([[3.0, 2.0], [-1.0, 0.5]]), np.ones((14, 14)))), target=record.target)
     assert agreement((record, 0), (spread, 0)) == pytest.approx(1), "a map is added up over the features of the other"
     assert agreement((record, 0), (replace(same, target=replace(same.target, labels=("another",))), 0)) is None
+    uneven = FeatureMap(np.where(np.arange(784) < 700, 0, np.arange(784) // 28 - 24).reshape(1, 28, 28, 1), ("patch 0",), "patches")
+    wide = replace(record, features=uneven, values=np.array([[0.5, 2.0, 7.0, 1.0]], np.float32))
+    labels = uneven.labels[0, ..., 0]
+    painted = np.array([0.5, 2.0, 7.0, 1.0])[labels] / np.bincount(labels.ravel())[labels]
+    assert agreement((wide, 0), (replace(planted(painted), target=record.target), 0)) == pytest.approx(1), "a feature's size is not its weight"
     facts = front([record, replace(other, method="lime")]).reliability.facts
     assert "LIME does not agree (rank correlation −1)." in facts
     assert "LIME largely agrees (rank correlation 1)." in front([record, replace(same, method="lime")]).reliability.facts
@@ -259,6 +264,8 @@ def test_nothing_of_a_user_s_reaches_the_page_as_markup() -> None:
     found = replace(of_rows(), class_names=(evil, "granted"))
     page = pellucid.report.render([located(found, evil, [0, 1, 2]), of_words()], title=evil, evaluate=False)
     assert evil not in page
+    assert "<i>film</i>" not in page
+    assert "rent <b>" not in page
     assert "home = rent &lt;b&gt;" in page
     assert "“&lt;i&gt;film&lt;/i&gt;”" in page
 

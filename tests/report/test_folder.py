@@ -114,6 +114,15 @@ def test_two_networks_stand_in_one_table(tmp_path: Path) -> None:
     assert len(list((tmp_path / "r" / "cases").iterdir())) == 4
 
 
+def test_records_without_cases_have_an_index_without_a_table(tmp_path: Path) -> None:
+    page = read(pellucid.report([synthetic.view(1), synthetic.compared(1)], tmp_path / "r"))
+    assert "Activation maps" in page
+    assert "SHAP, compared with LIME" in page
+    assert "<script" not in page
+    assert 'id="cases"' not in page
+    assert not list((tmp_path / "r" / "cases").iterdir())
+
+
 def test_the_policy_allows_the_script_and_nothing_else(tmp_path: Path) -> None:
     page = read(pellucid.report([synthetic.explanation("saliency", 1)], tmp_path / "r", evaluate=False))
     (policy,) = re.findall('Content-Security-Policy" content="([^"]*)"', page)

@@ -66,9 +66,9 @@ class Index:
     script_hash: str
 
 
-def write_folder(draft: Draft, folder: Path, story: Story | None, render: Render) -> Path:
-    """Write `index.html` and `cases/case-0001.html` …, each whole or not at all; the path of the index, which comes last. One page is held at a time. Pages of
-    an earlier report that has had more cases are taken away."""
+def write_folder(draft: Draft, folder: Path, story: Story | None, render: Render, keep: Callable[[Page], object]) -> Path:
+    """Write `index.html` and `cases/case-0001.html` …, each whole or not at all; the path of the index, which comes last. One page is held at a time, and
+    `keep` is shown it. Pages of an earlier report that has had more cases are taken away."""
     total, several = sum(len(found.samples) for found in draft.groups), len(draft.groups) > 1
     cases, rows = made(folder / "cases"), []
     for place, (_found, page) in enumerate(draft.cases(), start=1):
@@ -79,11 +79,13 @@ def write_folder(draft: Draft, folder: Path, story: Story | None, render: Render
         steps = Steps(draft.title or page.title, front.name, *around)
         page = replace(page, title=_("{case} – {title}").format(case=front.name, title=steps.title))
         write_whole(cases / _file(place), render("case.html", page, case=steps).encode())
+        keep(page)
         rows.append(_listed(front, f"cases/{_file(place)}", page.networks[0].name if several else ""))
     for path in cases.glob("case-*.html"):
         if re.fullmatch(r"case-\d{4,}\.html", path.name) and int(path.stem[5:]) > total:
             path.unlink()
     page = draft.around()
+    keep(page)
     return write_whole(folder / "index.html", render("index.html", page, index=_index(page, rows, story)).encode())
 
 

@@ -50,14 +50,11 @@ def report(
     with speaking(language(lang)):
         draft = _draft(records, title or (story.title if story else None), evaluate, progress, story.noun if story else "")
         if not Path(path).suffix:
-            written = write_folder(draft, made(path), story, _rendered)
-            if figures is not None:
-                write_figures(records, figures)
-            return written
+            return write_folder(draft, made(path), story, _rendered, lambda page: None if figures is None else _write(page, figures))
         page = draft.page()
         written = write_whole(Path(path), render_page(page).encode())
-    if figures is not None:
-        _write(page, figures)
+        if figures is not None:
+            _write(page, figures)
     return written
 
 

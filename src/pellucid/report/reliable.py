@@ -95,7 +95,7 @@ def reliability(rows: Sequence[tuple[Explanation, int]], trial: Evaluation | Non
     unchecked = [_(OPEN[group]) for group in groups if group in OPEN]
     if explanation.choices is None:
         unchecked.append(_("whether another reasonable choice of what to compare the case with gives other reasons"))
-    if len(rows) < 2:
+    if all(other.method == explanation.method for other, _row in rows):
         unchecked.append(_("what another method of explaining says"))
     return Reliability(word, *LOOKS[word], _(HEADLINES[word]), tuple(facts), tuple(unchecked))
 
