@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.core.language import later
 from pellucid.data.dataset import Dataset
 from pellucid.data.datasets import _places
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
-NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+NAMES = (
+    later("airplane"),
+    later("automobile"),
+    later("bird"),
+    later("cat"),
+    later("deer"),
+    later("dog"),
+    later("frog"),
+    later("horse"),
+    later("ship"),
+    later("truck"),
+)
 _ARCHIVES = ("cifar-10-batches-py-target_archive", "cifar-10-batches-py.tar.gz")
 
 

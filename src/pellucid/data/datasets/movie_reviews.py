@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pellucid.core.language import later
 from pellucid.data.dataset import Dataset
 from pellucid.data.datasets import _places, _splits, _tables
 
 FILE = "rotten_tomatoes_8530.csv"
-NAMES = ("negative", "positive")
+NAMES = (later("negative"), later("positive"))
 SAMPLES, HELD = 8530, 0.1
 LICENCE = "for research; cite Pang and Lee 2005"
 

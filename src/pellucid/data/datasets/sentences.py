@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from pellucid.core.language import later
 from pellucid.data.dataset import Dataset
 from pellucid.data.datasets import _places, _splits, _tables
 
 FILE = _tables.FILES / "sentences.csv"
-NAMES = ("negative", "positive")
+NAMES = (later("negative"), later("positive"))
 SAMPLES, HELD = 240, 0.2
 
 
