@@ -35,8 +35,8 @@ LENGTH, LEAST, LEAST_IN_TRAINING = 60, 5, 3
 SCORED: dict[str, Any] = {"score": "centered_logit"}
 BUDGET, QUICK_BUDGET, CASE_BUDGET = 512, 128, 20_000
 """Evaluations a sentence: where means over many are wanted, and for a case."""
-QUICK_SENTENCES, QUICK_CASES, CASES = 40, 3, 8
-SECOND = 100
+QUICK_SENTENCES, QUICK_CASES, CASES = 40, 2, 8
+SECOND, QUICK_SECOND = 100, 10
 """Sentences on which a second method is asked."""
 
 
@@ -93,7 +93,7 @@ def _train(work: Work, parts: tuple[Dataset, Dataset]) -> Text:
     for name, rate in READERS.items():
         schedule = Schedule(epochs=30, batch=16, rate=rate) if len(rows) < FEW else None
         build = functools.partial(NETWORKS.load(name), vocabulary=len(text.vocabulary))
-        work.train(name, build, parts, preprocessing=text, schedule=schedule, quick_epochs=30 if schedule else 2)
+        work.train(name, build, parts, preprocessing=text, schedule=schedule, quick_epochs=15 if schedule else 2)
     return text
 
 
@@ -107,7 +107,7 @@ def _read(work: Work, name: str, held: Dataset, text: Text) -> _Read:
     some = range(min(len(held), QUICK_SENTENCES) if work.quick else len(held))
     asked: dict[str, Any] = {"preprocessing": text, "target": 1, "case": False} | SCORED
     shap = work.explain(name, "shap", held, some, max_evaluations=QUICK_BUDGET if work.quick else BUDGET, **asked)
-    paths = work.explain(name, "integrated_gradients", held, some[:SECOND], **asked)
+    paths = work.explain(name, "integrated_gradients", held, some[: QUICK_SECOND if work.quick else SECOND], **asked)
     return _Read(work.outputs(name, held, text), words.contributions(shap), words.contributions(paths))
 
 
