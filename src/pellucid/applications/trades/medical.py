@@ -131,7 +131,8 @@ def sure_words(found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     )
     said.append(
         _(
-            "Intervals are over held-out samples, for these networks alone: others that are trained alike from another seed may rank regions, steps and measurements otherwise."
+            "Intervals are over held-out samples, for these networks alone: others that are trained alike from another seed may rank regions, steps and "
+            "measurements otherwise."
         )
     )
     return said
