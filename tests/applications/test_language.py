@@ -292,6 +292,17 @@ def test_what_a_negator_comes_to(one: dict[str, Any], words: str) -> None:
 
 
 @pytest.mark.slow
+def test_the_page_of_the_docs_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tensorflow")
+    page = (Path(__file__).parents[2] / "docs" / "applications" / "language.md").read_text(encoding="utf-8")
+    code = page.split("```python\n")[1].split("```")[0]
+    exec(compile(code, "language.md", "exec"), {})  # noqa: S102
+    heard = capsys.readouterr().out
+    assert "'good' is worth +" in heard
+    assert heard.startswith("('")
+
+
+@pytest.mark.slow
 def test_a_try_without_the_reviews(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("tensorflow")
 
