@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -268,6 +269,11 @@ def test_nothing_of_a_user_s_reaches_the_page_as_markup() -> None:
     assert "rent <b>" not in page
     assert "home = rent &lt;b&gt;" in page
     assert "“&lt;i&gt;film&lt;/i&gt;”" in page
+
+
+def test_a_sentence_stands_in_the_table_of_cases(tmp_path: Path) -> None:
+    index = pellucid.report([of_words()], tmp_path / "r", evaluate=False).read_text(encoding="utf-8")
+    assert re.findall(r'<a href="cases/[^"]*">(.*?)</a>', index) == ["Sample 1 – good good &lt;i&gt;film&lt;/i&gt;", "Sample 2 – not good"]
 
 
 def test_the_front_comes_before_the_appendix_and_its_picture_has_a_name_of_its_own() -> None:

@@ -17,7 +17,10 @@ from pellucid.report.cases import RIGHT, UNKNOWN, WRONG, Front
 from pellucid.report.sections import Draft, Page
 from pellucid.report.story import Chapter, Grid, Quality, Story
 from pellucid.report.trust import LOOKS
+from pellucid.report.words import flat
 
+LETTERS = 70
+"""Of a sentence, in the table of cases."""
 SCRIPT = (Path(__file__).parent / "templates" / "index.js").read_text(encoding="utf-8")
 Render = Callable[..., str]
 """(template, page, further values) → HTML."""
@@ -97,8 +100,9 @@ def _listed(front: Front, file: str, network: str) -> Listed:
     reasons, outcomes = front.reasons.all, dict(_outcomes())
     strongest = max(reasons, key=lambda one: abs(one.part.value)).name if reasons else "–"
     known = math.isfinite(front.confidence)
+    name = _("{case} – {title}").format(case=front.name, title=flat(front.text, LETTERS)) if front.text else front.name
     cells = [
-        (_("Case"), front.name),
+        (_("Case"), name),
         *([(_("Network"), network)] if network else []),
         (_("Answer"), front.short),
         (_("Right?"), outcomes[front.outcome]),
