@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,11 @@ def test_a_report_speaks_of_what_was_given(nets: Path, pellucid_command: Callabl
     table = (nets / "r.csv").read_text(encoding="utf-8").splitlines()
     assert "given" in table[0].split(",")
     assert "25 years" in table[1]
+    ran = pellucid_command("explain rows.pt people.csv --method exact_shap,integrated_gradients --index 0 --out r.json --allow-unsafe")
+    assert ran.code == 0, ran.err
+    shap, path = json.loads((nets / "r.json").read_text(encoding="utf-8"))
+    assert shap["explanations"][0]["features"][0]["given"] == path["explanations"][0]["features"][0]["given"] == "25 years"
+    assert (shap["method"], path["method"]) == ("exact_shap", "integrated_gradients")
 
 
 def test_another_file_and_none(nets: Path, pellucid_command: Callable[[str], Any]) -> None:

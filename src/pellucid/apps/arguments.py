@@ -18,8 +18,9 @@ from pellucid.core.language import ENGLISH
 from pellucid.core.method import OPTIONS
 from pellucid.core.verdict import Thresholds
 
-SUFFIXES = {".html": "a report", ".safetensors": "records", ".png": "one figure"} | dict.fromkeys(tables.SUFFIXES, "a table")
 OF_VIEWS = (".html", ".safetensors", ".png")
+OF_COMPARISONS = (*OF_VIEWS, *tables.SUFFIXES)
+SUFFIXES = dict(zip(OF_VIEWS, ("a report", "records", "one figure"), strict=True)) | dict.fromkeys(tables.SUFFIXES, "a table") | {".json": "JSON"}
 FIRST_BACKGROUND_ROWS = 100
 _RANGE = re.compile(r"^(?P<spec>.+)\[(?P<index>[^\[\]]+)\]$")
 

@@ -42,7 +42,7 @@ FileOrFolder = Annotated[
     typer.Option(
         "--out",
         metavar="FILE|DIR",
-        help="Report (.html), records (.safetensors), one figure (.png), a table (.csv, .parquet); or a folder (no suffix), into which "
+        help="Report (.html), records (.safetensors), one figure (.png), a table (.csv, .parquet), JSON (.json); or a folder (no suffix), into which "
         "any number of samples is streamed, and which is gone on with where it was broken off.",
     ),
 ]

@@ -30,7 +30,7 @@ def run(
 ) -> None:
     """Compare an explanation of one file with one of another, or of the same."""
     if out is not None:
-        arguments.check_file(out)
+        arguments.check_file(out, arguments.OF_COMPARISONS)
     arguments.check_language(lang, out)
     methods, targets = _two(method, "--method"), _two(target, "--target")
     chosen = [_target(_chosen(path, methods[i], i), targets[i], path) for i, path in enumerate((a, b))]

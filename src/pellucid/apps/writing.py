@@ -8,12 +8,13 @@ from pathlib import Path
 from pellucid.apps import tables
 from pellucid.core.comparison import Comparison
 from pellucid.core.evaluation import Record
+from pellucid.core.files import write_whole
 from pellucid.core.language import ENGLISH
 from pellucid.core.records import Explanation
 
 
 def write(records: Sequence[Record], out: Path, title: str, *, evaluate: bool = True, lang: str = ENGLISH.tag) -> Path:
-    """A report (.html), records (.safetensors), a table (.csv, .parquet), or one figure of the records (.png); `evaluate` and `lang` as in
+    """A report (.html), records (.safetensors), a table (.csv, .parquet), JSON (.json), or one figure of the records (.png); `evaluate` and `lang` as in
     `pellucid.report`."""
     suffix = out.suffix.lower()
     if suffix == ".html":
@@ -24,6 +25,9 @@ def write(records: Sequence[Record], out: Path, title: str, *, evaluate: bool = 
         from pellucid.store import save
 
         save(records, out)
+    elif suffix == ".json":
+        explained = [record for record in records if isinstance(record, Explanation)]
+        write_whole(out, f"[{', '.join(record.to_json() for record in explained)}]\n".encode())
     elif suffix in tables.SUFFIXES:
         tables.write([record for record in records if isinstance(record, (Explanation, Comparison))], out)
     else:

@@ -1,4 +1,4 @@
-"""Records in the forms that other libraries know: a long table for pandas, and SHAP's own record for its plots.
+"""Records in the forms that others know: a long table for pandas, SHAP's own record for its plots, and JSON for everything else.
 
 The one file of this room that imports more than NumPy: whoever asks for another library's object has that library, so that it is imported in the function
 that makes it, and nowhere before.
@@ -6,6 +6,9 @@ that makes it, and nowhere before.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +16,13 @@ import numpy as np
 
 from pellucid.core.errors import MissingExtraError
 from pellucid.core.layout import channels_of, to_last
-from pellucid.core.naming import given_feature
+from pellucid.core.naming import given_feature, given_of
 
 if TYPE_CHECKING:
     from pellucid.core.records import Explanation
 
 Array = np.ndarray
+JSON_VERSION = 1
 
 
 def find_pandas() -> Any:
@@ -92,16 +96,89 @@ def to_shap(explanation: Explanation, level: float) -> Any:
 
     bounds = {} if e.error_kind == "none" else dict(zip(("lower_bounds", "upper_bounds"), map(laid, e.interval(level)), strict=True))
     held, names = held_at(one), _names(one).tolist() if e.values.ndim == lead + 1 or one.of_pairs else None
+    told = None if one.of_pairs else _told(one)
+    shown: dict[str, Any] = {"data": None if held is None else _on_grid(one, held), "feature_names": names}
     return library.Explanation(
         values=laid(e.values),
         base_values=base_of(e),
-        data=None if held is None else _on_grid(one, held),
-        feature_names=names,
+        **shown | (told or {}),
         output_names=list(e.targets) or None,
         error_std=laid(e.error),
         compute_time=e.cost.seconds,
         **bounds,
     )
+
+
+def _told(explanation: Explanation) -> dict[str, Any] | None:
+    """What a person gave, as SHAP's plots show it: words as the data, or of a table's columns their names, what they held as text, and as the number that
+    gives it its colour: the number in its unit, or of a category its place in the alphabet. None where no preprocessing told of the values."""
+    e = explanation
+    if "given" not in e.provenance or e.values.ndim != 2:
+        return None
+    pairs = [[given_feature(e, number, sample) for number in range(e.values.shape[1])] for sample in range(len(e))]
+    names, held = (np.array([[pair[i] for pair in row] for row in pairs], dtype=object) for i in (0, 1))
+    if not any(map(any, names)):
+        return None
+    if not any(map(any, held)):
+        return {"data": names}
+    return {"data": np.stack([_as_numbers(column) for column in held.T], axis=1), "display_data": held, "feature_names": names[0].tolist()}
+
+
+def _as_numbers(texts: Array) -> Array:
+    """What a column held as numbers: "40 years" is 40, "missing" NaN; where any is none, all count as words, by their places in the alphabet.
+
+    >>> _as_numbers(np.array(["40 years", "missing"])).tolist(), _as_numbers(np.array(["rent", "own", "rent"])).tolist()
+    ([40.0, nan], [1.0, 0.0, 1.0])
+    """
+    try:
+        return np.array([np.nan if text == "missing" else float(text.split(" ")[0]) for text in texts])
+    except ValueError:
+        return np.unique(texts.astype(str), return_inverse=True)[1].astype(float)
+
+
+def to_json(explanation: Explanation, level: float) -> str:
+    """An explanation as JSON: what all samples share, and for each sample and target its features by the columns of the table."""
+    e, one = explanation, explanation.split()[0]
+    found, targets = columns(e, level), max(len(e.targets), 1)
+    counts = np.repeat(one.counted_mask.reshape(len(e), -1).sum(axis=1), targets)
+    edges = np.cumsum([0, *counts])
+    numbers, base = e.provenance.get("indices", range(len(e))), np.asarray(base_of(e)).reshape(-1)
+    own = {name: column for name, column in found.items() if name not in ("method", "sample", "target", "score", "outcome")}
+    samples = []
+    for place, (start, stop) in enumerate(pairwise(edges.tolist())):
+        row, outcome = place // targets, e.outcome[place // targets]
+        outcome = outcome.parts[place % targets] if outcome.parts else outcome
+        given = given_of(e, row)
+        samples.append(
+            {"sample": numbers[row], "target": e.target.each[row][place % targets] if e.targets else e.target.labels[row]}
+            | ({"text": given["text"]} if "text" in given else {})
+            | {"score": np.reshape(e.score, -1)[place], "base": base[place], "prediction": e.prediction[row]}
+            | {"evaluations": e.cost.evaluations[row], "gradients": e.cost.gradients[row]}
+            | {"outcome": {"code": outcome.worst.code, "text": str(outcome)}}
+            | {"features": [{name: column[i] for name, column in own.items()} for i in range(start, stop)]}
+        )
+    told = {"type": "explanation", "version": JSON_VERSION, "method": e.method, "error_kind": e.error_kind, "scale": e.target.score, "level": level}
+    shared = {name: value for name, value in e.provenance.items() if name not in ("given", "indices")}
+    return json.dumps(as_json(told | {"class_names": e.class_names, "provenance": shared, "explanations": samples}), ensure_ascii=False, allow_nan=False)
+
+
+def as_json(value: Any) -> Any:
+    """A value as plain JSON: arrays as lists, NaN and infinity, which JSON lacks, as null.
+
+    >>> as_json({"a": np.array([1.5, np.nan]), 2: (True, np.int64(3))})
+    {'a': [1.5, None], '2': [True, 3]}
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(name): as_json(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [as_json(item) for item in value]
+    return str(value)
 
 
 def base_of(explanation: Explanation) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 from pellucid.core.apart import apart
 from pellucid.core.choices import Choices, joined_choices
 from pellucid.core.errors import SettingError, UnsupportedError, unknown
-from pellucid.core.exports import to_dataframe, to_shap
+from pellucid.core.exports import to_dataframe, to_json, to_shap
 from pellucid.core.features import FeatureMap
 from pellucid.core.layout import channels_of, from_last, to_last
 from pellucid.core.model import Layer
@@ -332,12 +332,17 @@ class Explanation:
         """
         return to_dataframe(self, level)
 
+    def to_json(self, level: float = 0.95) -> str:
+        """The explanation as plain JSON, with NaN as null; docs/tables.md holds the schema. Not what it is gone on from: `pellucid.save` keeps all of it."""
+        return to_json(self, level)
+
     def to_shap(self, level: float = 0.95) -> Any:
         """A `shap.Explanation`, so that SHAP's plots draw it: values (samples, *feature[, targets]), channels last, pairs halved as SHAP has them.
 
         `base_values` is the score at the baseline, or its mean over the fills or the background, from which the values add up to the score; for LIME the
         surrogate's intercept; NaN for methods whose definition has none (saliency, Grad-CAM, occlusion, RISE, …), so that a waterfall of them cannot be drawn.
-        `lower_bounds` and `upper_bounds` are the interval at `level`. `MissingExtraError` where shap is not installed."""
+        What a preprocessing told of (words, columns and what they held) is what SHAP's plots show. `lower_bounds` and `upper_bounds` are the interval at
+        `level`. `MissingExtraError` where shap is not installed."""
         return to_shap(self, level)
 
     @property
