@@ -207,7 +207,7 @@ def made_up() -> dict[str, Any]:
     """Numbers as a run finds them."""
     share, other = [0.8, 0.7, 0.9], [0.2, 0.1, 0.3]
     return {
-        "training": 1000, "held_out": 100, "negated_in_training": 90,
+        "data": "movie_reviews", "quick": False, "training": 1000, "held_out": 100, "negated_in_training": 90,
         "words": {
             "counted": 50, "least": 5, "explained": 100, "for": [entry("good", ABOVE)], "against": [entry("bad", BELOW, 12)], "silent": [entry("and", ABOVE)],
             "silent_asked": 20, "rank": [0.9, 0.8, 0.95], "concentration": both([share, share]),
@@ -228,9 +228,9 @@ def made_up() -> dict[str, Any]:
 
 def said(found: dict[str, Any]) -> str:
     told = story.tell_story(found, (), (), ("a note",))
-    assert told.notes == ("a note",)
+    assert told.notes[0] == "a note"
     assert all(picture.png.startswith(b"\x89PNG") and picture.alt for picture in told.pictures)
-    return "\n".join([told.title, told.lead, *(text for chapter in told.chapters for text in chapter.paragraphs), *told.actions])
+    return "\n".join([told.title, told.lead, *told.notes, *(text for chapter in told.chapters for text in chapter.paragraphs), *told.actions])
 
 
 def test_every_sentence_turns_with_its_numbers() -> None:
@@ -239,6 +239,9 @@ def test_every_sentence_turns_with_its_numbers() -> None:
                  "the words matter", "Add pairs", "Test a shortcut", "Calibrate bilstm", "a larger vocabulary", "2 in all (numbers 3, 7"):  # fmt: skip
         assert part in usual, part
     other = made_up()
+    assert "written for Pellucid" not in usual
+    assert "quick try" not in usual
+    other |= {"data": "sentences", "quick": True}
     other["agreement"]["within"] = [0.1, -0.1, 0.3]
     other["words"] |= {"for": [], "against": [], "silent": []}
     other["removal"] = both({"count": 40, "strongest": [0.4, 0.2, 0.6], "chance": [0.2, 0.1, 0.3]})
@@ -248,7 +251,8 @@ def test_every_sentence_turns_with_its_numbers() -> None:
     for net in other["changes"].values():
         net["turned_agreed"] = [0.8, 0.7, 0.9]
     now = said(other)
-    for part in ("none is shown to speak", "alike is not shown", "may be chance", "neither more positive", "turns the word", "decides most sentences",
+    for part in ("written for Pellucid", "quick try", "none is shown to speak",
+                 "alike is not shown", "may be chance", "neither more positive", "turns the word", "decides most sentences",
                  "no difference is shown"):  # fmt: skip
         assert part in now, part
     for part in ("Add pairs", "Test a shortcut", "Calibrate", "vocabulary or ready", "Read the held-out", "the words matter"):
@@ -279,7 +283,8 @@ def test_what_cannot_be_told_is_said_to_be_unknown() -> None:
     [
         (way(30, ABOVE, BELOW, BELOW), "turns the word"),
         (way(30, [0.8, 0.7, 0.9], ABOVE, BELOW), "50% of its worth stay"),
-        (way(30, ABOVE, ABOVE, AROUND), "not shown"),
+        (way(30, ABOVE, ABOVE, AROUND), "does anything to it is not shown"),
+        (way(30, ABOVE, ABOVE, ABOVE), "makes more of the word"),
         (way(30, ABOVE, AROUND, BELOW), "takes the word's worth away"),
         (way(30, ABOVE, AROUND, AROUND), "What the negator does to the word is not shown"),
     ],
@@ -319,7 +324,7 @@ def test_a_try_without_the_reviews(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert set(kept["data"]) == {"sentences"}
     assert {one["network"]: one["value"] >= 0.7 > one["baseline"] for one in kept["quality"]} == {"bilstm": True, "transformer": True}
     assert kept["found"]["cases"]
-    assert kept["notes"]
+    assert len(kept["notes"]) == 3
     for name in ("bilstm", "transformer"):
         assert name in NETWORKS.names()
         assert result.networks[name].exists()

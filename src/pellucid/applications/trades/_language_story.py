@@ -59,8 +59,18 @@ def tell_story(found: Found, qualities: Sequence[Quality], shown: Sequence[Expla
             cases(found),
         ),
         actions=tuple(actions(found)),
-        notes=tuple(notes),
+        notes=(*notes, *warnings(found)),
     )
+
+
+def warnings(found: Found) -> list[str]:
+    """What a reader must know first."""
+    told = []
+    if found["data"] == "sentences":
+        told.append(_("The sentences were written for Pellucid itself: good for trying and showing, no measure of how well a network reads."))
+    if found["quick"]:
+        told.append(_("This was a quick try: the networks were trained for a short time, and few sentences were explained."))
+    return told
 
 
 # ---- numbers in words ------------------------------------------------------------------------------------------------
@@ -284,6 +294,8 @@ def verdict(way: Found) -> str:
     if behind > 0 and change < 0 and way["alone"][0]:
         kept = way["behind"][0] / way["alone"][0]
         return _("So the negator takes something from the word and does not turn it: {kept} of its worth stay.").format(kept=percent(kept, 0))
+    if behind > 0 and change > 0:
+        return _("So the negator makes more of the word and does not turn it.")
     if behind > 0:
         return _("So the word keeps what it says by itself: that the negator does anything to it is not shown.")
     if change < 0:

@@ -30,8 +30,9 @@ READERS = {"bilstm": 2e-3, "transformer": 1e-3}
 """Both networks, with the learning rate of few sentences; of many each has its own schedule."""
 FEW = 1000
 """Sentences to train on below which many passes in small batches are needed."""
-LENGTH, LEAST, LEAST_IN_TRAINING = 60, 5, 3
-"""Words that are read of a sentence; sentences that must have a word before anything is said of it; times it must occur in training to be known."""
+LENGTH, LEAST, LEAST_OF_FEW, LEAST_IN_TRAINING = 60, 5, 3, 3
+"""Words that are read of a sentence; sentences that must have a word before anything is said of it, and where there are few; times it must occur in training to
+be known."""
 SCORED: dict[str, Any] = {"score": "centered_logit"}
 BUDGET, QUICK_BUDGET, CASE_BUDGET = 512, 128, 20_000
 """Evaluations a sentence: where means over many are wanted, and for a case."""
@@ -70,7 +71,7 @@ def language(
     work.tell("what every word is worth")
     read = {name: _read(work, name, parts[1], text) for name in READERS}
     work.qualities += [accuracy(name, one.outputs, _labels(parts[1])) for name, one in read.items()]
-    work.found |= _about(parts, text) | {"words": _words(work, parts, text, read), "agreement": _agreement(read)}
+    work.found |= {"quick": work.quick} | _about(parts, text) | {"words": _words(work, parts, text, read), "agreement": _agreement(read)}
     work.tell("negation and changed words")
     work.found |= _edited(work, parts[1], text, read)
     work.tell("explaining cases")
@@ -125,9 +126,10 @@ def _about(parts: tuple[Dataset, Dataset], text: Text) -> dict[str, Any]:
 def _words(work: Work, parts: tuple[Dataset, Dataset], text: Text, read: dict[str, _Read]) -> dict[str, Any]:
     """Words for and against over the held-out sentences, to both networks."""
     counts = words.sentences_with([words_of(one) for one in parts[0].inputs], text.vocabulary[2:])
-    worth = {name: {one.word: one for one in words.by_word(of.told, counts, least=LEAST)} for name, of in read.items()}
+    least = LEAST if len(parts[0]) >= FEW else LEAST_OF_FEW
+    worth = {name: {one.word: one for one in words.by_word(of.told, counts, least=least)} for name, of in read.items()}
     return words.ranked(worth, seed=work.seed) | {
-        "least": LEAST,
+        "least": least,
         "explained": len(next(iter(read.values())).told),
         "concentration": {name: [plain(words.concentration(of.told, count)) for count in (1, 3)] for name, of in read.items()},
     }
