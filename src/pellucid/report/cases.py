@@ -15,6 +15,7 @@ from pellucid.core.language import said as _
 from pellucid.core.layout import of_columns
 from pellucid.core.naming import given_of
 from pellucid.core.records import Explanation
+from pellucid.core.told import named
 from pellucid.report.drawn import case_picture, front_picture
 from pellucid.report.groups import SampleGroup
 from pellucid.report.pictures import Picture, text_of, worded
@@ -150,7 +151,7 @@ def _row(explanation: Explanation, row: int) -> tuple[tuple[str, str], ...]:
     held = held_at(one) if of_columns(one) and one.values.ndim == 2 and one.on_grid else None
     if held is None or held.shape[1] > MOST_COLUMNS:
         return ()
-    return tuple((one.feature_name(i), number(float(held[0, i]), 4)) for i in range(held.shape[1]))
+    return tuple((named(one.feature_name(i)), number(float(held[0, i]), 4)) for i in range(held.shape[1]))
 
 
 def _unit(explanation: Explanation, reasons: Reasons) -> str:

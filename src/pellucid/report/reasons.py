@@ -18,6 +18,7 @@ from pellucid.core.language import said as _
 from pellucid.core.layout import channels_of, of_columns, to_last
 from pellucid.core.naming import given_of
 from pellucid.core.records import Explanation
+from pellucid.core.told import named
 from pellucid.figures.attribution_map import map_of
 from pellucid.figures.contours import strongest_part
 from pellucid.report.pictures import drawn_apart, of_series, worded
@@ -201,7 +202,7 @@ def _of_features(one: Explanation, kind: str) -> tuple[str, list[Part], tuple[fl
     """Values as the record names them."""
     values, half = one.values[0].ravel().astype(float), _half(one)[0].ravel().astype(float)
     places = np.flatnonzero(one.counted_mask[0].ravel())
-    parts = [Part(one.feature_name(int(i), 0), values[i], half[i], key=int(i)) for i in places]
+    parts = [Part(named(one.feature_name(int(i), 0)), values[i], half[i], key=int(i)) for i in places]
     return kind, parts, _signs(values[places])
 
 
@@ -210,7 +211,7 @@ def _of_columns(one: Explanation, of: Sequence[int]) -> tuple[str, list[Part], t
     if one.features is not None:
         return _of_features(one, COLUMNS)
     values, half = (np.bincount(of, weights=array[0].astype(float)) for array in (one.values, _half(one)))
-    parts = [Part(one.feature_name(of.index(i), 0), values[i], half[i], key=i) for i in range(len(values))]
+    parts = [Part(named(one.feature_name(of.index(i), 0)), values[i], half[i], key=i) for i in range(len(values))]
     return COLUMNS, parts, _signs(values)
 
 
@@ -232,7 +233,7 @@ def _of_one(one: Explanation) -> tuple[str, list[Part], tuple[float, float]]:
 def _called(one: Explanation, feature: int, area: Array, series: bool) -> str:
     """A feature by the name that somebody gave it, else by where it lies."""
     name = one.feature_name(feature, 0)
-    return _where(one, area, series) if series or NAMELESS.fullmatch(name) else name
+    return _where(one, area, series) if series or NAMELESS.fullmatch(name) else named(name)
 
 
 def _labels(one: Explanation) -> Array:
