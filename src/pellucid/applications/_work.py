@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,12 @@ class Work:
             self.data[name] = parts[1]
             return parts
         raise DataNotFoundError(f"none of the data sets {', '.join(names)} was found.")
+
+    def spoken(self, parts: tuple[Dataset, Dataset]) -> tuple[Dataset, Dataset]:
+        """Both parts with their classes called as the report's language calls them, where it knows their names."""
+        with speaking(language(self.lang)):
+            first, second = (replace(part, class_names=tuple(map(_, part.class_names))) for part in parts)
+        return first, second
 
     def train(
         self,

@@ -66,7 +66,7 @@ def language(
     Errors: `SettingError` (a language that is not spoken), `OutputError` (a folder that cannot be made), `MissingExtraError` (no TensorFlow).
     """
     work = Work.start("language", out, seed=seed, lang=lang, quick=quick, watch=watch, tell=tell)
-    parts = work.load("movie_reviews", "sentences")
+    parts = work.spoken(work.load("movie_reviews", "sentences"))
     text = _train(work, parts)
     work.tell("what every word is worth")
     read = {name: _read(work, name, parts[1], text) for name in READERS}
