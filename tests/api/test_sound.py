@@ -101,6 +101,9 @@ def test_a_file_is_explained_from_python_and_in_a_plan(trained: Any, tmp_path: P
     wavfile.write(files[1], RATE * 2, raw[1].astype(np.float32))
     again = pellucid.Plan(trained, files, "feature_ablation", preprocessing=HEARD, target=targets, shard_size=2).run(tmp_path / "other")
     assert [(one.sample, one.error) for one in again.failures] == [(1, "ShapeError")]
+    Path(files[0]).unlink()
+    gone = pellucid.Plan(trained, files, "feature_ablation", preprocessing=HEARD, target=targets, shard_size=2).run(tmp_path / "gone")
+    assert [(one.sample, one.error) for one in gone.failures] == [(0, "DataNotFoundError"), (1, "ShapeError")]
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ import numpy as np
 
 from pellucid.api._inputs import gather
 from pellucid.api._resume import axes_of
-from pellucid.core.errors import EmptyError, InputError, ShapeError
+from pellucid.core.errors import DataNotFoundError, EmptyError, InputError, PellucidError, ShapeError
 from pellucid.core.inputs import on_host
 from pellucid.core.model import Model
 from pellucid.core.packing import Packing
@@ -54,12 +54,12 @@ class Raw:
         return words_of(self.numbers)
 
     def _first(self, model: Model, preprocessing: Preprocessing) -> tuple[Array, Packing | None]:
-        refused: InputError | None = None
+        refused: PellucidError | None = None
         for number in self.numbers:
             try:
                 met, inputs = gather(model, preprocessing.inputs(_row(self.data, number)))
                 return inputs[0], met.packing
-            except InputError as error:
+            except (InputError, DataNotFoundError) as error:
                 refused = refused or error
         raise refused or EmptyError("data holds no sample. Give at least one.")
 

@@ -19,7 +19,7 @@ from pellucid.adapters import adapt
 from pellucid.api._inputs import gather
 from pellucid.api._resume import PER_SAMPLE, Axes, axes_of, of_rows
 from pellucid.api.explain import explain
-from pellucid.core.errors import InputError, PlanError
+from pellucid.core.errors import DataNotFoundError, InputError, PlanError
 from pellucid.core.inputs import check_inputs
 from pellucid.core.method import Method
 from pellucid.core.model import Model
@@ -157,7 +157,7 @@ def _checked(job: Job, model: Model, shard: Shard) -> tuple[list[int], list[Fail
                 raise InputError(f"the sample has shape {row.shape}, the first one {job.sample_shape}; give samples of one shape.")
             check_inputs(row[None], model.traits.input_shape, "the sample")
             sound.append(place)
-        except InputError as error:
+        except (InputError, DataNotFoundError) as error:
             failures.append(_failure(shard, place, error))
     return sound, failures
 
