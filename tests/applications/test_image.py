@@ -112,6 +112,9 @@ def made_up() -> dict[str, Any]:
         "main": "resnet20",
         "classes": ["cat", "dog"],
         "held_out": 100,
+        "training": 900,
+        "of": 900,
+        "quick": False,
         "errors": 10,
         "pairs": [{"a": 0, "b": 1, "a_as_b": 6, "b_as_a": 4, "wrong": 10, "images": 100, "share": number(0.1, 0.05, 0.18)}],
         "doubt": {"below": 0.8, "share": clear, "of_wrong": number(0.5, 0.3, 0.7), "of_right": number(0.1, 0.05, 0.2), "auc": number(0.9, 0.8, 0.95)},
@@ -190,6 +193,18 @@ def test_agreement_with_another_image_too_is_no_agreement() -> None:
     assert "far from wholly" not in told._agree({"same": number(0.95, 0.92, 0.97), "other": number(0.0, -0.1, 0.1)})
 
 
+def test_notes_say_how_the_networks_came_about() -> None:
+    def notes(**changed: Any) -> str:
+        return " ".join(told.tell_story(made_up() | changed, (), told.Pictures(np.diag([50, 50])), ["first"]).notes)
+
+    assert notes() == "first ResNet-20 was trained elsewhere, on training images of CIFAR-10; here its weights were taken as they are."
+    assert "Of 5,000 training images the CNN was given 900" in notes(of=5000)
+    assert "quick try" in notes(quick=True, of=5000)
+    alone = made_up() | {"main": "cnn"}
+    del alone["networks"]
+    assert told.tell_story(alone, (), told.Pictures(np.diag([50, 50])), ()).notes == ()
+
+
 def test_actions_come_from_what_was_shown() -> None:
     done = told.actions(made_up())
     assert [text.split(":")[0].split(" ")[0] for text in done] == ["Collect", "Test", "Test", "Have", "Let"]
@@ -255,7 +270,8 @@ def test_the_code_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     needs_photographs()
     page = Path(__file__).resolve().parents[2] / "docs" / "applications" / "image.md"
     code = "\n".join(re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL))
-    (tmp_path / "page.py").write_text(code, encoding="utf-8")
+    assert code.count("max_evaluations=1000") == 1
+    (tmp_path / "page.py").write_text(code.replace("max_evaluations=1000", "max_evaluations=200"), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     found = runpy.run_path(str(tmp_path / "page.py"))
     assert found["explanation"].target.labels == ("cat − dog",) * 4

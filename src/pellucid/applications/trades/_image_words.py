@@ -52,8 +52,22 @@ def tell_story(found: Found, qualities: tuple[Quality, ...], pictures: Pictures,
         qualities=tuple(replace(one, network=NAMES[one.network]) for one in qualities),
         chapters=tuple(chapters),
         actions=tuple(actions(found)),
-        notes=tuple(notes),
+        notes=(*notes, *_notes(found)),
     )
+
+
+def _notes(found: Found) -> list[str]:
+    """How the networks came about, where that limits what is told."""
+    told = []
+    if found["main"] != "cnn":
+        told.append(_("ResNet-20 was trained elsewhere, on training images of CIFAR-10; here its weights were taken as they are."))
+    if found["quick"]:
+        text = _("This was a quick try: the CNN was trained for a short time on {training} images, {held_out} were asked, and few were explained.")
+        told.append(text.format(training=number(found["training"]), held_out=number(found["held_out"])))
+    elif found["training"] < found["of"]:
+        text = _("Of {count} training images the CNN was given {training}, drawn at random.")
+        told.append(text.format(count=number(found["of"]), training=number(found["training"])))
+    return told
 
 
 def named(found: Found, pair: Found) -> str:

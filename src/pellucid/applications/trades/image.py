@@ -70,13 +70,21 @@ def image(
     Errors: `SettingError` (a language that is not spoken), `OutputError` (a folder that cannot be made), `MissingExtraError` (no TensorFlow).
     """
     work = Work.start("image", out, seed=seed, lang=lang, quick=quick, watch=watch, tell=tell)
-    parts = _parts(work, work.load("cifar10", "mnist5000"))
+    whole = work.load("cifar10", "mnist5000")
+    parts = _parts(work, whole)
     form = _networks(work, parts)
     main = PRETRAINED if PRETRAINED in work.models else TRAINED
     seen = {name: _seen(work, name, parts[1], form) for name in work.models}
     work.qualities += [accuracy(name, one.outputs, _labels(parts[1])) for name, one in seen.items()]
     work.tell("what the confused images share")
-    work.found |= {"main": main, "classes": list(parts[1].class_names), "held_out": len(parts[1]), "training": len(parts[0])}
+    work.found |= {
+        "main": main,
+        "classes": list(parts[1].class_names),
+        "held_out": len(parts[1]),
+        "training": len(parts[0]),
+        "of": len(whole[0]),
+        "quick": quick,
+    }
     work.found |= _errors(seen[main], parts[1])
     inside = _inside(work, main, parts, form, seen[main])
     work.found |= {"changes": _changes(work, main, parts[1], form, seen[main]), "looks": _looks(work.found["pairs"], parts[1], seen[main])}
