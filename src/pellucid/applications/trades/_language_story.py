@@ -86,6 +86,14 @@ def between(ends: Ends, write: Callable[[float], str] = signed) -> str:
     return _("{value} (95 %: {low} to {high})").format(value=write(value), low=write(low), high=write(high))
 
 
+def short(ends: Ends, write: Callable[[float], str] = signed) -> str:
+    """The same where a table has little room."""
+    if any(one is None for one in ends):
+        return between(ends, write)
+    value, low, high = (write(one or 0.0) for one in ends)
+    return _("{value} ({low} to {high})").format(value=value, low=low, high=high)
+
+
 def side(ends: Ends) -> int:
     """1 or −1 where the whole interval lies above or below zero, else 0."""
     low, high = ends[1], ends[2]
@@ -146,12 +154,17 @@ def carried(found: Found) -> Chapter:
         _("The words that spoke most surely for and against, with the mean of their contributions and its interval, to both networks"),
     )
     columns = (_("Word"), _("Held-out sentences"), _("Training sentences"), *nets)
-    rows = tuple((one["word"], number(one["sentences"]), number(one["training"]), *(between(one["worth"][net]) for net in nets)) for one in top)
+    rows = tuple((one["word"], number(one["sentences"]), number(one["training"]), *(short(one["worth"][net]) for net in nets)) for one in top)
     caption = _(
         "Mean contribution and its interval over the sentences with the word. Words are ranked by the end of the interval that is nearer to zero; the "
         "strongest of many are a little lucky, so that in other sentences their means would be somewhat smaller."
     )
-    return Chapter(heading, (first, scale, spread.format(one=parts[0], three=parts[1]), *silent(words)), (picture,), (Grid(columns, rows, caption),))
+    return Chapter(
+        heading,
+        (first, scale, spread.format(one=parts[0], three=parts[1]), *silent(words)),
+        (picture,),
+        (Grid(columns, rows, f"{caption} {_('In brackets: 95 % intervals.')}"),),
+    )
 
 
 def silent(words: Found) -> list[str]:
@@ -223,8 +236,8 @@ def negation(found: Found) -> Chapter:
             name,
             ways[way],
             number(one[way]["count"]),
-            *(between(one[way][key]) for key in ("alone", "behind", "interaction")),
-            between(one[way]["reversed"], percent),
+            *(short(one[way][key]) for key in ("alone", "behind", "interaction")),
+            short(one[way]["reversed"], percent),
         )
         for name, one in nets.items()
         for way in ways
@@ -244,7 +257,7 @@ def negation(found: Found) -> Chapter:
         "“Not” was put in right before a word that says a quality, in sentences without a negator, whatever the grammar; the words are a "
         "list of the project's own."
     )
-    return Chapter(_("Do the networks understand negation?"), tuple(told), (picture,), (Grid(columns, rows, caption),))
+    return Chapter(_("Do the networks understand negation?"), tuple(told), (picture,), (Grid(columns, rows, f"{caption} {_('In brackets: 95 % intervals.')}"),))
 
 
 def _right(name: str, one: Found) -> str:
