@@ -163,7 +163,7 @@ def carried(found: Found) -> Chapter:
         heading,
         (first, scale, spread.format(one=parts[0], three=parts[1]), *silent(words)),
         (picture,),
-        (Grid(columns, rows, f"{caption} {_('In brackets: 95 % intervals.')}"),),
+        (Grid(columns, rows, " ".join((caption, _("In brackets: 95 % intervals.")))),),
     )
 
 
@@ -257,7 +257,9 @@ def negation(found: Found) -> Chapter:
         "“Not” was put in right before a word that says a quality, in sentences without a negator, whatever the grammar; the words are a "
         "list of the project's own."
     )
-    return Chapter(_("Do the networks understand negation?"), tuple(told), (picture,), (Grid(columns, rows, f"{caption} {_('In brackets: 95 % intervals.')}"),))
+    return Chapter(
+        _("Do the networks understand negation?"), tuple(told), (picture,), (Grid(columns, rows, " ".join((caption, _("In brackets: 95 % intervals.")))),)
+    )
 
 
 def _right(name: str, one: Found) -> str:
