@@ -112,6 +112,11 @@ def reasons_of(explanation: Explanation, row: int) -> Reasons:
 
     Shares are of the sum of all values of the same sign. Where a reason is made of several values (a region of pixels, a category in several columns) its
     value is their sum, and its error the sum of theirs, which is the most they can do together.
+
+    >>> import pellucid
+    >>> found = pellucid.explain(lambda x: x @ np.array([[1.0], [-2.0]]), np.array([[3.0, 4.0]]), "shap")
+    >>> [(reason.name, reason.share) for reason in reasons_of(found, 0).all]
+    [('column 0', 1.0), ('column 1', 1.0)]
     """
     kind, parts, totals = parts_of(explanation, row)
     signs = directed(explanation)
@@ -156,7 +161,7 @@ def share_words(reason: Reason, reasons: Reasons) -> str:
 
 
 def _told(parts: Sequence[Part], total: float, first: int) -> tuple[Reason, ...]:
-    shares = [abs(part.weight or part.value) / total if total else 0.0 for part in parts[:COUNT]]
+    shares = [float(abs(part.weight or part.value) / total) if total else 0.0 for part in parts[:COUNT]]
     chosen = [(part, share) for part, share in zip(parts, shares, strict=False) if share >= LEAST]
     return tuple(Reason(part, share, first + i if part.area is not None else 0) for i, (part, share) in enumerate(chosen))
 
