@@ -15,7 +15,12 @@ MODULES = sorted(
     if ">>> " in path.read_text(encoding="utf-8")
 )
 
-NEEDS = {"pellucid.adapters.jax_function": "jax", "pellucid.adapters.sklearn_estimator": "sklearn", "pellucid.core.records": "pandas"}
+NEEDS = {
+    "pellucid.adapters.jax_function": "jax",
+    "pellucid.adapters.sklearn_estimator": "sklearn",
+    "pellucid.core.records": "pandas",
+    "pellucid.data.typical": "sklearn",
+}
 """Examples that show a framework or another library, which may be absent."""
 
 

@@ -27,9 +27,9 @@ def typical(rows: Any, count: int = 20, *, preprocessing: Preprocessing | None =
     values are mixed that do not occur together. With `preprocessing` rows are a person's, and are compared as the network sees them, categories as words alike
     or not. Needs scikit-learn (`pip install 'pellucid[tables]'`). Does not keep what is rare: a region that holds fewer than one row in `count` may have none.
 
-    >>> rows = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2], [0.1], [0.1]])
+    >>> rows = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [0.2], [0.1], [0.1]])
     >>> np.sort(typical(rows, 4)[:, 0]).round().tolist()
-    [0.0, 0.0, 5.0, 5.0]
+    [0.0, 0.0, 0.0, 5.0]
     """
     numbers = _numbers(rows, preprocessing)
     if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
