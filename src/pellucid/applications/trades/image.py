@@ -70,7 +70,7 @@ def image(
     Errors: `SettingError` (a language that is not spoken), `OutputError` (a folder that cannot be made), `MissingExtraError` (no TensorFlow).
     """
     work = Work.start("image", out, seed=seed, lang=lang, quick=quick, watch=watch, tell=tell)
-    whole = work.load("cifar10", "mnist5000")
+    whole = work.spoken(work.load("cifar10", "mnist5000"))
     parts = _parts(work, whole)
     form = _networks(work, parts)
     main = PRETRAINED if PRETRAINED in work.models else TRAINED
