@@ -45,8 +45,6 @@ def finance(
 
     The data is `german_credit`, which comes with Pellucid. The report says of single applicants why they were refused and what would have to change, of all of
     them which columns matter, and how much personal status and sex, age and foreign work contribute, with 95 % intervals over applicants.
-
-    >>> finance("/tmp/credit").lines()  # doctest: +SKIP
     """
     work = Work.start("finance", out, seed=seed, lang=lang, quick=quick, watch=watch, tell=tell)
     source = work.load("german_credit")
