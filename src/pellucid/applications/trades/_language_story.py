@@ -153,8 +153,8 @@ def carried(found: Found) -> Chapter:
         _("mean contribution to the score of “positive”\n(in how many sentences); 95 % t interval"),
         _("The words that spoke most surely for and against, with the mean of their contributions and its interval, to both networks"),
     )
-    columns = (_("Word"), _("Held-out sentences"), _("Training sentences"), *nets)
-    rows = tuple((one["word"], number(one["sentences"]), number(one["training"]), *(short(one["worth"][net]) for net in nets)) for one in top)
+    columns = (_("Word"), *nets, _("Held-out sentences"), _("Training sentences"))
+    rows = tuple((one["word"], *(short(one["worth"][net]) for net in nets), number(one["sentences"]), number(one["training"])) for one in top)
     caption = _(
         "Mean contribution and its interval over the sentences with the word. Words are ranked by the end of the interval that is nearer to zero; the "
         "strongest of many are a little lucky, so that in other sentences their means would be somewhat smaller."
