@@ -9,7 +9,7 @@ import pytest
 
 import pellucid
 import synthetic
-from pellucid.core.errors import UnsupportedError
+from pellucid.core.errors import ShapeError, UnsupportedError
 from pellucid.core.records import Explanation
 from pellucid.figures import FIGURES, panels, png_bytes
 from pellucid.report.pictures import explanation_picture
@@ -44,6 +44,20 @@ def test_both_pictures_hold_the_records_numbers(first: bool) -> None:
     assert loud.origin == shown.origin == "lower"
     assert loud.axes.get_ylabel() == shown.axes.get_ylabel() == "frequency (Hz)"
     assert shown.axes.get_xlabel() == "time (s)"
+
+
+def test_areas_are_outlined_and_numbered_where_they_lie() -> None:
+    found = record()
+    area = np.zeros(found.inputs.shape[1:3], bool)
+    area[60:70, 20:30] = True
+    loud, _shown, *more = draw(found, areas=[area], signs=[1.0])
+    (number,) = [artist for artist in more if hasattr(artist, "get_text")]
+    assert number.get_text() == "1"
+    assert number.axes is loud.axes
+    column, row = number.get_position()
+    assert area[int(row), int(column)]
+    with pytest.raises(ShapeError, match="region 1 has the shape"):
+        draw(found, areas=[area.T], signs=[1.0])
 
 
 @pytest.mark.parametrize("picture", ["spectrogram", "mel"])

@@ -39,9 +39,18 @@ def regions(
     picture = as_picture(chosen.inputs[sample])
     image = ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect=aspect_of(picture.shape))
     artists: list[Artist] = [image]
+    artists += outlined(ax, areas, signs, picture.shape[:2])
+    bare(ax)
+    ax.set_title(title, y=1.0, **words(9))
+    return tuple(artists)
+
+
+def outlined(ax: Axes, areas: Sequence[Array], signs: Sequence[float], shape: tuple[int, ...]) -> list[Artist]:
+    """An outline and a number for each of `areas`, boolean (rows, columns), on a picture of this shape."""
+    artists: list[Artist] = []
     for place, (area, sign) in enumerate(zip(areas, signs, strict=True), start=1):
-        if area.shape != picture.shape[:2]:
-            raise ShapeError(f"region {place} has the shape {area.shape}, and the input {picture.shape[:2]}; give (rows, columns) of the input.")
+        if area.shape != shape:
+            raise ShapeError(f"region {place} has the shape {area.shape}, and the input {shape}; give (rows, columns) of the input.")
         around, colour = outlines(area), FOR if sign > 0 else AGAINST
         ax.add_collection(LineCollection(around, colors="white", linewidths=3.0), autolim=False)
         lines = LineCollection(around, colors=colour, linewidths=1.6, linestyles="solid" if sign > 0 else (0, (2.0, 1.2)), label=str(place))
@@ -49,9 +58,7 @@ def regions(
         row, column = _middle(area)
         disc = {"boxstyle": "circle,pad=0.25", "facecolor": colour, "edgecolor": "white", "linewidth": 0.8}
         artists.append(ax.text(column, row, str(place), ha="center", va="center", zorder=5, bbox=disc, **words(7, color="white", weight="bold")))
-    bare(ax)
-    ax.set_title(title, y=1.0, **words(9))
-    return tuple(artists)
+    return artists
 
 
 def _middle(area: Array) -> tuple[float, float]:

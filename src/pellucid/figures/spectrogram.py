@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -16,6 +18,7 @@ from pellucid.figures._canvas import drawn as _
 from pellucid.figures._features import in_figures, score_of
 from pellucid.figures._picture import adds_up, as_map, check_sample, colour_bar, draw_borders, flat_labels, is_signed
 from pellucid.figures._time import Told, measured
+from pellucid.figures.regions import outlined
 
 Array = np.ndarray
 LOUDNESS = "magma"
@@ -30,13 +33,20 @@ def heard_by(explanation: Explanation) -> Audio | None:
 
 
 def spectrogram(
-    explanation: Explanation, *, sample: int = 0, ax: Axes | None = None, limit: float | None = None, title: str | None = None
+    explanation: Explanation,
+    *,
+    sample: int = 0,
+    ax: Axes | None = None,
+    limit: float | None = None,
+    areas: Sequence[Array] = (),
+    signs: Sequence[float] = (),
+    title: str | None = None,
 ) -> tuple[Artist, ...]:
     """One sound's spectrogram in decibels, and below it its attribution, in the place of `ax`, time in seconds and frequency in Hz along both.
 
     Channels are averaged above; below they are added up where values have a direction, shown from −limit to limit, white at zero; elsewhere the largest is
-    shown. The borders of features are drawn faintly. Both pictures come first, spectrogram and attribution. `UnsupportedError` where no `Audio` with a picture
-    was given.
+    shown. The borders of features are drawn faintly. `areas`, boolean (frequencies, times), are outlined and numbered above, by their `signs`, as `regions`
+    does it. Both pictures come first, spectrogram and attribution. `UnsupportedError` where no `Audio` with a picture was given.
     """
     read = heard_by(explanation)
     if read is None:
@@ -61,6 +71,7 @@ def spectrogram(
     artists: list[Artist] = [loud, shown]
     if one.features is not None:
         artists.append(draw_borders(below, flat_labels(one.features.of(0), one.inputs.shape[1:])))
+    artists += outlined(above, areas, signs, values.shape)
     for place, part in enumerate((above, below)):
         _mark(part, read.times, read.frequencies, last=place == 1)
         part.set_ylabel(_("frequency (Hz)"), labelpad=2, **words(7))

@@ -12,6 +12,7 @@ from pellucid.figures import panels, png_bytes
 from pellucid.figures.feature_bars import feature_bars
 from pellucid.figures.input_image import input_image
 from pellucid.figures.regions import regions
+from pellucid.figures.spectrogram import heard_by, spectrogram
 from pellucid.figures.waterfall import waterfall
 from pellucid.figures.windows import windows
 from pellucid.report.pictures import DPI, Picture, text_of
@@ -49,11 +50,13 @@ def case_picture(explanation: Explanation, row: int, reasons: Reasons, name: str
 
 
 def _regions(explanation: Explanation, row: int, reasons: Reasons, name: str) -> Picture:
+    areas, signs = [reason.part.area for reason in reasons.all if reason.part.area is not None], [reason.part.value for reason in reasons.all]
+    alt = _("The case, and the reasons outlined in it, numbered as in the list: {names}").format(names=_names(reasons))
+    if heard_by(explanation) is not None:
+        return Picture(name, _png(spectrogram(explanation, sample=row, areas=areas, signs=signs)[0]), alt)
     left, right = panels(("picture", "picture"), 2.6)
     input_image(explanation, sample=row, ax=left, title=_("the case"))
-    areas = [reason.part.area for reason in reasons.all if reason.part.area is not None]
-    regions(explanation, sample=row, ax=right, areas=areas, signs=[reason.part.value for reason in reasons.all], title=_("the reasons"))
-    alt = _("The case, and the reasons outlined in it, numbered as in the list: {names}").format(names=_names(reasons))
+    regions(explanation, sample=row, ax=right, areas=areas, signs=signs, title=_("the reasons"))
     return Picture(name, _png(left), alt)
 
 
