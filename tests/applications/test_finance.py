@@ -307,6 +307,9 @@ def test_a_run_from_data_to_report(tmp_path: Path, embedded: tuple[Dataset, Data
     assert setting["risk"][0] == pytest.approx(float((changed - risks).mean()), abs=1e-5)
     assert "foreign worker" not in [column["name"] for column in load_preprocessing(result.networks["credit-without"]).settings()["columns"]]
     assert len(list((result.report.parent / "cases").glob("*.html"))) == len(said["found"]["cases"])
+    pages = [path.read_text(encoding="utf-8") for path in (result.report.parent / "cases").glob("*.html")]
+    refusals = [one for one in said["found"]["cases"] if one["kind"].startswith("refused")]
+    assert sum("The reasons in an applicant" in page and "What would be otherwise" in page for page in pages) == len(refusals) > 0
     page = result.report.read_text(encoding="utf-8")
     assert all(text in page for text in ("Why were they refused?", "Grömping 2019", "quick try", "What would be otherwise"))
     assert sum(said["found"]["changes"]["sizes"].values()) == said["found"]["changes"]["asked"]

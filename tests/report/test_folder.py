@@ -77,6 +77,20 @@ def test_each_case_has_a_page_and_the_index_leads_to_all(tmp_path: Path) -> None
         assert "script" not in re.findall("Content-Security-Policy[^>]*", page)[0]
 
 
+def test_what_is_told_of_one_case_stands_on_its_page_alone(tmp_path: Path) -> None:
+    record = located(synthetic.explanation("saliency", 3), "digits:test", [7, 70, 700])
+    beside = {
+        (str(record.provenance["network"]), 70): (Chapter(f"What would change {EVIL}", ("Only this.",), grids=(Grid(("risk", "what"), (("44%", "less"),)),)),)
+    }
+    beside |= {("another network", 7): (Chapter("Of another network", ()),)}
+    index = pellucid.report([record], tmp_path / "r", evaluate=False, story=replace(STORY, beside=beside))
+    pages = [read(tmp_path / "r" / "cases" / f"case-000{i}.html") for i in (1, 2, 3)]
+    assert ["What would change" in page for page in pages] == [False, True, False]
+    assert EVIL not in pages[1]
+    assert pages[1].index('class="front"') < pages[1].index("Only this.") < pages[1].index("44%") < pages[1].index("Technical appendix")
+    assert not any("What would change" in page or "Of another network" in page for page in (read(index), *pages[::2]))
+
+
 def test_the_index_tells_the_story(tmp_path: Path) -> None:
     page = read(pellucid.report([synthetic.explanation("saliency", 2)], tmp_path / "r", evaluate=False, story=STORY))
     order = ["Who is refused", "A network was asked", "The first choice of data", "How good it is on", "What matters", "The first paragraph.", "A table.",

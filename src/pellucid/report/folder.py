@@ -13,7 +13,7 @@ from pathlib import Path
 from pellucid.core.files import made, write_whole
 from pellucid.core.language import number, percent
 from pellucid.core.language import said as _
-from pellucid.report.cases import RIGHT, UNKNOWN, WRONG, Front
+from pellucid.report.cases import RIGHT, UNKNOWN, WRONG, Front, case_number
 from pellucid.report.sections import Draft, Page
 from pellucid.report.story import Chapter, Grid, Quality, Story
 from pellucid.report.trust import LOOKS
@@ -28,12 +28,13 @@ Render = Callable[..., str]
 
 @dataclass(frozen=True)
 class Steps:
-    """Where a case's page stands among the others: files beside it, empty at the ends."""
+    """Where a case's page stands among the others, files beside it, empty at the ends; and what is told of this case alone."""
 
     title: str
     name: str
     previous: str
     next: str
+    chapters: tuple[Chapter, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,15 @@ class Index:
 def write_folder(draft: Draft, folder: Path, story: Story | None, render: Render, keep: Callable[[Page], object]) -> Path:
     """Write `index.html` and `cases/case-0001.html` …, each whole or not at all; the path of the index, which comes last. One page is held at a time, and
     `keep` is shown it. Pages of an earlier report that has had more cases are taken away."""
-    total, several = sum(len(found.samples) for found in draft.groups), len(draft.groups) > 1
+    total, several = sum(len(one.samples) for one in draft.groups), len(draft.groups) > 1
     cases, rows = made(folder / "cases"), []
-    for place, (_found, page) in enumerate(draft.cases(), start=1):
+    for place, (found, page) in enumerate(draft.cases(), start=1):
         front = page.networks[0].samples[0].front
         if front is None:
             continue
         around = (_file(place - 1) if place > 1 else "", _file(place + 1) if place < total else "")
-        steps = Steps(draft.title or page.title, front.name, *around)
+        beside = story.beside.get((page.networks[0].name, case_number(found)), ()) if story else ()
+        steps = Steps(draft.title or page.title, front.name, *around, beside)
         page = replace(page, title=_("{case} – {title}").format(case=front.name, title=steps.title))
         write_whole(cases / _file(place), render("case.html", page, case=steps).encode())
         keep(page)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pellucid.report.pictures import Picture
@@ -52,7 +53,8 @@ class Story:
     """All that stands around the cases, in the language that is spoken.
 
     `noun` is what one case is called ("Applicant"), `lead` says in a sentence what was asked of which data, `notes` what the reader must know first (that the
-    first choice of data was not there), `actions` what an engineer could do next, each drawn from what was measured.
+    first choice of data was not there), `actions` what an engineer could do next, each drawn from what was measured. `beside` holds chapters that stand on the
+    page of one case, by the network's name and the case's number in its data.
     """
 
     title: str
@@ -62,6 +64,7 @@ class Story:
     chapters: tuple[Chapter, ...] = ()
     actions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    beside: Mapping[tuple[str, int], tuple[Chapter, ...]] = field(default_factory=dict)
 
     @property
     def pictures(self) -> list[Picture]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,8 @@ import numpy as np
 from pellucid.applications.changes import Change, Changes
 from pellucid.applications.trades import _finance_measures as measures
 from pellucid.applications.trades import _finance_words as words
-from pellucid.applications.trades._finance_bank import Bank
-from pellucid.core.language import number, percent, signed, written
+from pellucid.applications.trades._finance_bank import NETWORK, Bank
+from pellucid.core.language import later, number, percent, signed, written
 from pellucid.core.language import said as _
 from pellucid.core.records import Explanation
 from pellucid.figures import png_bytes
@@ -32,6 +33,8 @@ FEW = 50
 """A group of fewer training applicants is one to collect more of."""
 SHOWN = 5
 """Changes of one applicant that are told."""
+NO_PROMISE = later("It is the network's answer that changes. That is no promise of a bank, and no reason why a loan is paid back.")
+NO_CHANGE = later("No change of up to three things was found for these applicants: {numbers}.")
 AGES, SETTINGS = (25, 35, 50), (20, 30, 40, 50, 60)
 
 
@@ -56,7 +59,23 @@ def story(bank: Bank) -> Story:
         ),
         actions=tuple(actions(found, _foreign(bank))),
         notes=notes(bank.work.quick),
+        beside={(NETWORK, row): _beside(bank, place, row) for place, (row, kind) in enumerate(bank.cases) if kind.startswith("refused")},
     )
+
+
+def _beside(bank: Bank, place: int, row: int) -> tuple[Chapter, ...]:
+    """What stands on the page of one refusal: its reasons in the applicant's words, and what would have to change."""
+    why = (
+        ()
+        if bank.told is None
+        else (Chapter(_("The reasons in an applicant's words"), (), grids=(replace(_reasons(bank, bank.told, place, row), caption=""),)),)
+    )
+    changes = bank.changes.get(row)
+    if changes is None:
+        return why
+    grids = (change_grid(changes, bank.held.inputs[row : row + 1], ""),) if changes.found else ()
+    text = _(NO_PROMISE) if changes.found else _(NO_CHANGE).format(numbers=number(row))
+    return (*why, Chapter(_("What would have to change?"), (text,), grids=grids))
 
 
 def notes(quick: bool) -> tuple[str, ...]:
@@ -224,7 +243,7 @@ def _what(bank: Bank) -> Chapter:
     without = [number(row) for row in told if not bank.changes[row].found]
     text = list(changing(bank.work.found["changes"]))
     if without:
-        text.append(_("No change of up to three things was found for these applicants: {numbers}.").format(numbers=_(", ").join(without)))
+        text.append(_(NO_CHANGE).format(numbers=_(", ").join(without)))
     return Chapter(_("What would have to change?"), tuple(text), grids=grids)
 
 
@@ -269,7 +288,7 @@ def changing(found: Mapping[str, Any]) -> tuple[str, ...]:
     if ranked:
         named = _("; ").join(_("{name}: {value}").format(name=_name(source), value=number(found["alone"][source])) for source in ranked)
         said.append(_("So many of these refusals each column turns alone: {columns}.").format(columns=named))
-    said.append(_("It is the network's answer that changes. That is no promise of a bank, and no reason why a loan is paid back."))
+    said.append(_(NO_PROMISE))
     return tuple(said)
 
 
