@@ -241,6 +241,8 @@ DRAWN = {
     "summary_bars": lambda: tables(),
     "beeswarm": lambda: tables(),
     "token_bars": lambda: tables(),
+    "confusion": lambda: (np.eye(3, dtype=int), ("a", "b", "c")),
+    "spectrogram": lambda: sound(),
 }
 
 
@@ -252,15 +254,21 @@ def tables() -> Explanation:
     return pellucid.explain(linear, np.random.default_rng(0).normal(size=(6, 14)), "shap", features=None)
 
 
+def sound() -> Explanation:
+    read = pellucid.Audio(4000, rate=8000, picture="spectrogram", frame=256, hop=128)
+    heard = np.random.default_rng(0).normal(size=4000)
+    return pellucid.explain(lambda x: x.mean(axis=(1, 2, 3))[:, None], [(8000, heard)], "feature_ablation", preprocessing=read, fill=0.0)
+
+
 def texts_of(figure: object) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
 
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_figure_s_texts_are_chinese_and_have_their_letters(name: str) -> None:
-    record = DRAWN[name]()
+    drawn = DRAWN[name]()
     with speaking(language("zh")):
-        artists = FIGURES.load(name)(record)
+        artists = FIGURES.load(name)(*(drawn if isinstance(drawn, tuple) else (drawn,)))
     texts = texts_of(artists[0].figure.figure)
     assert any(CHINESE.search(text) for text in texts)
     mine = own_texts()

@@ -106,11 +106,14 @@ def run(
     seed: Annotated[int, typer.Option("--seed", help="Seed of training and sampling.")] = 0,
     lang: Annotated[str, typer.Option("--lang", metavar="en|zh", help="Language of the report.")] = "en",
     quick: Annotated[bool, typer.Option("--quick", help="A try: fewer passes over the data and fewer cases; the report says so.")] = False,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="A folder with data files of your own, as PELLUCID_DATA; see docs/data-sets.md.")
+    ] = None,
 ) -> None:
     """Carry one application through, from real data to a report that a person of that trade can read."""
     from pellucid.apps import work
 
-    work.run(application, out or Path(f"pellucid-{application}"), seed=seed, lang=lang, quick=quick)
+    work.run(application, out or Path(f"pellucid-{application}"), seed=seed, lang=lang, quick=quick, data=data)
 
 
 @app.command()

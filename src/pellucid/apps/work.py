@@ -27,6 +27,7 @@ from pellucid.core.records import Explanation, located
 from pellucid.data import DATASETS, FEATURES, FILLS
 from pellucid.data.chosen import parse_index
 from pellucid.data.dataset import Dataset
+from pellucid.data.datasets._places import data_from
 from pellucid.data.fitting import laid_out
 from pellucid.data.load import holds_several, load
 from pellucid.data.preprocessing import fitted, save_preprocessing
@@ -229,14 +230,15 @@ def demo(out: Path, *, seed: int) -> None:
         console.say(line)
 
 
-def run(application: str, out: Path, *, seed: int, lang: str, quick: bool) -> None:
-    """Run an application and print where its files are and what they say."""
+def run(application: str, out: Path, *, seed: int, lang: str, quick: bool, data: Path | None) -> None:
+    """Run an application and print where its files are and what they say; data sets are looked for in the folder `data` first."""
     from pellucid.recipes.train import progress_bar
 
     carried_out = APPLICATIONS.load(application)
     arguments.check_folder(out)
     start_framework()
-    result = carried_out(out, seed=seed, lang=lang, quick=quick, watch=progress_bar, tell=console.say)
+    with data_from(data):
+        result = carried_out(out, seed=seed, lang=lang, quick=quick, watch=progress_bar, tell=console.say)
     for line in result.lines():
         console.say(line)
 

@@ -93,6 +93,23 @@ def sound(raw: Raw, shape: tuple[int, ...], classes: int) -> Raw:
     return inputs, classes_of(labels, shape[0], classes, where), where
 
 
+@contextlib.contextmanager
+def data_from(folder: Path | None) -> Iterator[None]:
+    """Within the block data sets are looked for in this folder first; None leaves the places as they are. `DataNotFoundError` where it is no folder."""
+    if folder is not None and not folder.expanduser().is_dir():
+        raise DataNotFoundError(f"{folder} is no folder; give the one that your data files lie in.")
+    before = os.environ.get(FOLDER)
+    if folder is not None:
+        os.environ[FOLDER] = str(folder)
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[FOLDER] = before
+        elif folder is not None:
+            del os.environ[FOLDER]
+
+
 def folder_file(file: str) -> Path:
     """A file in the user's own folder."""
     folder = os.environ.get(FOLDER)
