@@ -37,6 +37,7 @@ def test_the_command_line_refuses_it_in_one_line(pellucid_command: Callable[[str
 
 
 def test_training_fits_a_preprocessing_and_writes_it_beside(pellucid_command: Callable[[str], Any], place: Path) -> None:
+    pytest.importorskip("tensorflow")
     trained = pellucid_command("train mlp german_credit --epochs 2 --out credit.keras")
     assert trained.code == 0, trained
     assert "credit.preprocessing.json, beside it" in trained.out

@@ -39,11 +39,13 @@ CUT: dict[str, Callable[[np.ndarray], Any]] = {
     "patches": lambda x: "patches:4",
     "pixels": lambda x: "pixels",
     "superpixels": lambda x: "superpixels:slic:6",
+    "windows": lambda x: "windows:2",
 }
 HELD: dict[str, Callable[[np.ndarray], Any]] = {
     "background": lambda x: None,
     "blur": lambda x: "blur:1.5",
     "constant": lambda x: "constant:0.5",
+    "deletion": lambda x: "deletion:0",
     "given": lambda x: np.full(x.shape[1:], 0.25),
     "inpainting": lambda x: "inpainting",
     "mean": lambda x: "mean",
@@ -63,6 +65,10 @@ def refusal(method: str, features: str, fill: str, kind: str) -> str | None:
         return "expected a table"
     if features in ("patches", "pixels", "superpixels") and table:
         return "expected \\(samples, height, width"
+    if features == "windows" and kind not in ("table", "series"):
+        return "expected series"
+    if fill == "deletion":
+        return "expected tokens"
     if fill in ("mean", "blur", "noise", "inpainting") and table:
         return "background=samples"
     if fill == "inpainting" and features == "groups":

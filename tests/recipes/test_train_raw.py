@@ -38,6 +38,7 @@ def small(shape: dict[str, tuple[int, ...]], classes: int, *, seed: int = 0, wid
 
 @pytest.fixture(scope="module")
 def parts() -> tuple[Dataset, Dataset]:
+    pytest.importorskip("tensorflow")
     return applicants(0), applicants(1)
 
 
@@ -63,12 +64,14 @@ def test_a_preprocessing_is_fitted_to_what_is_trained_on(parts: tuple[Dataset, D
 
 
 def test_sentences_are_trained_on() -> None:
+    pytest.importorskip("tensorflow")
     trained = train("bilstm", "sentences", epochs=1, preprocessing=fitted)
     assert isinstance(trained.preprocessing, pellucid.Text)
     assert trained.preprocessing.inputs(np.array(["a good film"])).shape == (1, trained.model.input_shape[1])
 
 
 def test_numbers_need_none() -> None:
+    pytest.importorskip("tensorflow")
     data = Dataset("few", "train", np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32), np.repeat([0, 1], 20))
     assert train("mlp", data, epochs=1, preprocessing=fitted).preprocessing is None
 

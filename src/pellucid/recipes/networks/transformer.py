@@ -14,11 +14,11 @@ HEADS = 4
 
 
 def transformer(input_shape: tuple[int, ...], classes: int, *, vocabulary: int = 20_000, width: int = 64, blocks: int = 1, seed: int = 0) -> Any:
-    """Embedding of words and of places 64 – blocks of attention (4 heads) and Dense 64 – mean over the words – softmax, for token numbers (length,) below
-    `vocabulary`, as `pellucid.Text` makes them.
+    """Embedding of words and of places 64 – blocks of attention (4 heads) and Dense 64 – mean over the words – softmax, for token numbers (length,).
 
-    Number 0 is padding: no word attends to it, the mean is taken without it and places are counted without it, so that a word in whose place it stands is cut
-    out. Its vector is zero and stays so. While the network is trained whole words, and units of all words alike, are dropped at random.
+    They lie below `vocabulary`, as `pellucid.Text` makes them. Number 0 is padding: no word attends to it, the mean is taken without it and places are counted
+    without it, so that a word in whose place it stands is cut out. Its vector is zero and stays so. While the network is trained whole words, and units of all
+    words alike, are dropped at random.
     """
     if len(input_shape) != 1:
         raise ShapeError(
