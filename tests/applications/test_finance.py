@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pellucid.applications.changes import Change, Changes
+from pellucid.applications.counterfactuals import Change, Changes
 from pellucid.applications.trades import _finance_measures as measures
 from pellucid.applications.trades import _finance_story as told
 from pellucid.applications.trades import _finance_words as words

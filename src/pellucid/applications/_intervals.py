@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest, bootstrap, spearmanr
@@ -65,5 +67,25 @@ def rank_agreement(a: Array, b: Array, *, seed: int = 0) -> Interval:
     def of(a: Array, b: Array) -> float:
         return float(spearmanr(a, b).statistic) if np.ptp(a) and np.ptp(b) else 0.0
 
-    drawn = bootstrap((a, b), of, paired=True, vectorized=False, n_resamples=RESAMPLES, method="percentile", rng=np.random.default_rng(seed))
-    return of(a, b), float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+    return drawn((a, b), of, paired=True, vectorized=False, seed=seed)
+
+
+def drawn(samples: Sequence[Array], statistic: Callable[..., Any], *, paired: bool = False, vectorized: bool = True, seed: int = 0) -> Interval:
+    """A statistic of samples with its bootstrap interval (percentiles); `paired` draws rows of all samples together.
+
+    >>> drawn((np.full(9, 0.25),), np.mean)
+    (0.25, 0.25, 0.25)
+    """
+    rng = np.random.default_rng(seed)
+    found = bootstrap(tuple(samples), statistic, paired=paired, n_resamples=RESAMPLES, vectorized=vectorized, method="percentile", rng=rng).confidence_interval
+    return float(statistic(*samples)), float(found.low), float(found.high)
+
+
+def side(interval: Sequence[float | None]) -> int:
+    """1 or −1 where the whole interval (value, low, high) lies above or below zero; 0 where it holds zero or is not known.
+
+    >>> side((0.5, 0.1, 0.9)), side((-1.0, -2.0, -0.1)), side((0.5, -0.1, 0.9)), side((0.5, None, None))
+    (1, -1, 0, 0)
+    """
+    _value, low, high = interval
+    return 0 if low is None or high is None else int(low > 0) - int(high < 0)

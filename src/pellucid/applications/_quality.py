@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import binomtest, bootstrap, rankdata
+from scipy.stats import rankdata
 
+from pellucid.applications._intervals import drawn, share
 from pellucid.core.errors import SettingError
 from pellucid.report.story import Quality
 
 Array = np.ndarray
-RESAMPLES = 2000
 
 
 def accuracy(network: str, outputs: Array, labels: Array) -> Quality:
@@ -18,9 +18,9 @@ def accuracy(network: str, outputs: Array, labels: Array) -> Quality:
     >>> accuracy("net", np.eye(2)[[0, 0, 1, 1]], np.array([0, 0, 0, 1])).value
     0.75
     """
-    hits, held = int((outputs.argmax(axis=1) == labels).sum()), len(labels)
-    interval = binomtest(hits, held).proportion_ci(0.95, method="wilson")
-    return Quality(network, "accuracy", hits / held, (float(interval.low), float(interval.high)), float(np.bincount(labels).max() / held), held)
+    held = len(labels)
+    value, low, high = share(int((outputs.argmax(axis=1) == labels).sum()), held)
+    return Quality(network, "accuracy", value, (low, high), float(np.bincount(labels).max() / held), held)
 
 
 def auc(network: str, scores: Array, labels: Array, *, seed: int = 0) -> Quality:
@@ -33,12 +33,11 @@ def auc(network: str, scores: Array, labels: Array, *, seed: int = 0) -> Quality
     if not len(high) or not len(low):
         raise SettingError("an AUC needs samples of both classes.")
 
-    drawn = bootstrap((high, low), _above, n_resamples=RESAMPLES, vectorized=True, method="percentile", rng=np.random.default_rng(seed))
-    interval = (float(drawn.confidence_interval.low), float(drawn.confidence_interval.high))
-    return Quality(network, "AUC", float(_above(high, low)), interval, 0.5, len(labels))
+    value, *interval = drawn((high, low), auc_of, seed=seed)
+    return Quality(network, "AUC", value, (interval[0], interval[1]), 0.5, len(labels))
 
 
-def _above(high: Array, low: Array, axis: int = -1) -> Array:
+def auc_of(high: Array, low: Array, axis: int = -1) -> Array:
     """How often a score of the first is above one of the second, ties half: Mann and Whitney's U by the number of pairs."""
     count = high.shape[axis]
     ranks = rankdata(np.concatenate([high, low], axis=axis), axis=axis)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from pellucid.api._resume import axes_of
 from pellucid.core.errors import EmptyError, SettingError
-from pellucid.plans.shards import Shard
+from pellucid.core.packing import Packing
+from pellucid.plans.shards import Shard, own_rows
 from pellucid.plans.written import plain
 
+Array = np.ndarray
 Index = int | slice | Sequence[int] | None
 
 
@@ -48,6 +53,45 @@ def rows_fingerprint(shards: Iterable[Shard]) -> str:
         for name, value in shard.own.items():
             found.update(name.encode() + json.dumps(plain(value, whole=False)).encode())
     return found.hexdigest()[:32]
+
+
+class Chosen(ABC):
+    """A source that gives its samples by number: `numbers` of `count` are chosen, `first` is one as the network takes it, `keywords` may hold a value for each
+    sample of the data."""
+
+    name: str
+    numbers: Sequence[int]
+    count: int
+    samples: int | None
+    keywords: Mapping[str, Any]
+    first: Array
+    packing: Packing | None
+
+    @property
+    def fraction(self) -> float | None:
+        return None
+
+    @abstractmethod
+    def taken(self, numbers: Sequence[int]) -> Sequence[Any]:
+        """The samples with these numbers."""
+
+    @abstractmethod
+    def digest(self, rows: Sequence[Any]) -> str:
+        """A digest of samples."""
+
+    def shards(self, size: int) -> Iterator[Shard]:
+        for number, start in enumerate(range(0, len(self.numbers), size)):
+            chosen = self.numbers[start : start + size]
+            rows = self.taken(chosen)
+            own = own_rows(self.keywords, chosen, self.count, axes_of(self.first[None], self.packing))
+            yield Shard(number, tuple(chosen), tuple(rows), self.digest(rows), own)
+
+    def fingerprint(self, size: int) -> str | None:
+        """Of the samples and of what belongs to each of them."""
+        return rows_fingerprint(self.shards(size))
+
+    def chosen(self) -> str:
+        return words_of(self.numbers)
 
 
 def words_of(kept: Sequence[int]) -> str:

@@ -5,26 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pellucid.api._inputs import gather
-from pellucid.api._resume import axes_of
 from pellucid.core.errors import DataNotFoundError, EmptyError, InputError, PellucidError, ShapeError
 from pellucid.core.inputs import on_host
 from pellucid.core.model import Model
 from pellucid.core.packing import Packing
 from pellucid.core.preprocessing import Preprocessing
-from pellucid.plans.chosen import Index, numbers_of, rows_fingerprint, words_of
-from pellucid.plans.shards import Shard, own_rows
+from pellucid.plans.chosen import Chosen, Index, numbers_of
 
 Array = np.ndarray
 
 
-class Raw:
+class Raw(Chosen):
     """Chosen samples of what a preprocessing takes: an array, a mapping name → values or a DataFrame, or a list. `first` is the first that it can use, as the
     network takes it; `InputError` where it can use none."""
 
@@ -32,26 +30,14 @@ class Raw:
         self.data, self.keywords, self.name = _by_rows(data), keywords, name
         self.count = _count(self.data)
         self.numbers = numbers_of(index, self.count)
-        self.samples: int | None = len(self.numbers)
+        self.samples = len(self.numbers)
         self.first, self.packing = self._first(model, preprocessing)
 
-    @property
-    def fraction(self) -> float | None:
-        return None
+    def taken(self, numbers: Sequence[int]) -> tuple[Any, ...]:
+        return tuple(_row(self.data, number) for number in numbers)
 
-    def shards(self, size: int) -> Iterator[Shard]:
-        for number, start in enumerate(range(0, len(self.numbers), size)):
-            chosen = self.numbers[start : start + size]
-            rows = tuple(_row(self.data, one) for one in chosen)
-            own = own_rows(self.keywords, chosen, self.count, axes_of(self.first[None], self.packing))
-            yield Shard(number, tuple(chosen), rows, raw_digest(rows), own)
-
-    def fingerprint(self, size: int) -> str | None:
-        """Of the samples as they were given and of what belongs to each of them."""
-        return rows_fingerprint(self.shards(size))
-
-    def chosen(self) -> str:
-        return words_of(self.numbers)
+    def digest(self, rows: Sequence[Any]) -> str:
+        return raw_digest(rows)
 
     def _first(self, model: Model, preprocessing: Preprocessing) -> tuple[Array, Packing | None]:
         refused: PellucidError | None = None

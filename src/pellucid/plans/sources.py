@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pellucid.api._resume import axes_of
 from pellucid.api._stream import Stream, check_shared, is_stream, packed_rows
 from pellucid.core.errors import EmptyError, SettingError
 from pellucid.core.inputs import check_inputs, check_numbers, check_shape, on_host
@@ -19,9 +18,9 @@ from pellucid.core.packing import Packing, takes_several
 from pellucid.core.preprocessing import Preprocessing
 from pellucid.data.fitting import laid_out
 from pellucid.data.load import load
-from pellucid.plans.chosen import Index, numbers_of, rows_fingerprint, words_of
+from pellucid.plans.chosen import Chosen, Index, numbers_of
 from pellucid.plans.raw import Raw
-from pellucid.plans.shards import Shard, digest_of, own_rows
+from pellucid.plans.shards import Shard, digest_of
 
 Array = np.ndarray
 
@@ -48,35 +47,21 @@ class Source(Protocol):
         """Which samples of the data these are, in words."""
 
 
-class Rows:
+class Rows(Chosen):
     """Chosen samples of anything with a shape that gives rows: an array, a memory-mapped file, a tensor."""
 
     def __init__(self, array: Any, index: Index, keywords: Mapping[str, Any], name: str) -> None:
         self.array, self.keywords, self.name = array, keywords, name
-        self.packing: Packing | None = array.packing if isinstance(array, _Packed) else None
-        self.numbers = numbers_of(index, len(array))
-        self.samples: int | None = len(self.numbers)
-        self.first = self._rows(self.numbers[:1])[0]
+        self.packing = array.packing if isinstance(array, _Packed) else None
+        self.count = len(array)
+        self.numbers = numbers_of(index, self.count)
+        self.samples = len(self.numbers)
+        self.first = self.taken(self.numbers[:1])[0]
 
-    @property
-    def fraction(self) -> float | None:
-        return None
+    def digest(self, rows: Sequence[Any]) -> str:
+        return digest_of(rows)
 
-    def shards(self, size: int) -> Iterator[Shard]:
-        for number, start in enumerate(range(0, len(self.numbers), size)):
-            chosen = self.numbers[start : start + size]
-            rows = self._rows(chosen)
-            own = own_rows(self.keywords, chosen, len(self.array), axes_of(self.first[None], self.packing))
-            yield Shard(number, tuple(chosen), tuple(rows), digest_of(rows), own)
-
-    def fingerprint(self, size: int) -> str | None:
-        """Of the samples and of what belongs to each of them."""
-        return rows_fingerprint(self.shards(size))
-
-    def chosen(self) -> str:
-        return words_of(self.numbers)
-
-    def _rows(self, numbers: Sequence[int]) -> list[Array]:
+    def taken(self, numbers: Sequence[int]) -> list[Array]:
         """Read in one go where they follow each other, which files on disk are quick at."""
         if isinstance(numbers, range) and numbers.step == 1:
             return list(np.asarray(on_host(self.array[numbers.start : numbers.stop])))

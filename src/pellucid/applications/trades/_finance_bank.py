@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pellucid.applications._work import Work
-from pellucid.applications.changes import Changes
+from pellucid.applications.counterfactuals import Changes
 from pellucid.core.records import Explanation
 from pellucid.data.dataset import Dataset
 from pellucid.data.preprocessings.table import Table

@@ -6,21 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import bootstrap
 
-from pellucid.applications._intervals import plain, share
-from pellucid.applications._quality import RESAMPLES, _above
+from pellucid.applications._intervals import Interval, drawn, plain, share
+from pellucid.applications._quality import auc_of
 
 Array = np.ndarray
-Span = tuple[float, float, float]
-"""A number and the ends of its 95 % interval."""
 LIMIT = 0.5
 """Who is more likely not to pay back than to pay back is refused."""
 FEWEST = 5
 """Of fewer applicants no interval is drawn."""
 
 
-def mean_span(values: Array, *, seed: int = 0) -> Span:
+def mean_span(values: Array, *, seed: int = 0) -> Interval:
     """A mean over applicants (n,) with a bootstrap interval (percentiles); NaN ends where they are too few.
 
     >>> mean_span(np.full(9, 0.25))
@@ -28,11 +25,10 @@ def mean_span(values: Array, *, seed: int = 0) -> Span:
     """
     if len(values) < FEWEST:
         return (float(values.mean()) if len(values) else np.nan, np.nan, np.nan)
-    drawn = bootstrap((values,), np.mean, n_resamples=RESAMPLES, vectorized=True, method="percentile", rng=np.random.default_rng(seed))
-    return float(values.mean()), float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+    return drawn((values,), np.mean, seed=seed)
 
 
-def attribution_shares(values: Array, *, seed: int = 0) -> list[Span]:
+def attribution_shares(values: Array, *, seed: int = 0) -> list[Interval]:
     """Of each column (applicants, columns) its share of all attribution, sizes only, with a bootstrap interval over applicants.
 
     >>> attribution_shares(np.array([[3.0, -1.0]] * 9))
@@ -44,12 +40,7 @@ def attribution_shares(values: Array, *, seed: int = 0) -> list[Span]:
     def ratio(part: Array, whole: Array, axis: int = -1) -> Array:
         return np.asarray(part.mean(axis=axis) / whole.mean(axis=axis))
 
-    found: list[Span] = []
-    for part in sizes.T:
-        draw = np.random.default_rng(seed)
-        drawn = bootstrap((part, total), ratio, paired=True, n_resamples=RESAMPLES, vectorized=True, method="percentile", rng=draw)
-        found.append((float(ratio(part, total)), float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)))
-    return found
+    return [drawn((part, total), ratio, paired=True, seed=seed) for part in sizes.T]
 
 
 def flip(before: Array, after: Array, *, seed: int = 0) -> dict[str, Any]:
@@ -82,7 +73,7 @@ def group_of(name: str, chosen: Array, values: Array, risks: Array, others: Arra
     }
 
 
-def auc_difference(first: Array, second: Array, labels: Array, *, seed: int = 0) -> Span:
+def auc_difference(first: Array, second: Array, labels: Array, *, seed: int = 0) -> Interval:
     """How much larger the AUC of the first scores (n,) is than that of the second, on the same samples, with a paired bootstrap interval: samples are drawn,
     each with both its scores, of each class as many as there are.
 
@@ -91,13 +82,12 @@ def auc_difference(first: Array, second: Array, labels: Array, *, seed: int = 0)
     """
 
     def difference(high: Array, low: Array, axis: int = -1) -> Array:
-        return _above(first[high], first[low], axis=axis) - _above(second[high], second[low], axis=axis)
+        return auc_of(first[high], first[low], axis=axis) - auc_of(second[high], second[low], axis=axis)
 
     high, low = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
     if len(low) < 2:
         return (float(difference(high, low)),) * 3
-    drawn = bootstrap((high, low), difference, n_resamples=RESAMPLES, vectorized=True, method="percentile", rng=np.random.default_rng(seed))
-    return float(difference(high, low)), float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+    return drawn((high, low), difference, seed=seed)
 
 
 def sizes_of(found: Sequence[int], most: int) -> Mapping[str, int]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.applications.changes import Change, Changes
+from pellucid.applications._intervals import side
+from pellucid.applications.counterfactuals import Change, Changes
 from pellucid.applications.trades import _finance_measures as measures
 from pellucid.applications.trades import _finance_words as words
 from pellucid.applications.trades._finance_bank import NETWORK, Bank
@@ -149,8 +150,7 @@ def brief(value: Sequence[float | None], write: Callable[[float], str]) -> str:
 
 def shown(value: Sequence[float | None]) -> bool:
     """Whether an interval is known and leaves zero out."""
-    low, high = value[1], value[2]
-    return low is not None and high is not None and (low > 0 or high < 0)
+    return side(value) != 0
 
 
 def _name(source: str) -> str:

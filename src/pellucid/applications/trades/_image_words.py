@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.applications._intervals import side
 from pellucid.core.language import later, number, percent, signed, written
 from pellucid.core.language import said as _
 from pellucid.core.records import Explanation
@@ -86,7 +87,7 @@ def spread(one: Found, write: Any = percent) -> str:
 
 def side_of_zero(one: Found) -> int:
     """1 or −1 where the whole interval lies on that side of zero, else 0."""
-    return 0 if one["low"] is None or one["low"] <= 0 <= one["high"] else 1 if one["low"] > 0 else -1
+    return side((one["value"], one["low"], one["high"]))
 
 
 def _confused(found: Found, network: str, pictures: Pictures) -> Chapter:

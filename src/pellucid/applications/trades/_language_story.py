@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.applications._intervals import side
 from pellucid.core.language import later, number, percent, signed
 from pellucid.core.language import said as _
 from pellucid.core.records import Explanation
@@ -92,12 +93,6 @@ def short(ends: Ends, write: Callable[[float], str] = signed) -> str:
         return between(ends, write)
     value, low, high = (write(one or 0.0) for one in ends)
     return _("{value} ({low} to {high})").format(value=value, low=low, high=high)
-
-
-def side(ends: Ends) -> int:
-    """1 or −1 where the whole interval lies above or below zero, else 0."""
-    low, high = ends[1], ends[2]
-    return 1 if low is not None and low > 0 else -1 if high is not None and high < 0 else 0
 
 
 def each(found: Found, write: Callable[[Any], str]) -> str:

@@ -117,7 +117,7 @@ def ranks_agree(first: Array, second: Array) -> Array:
 
 def zero_in(span: Sequence[float]) -> bool:
     """Whether nothing is shown: the interval includes zero."""
-    return span[1] <= 0 <= span[2]
+    return _intervals.side(span) == 0
 
 
 def percent_span(span: Sequence[float]) -> str:

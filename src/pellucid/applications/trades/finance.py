@@ -10,7 +10,7 @@ import numpy as np
 from pellucid.api.quick import judged
 from pellucid.applications._quality import accuracy, auc
 from pellucid.applications._work import Result, Tell, Watch, Work
-from pellucid.applications.changes import smallest_changes
+from pellucid.applications.counterfactuals import smallest_changes
 from pellucid.applications.trades import _finance_measures as measures
 from pellucid.applications.trades import _finance_story as told
 from pellucid.applications.trades import _finance_words as words

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pellucid.applications import changes
-from pellucid.applications.changes import smallest_changes
+from pellucid.applications import counterfactuals as changes
+from pellucid.applications.counterfactuals import smallest_changes
 from pellucid.core.errors import SettingError, ShapeError
 
 Array = np.ndarray
