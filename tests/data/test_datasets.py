@@ -22,7 +22,7 @@ import pytest
 from pellucid.core.errors import DataNotFoundError, InputError, UnknownDatasetError
 from pellucid.data import DATASETS
 from pellucid.data.dataset import Dataset
-from pellucid.data.datasets import _splits, _tables, breast_cancer
+from pellucid.data.datasets import _places, _splits, _tables, breast_cancer
 from pellucid.data.datasets.german_credit import COLUMNS, EMBEDDED, NUMBERS
 from pellucid.data.load import load
 
@@ -443,3 +443,19 @@ def test_a_wheel_holds_what_is_embedded(tmp_path: Path) -> None:
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         for file in _tables.FILES.iterdir():
             assert wheel.read(f"pellucid/data/datasets/files/{file.name}") == file.read_bytes()
+
+
+@pytest.mark.parametrize("before", ["/elsewhere", None])
+def test_a_folder_for_a_block_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str | None) -> None:
+    if before is None:
+        monkeypatch.delenv(_places.FOLDER, raising=False)
+    else:
+        monkeypatch.setenv(_places.FOLDER, before)
+    with _places.data_from(tmp_path):
+        assert os.environ[_places.FOLDER] == str(tmp_path)
+    assert os.environ.get(_places.FOLDER) == before
+    with pytest.raises(DataNotFoundError, match="no folder"), _places.data_from(tmp_path / "none"):
+        pass
+    assert os.environ.get(_places.FOLDER) == before
+    with _places.data_from(None):
+        assert os.environ.get(_places.FOLDER) == before

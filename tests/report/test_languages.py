@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from babel.messages.pofile import read_po
+from babel.numbers import format_decimal, format_percent
 from matplotlib.text import Text
 
 import pellucid
@@ -24,7 +25,7 @@ from pellucid.core.verdict import Thresholds, fact_of
 from pellucid.diagnostics import completeness, efficiency, input_range, surrogate_fit
 from pellucid.figures import FIGURES, _canvas
 from pellucid.methods import _stopping
-from pellucid.report import report
+from pellucid.report import languages, report
 from pellucid.report.languages import FOLDER, language
 from pellucid.report.speech import told_html
 from pellucid.report.trust import LOOKS
@@ -289,3 +290,16 @@ def test_without_a_font_labels_are_english_with_one_warning(monkeypatch: pytest.
     assert artists[0].axes.get_title() == "attribution"
     assert len(told_of) == 1
     _canvas._warn_of_glyphs.cache_clear()
+
+
+def test_a_doubtful_or_missing_translation_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    head = 'msgid ""\nmsgstr ""\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
+    (tmp_path / "fr.po").write_text(head + 'msgid "yes"\nmsgstr "oui"\n\n#, fuzzy\nmsgid "no"\nmsgstr "oui"\n\nmsgid "perhaps"\nmsgstr ""\n', encoding="utf-8")
+    monkeypatch.setattr(languages, "FOLDER", tmp_path)
+    language.cache_clear()
+    try:
+        with speaking(language("fr")):
+            assert [said(word) for word in ("yes", "no", "perhaps")] == ["oui", "no", "perhaps"]
+            assert (number(1.5), percent(0.25, 0)) == (format_decimal(1.5, locale="fr"), format_percent(0.25, locale="fr"))
+    finally:
+        language.cache_clear()
