@@ -287,3 +287,14 @@ def test_places_of_a_picture() -> None:
     corners = np.zeros((6, 9), dtype=bool)
     corners[5, 8] = True
     assert place_words(corners) == "lower right"
+
+
+@pytest.mark.parametrize("order", [("saliency", "exact_shap"), ("exact_shap", "saliency"), ("saliency",)])
+def test_told_are_the_reasons_of_the_first_that_says_for_and_against(order: tuple[str, ...]) -> None:
+    records = {method: of_rows(method) for method in order}
+    samples = compose([records[method] for method in order]).networks[0].samples
+    leading = "exact_shap" if "exact_shap" in order else "saliency"
+    for row, sample in enumerate(samples):
+        assert sample.front is not None
+        assert sample.front.reasons == reasons_of(records[leading], row)
+        assert [card.method for card in sample.cards] == list(order)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from pellucid.core.told import named
 from pellucid.report.drawn import case_picture, front_picture
 from pellucid.report.groups import SampleGroup
 from pellucid.report.pictures import Picture, text_of, worded
-from pellucid.report.reasons import REGIONS, WINDOWS, Reasons, reasons_of
+from pellucid.report.reasons import REGIONS, WINDOWS, Reasons, directed, reasons_of
 from pellucid.report.reliable import Reliability, reliability
 from pellucid.report.tokens import token_text
 from pellucid.report.words import class_number, class_word, relative_error, scale_words, title_of
@@ -67,6 +67,12 @@ class Front:
     @property
     def pictures(self) -> tuple[Picture, ...]:
         return tuple(picture for picture in (self.inputs, self.picture) if picture is not None)
+
+
+def led(found: SampleGroup) -> SampleGroup:
+    """The case with the explanation in front whose reasons are told: the first that says what spoke for and what against, else the first."""
+    place = next((i for i, (explanation, _row) in enumerate(found.rows) if directed(explanation)), 0)
+    return replace(found, rows=[found.rows[place], *found.rows[:place], *found.rows[place + 1 :]])
 
 
 def front_of(found: SampleGroup, trial: Evaluation | None, name: str, noun: str = "") -> Front:

@@ -167,10 +167,11 @@ def _told(parts: Sequence[Part], total: float, first: int) -> tuple[Reason, ...]
 
 
 def directed(explanation: Explanation) -> bool:
-    """Whether values say for or against: not where the method's never do, nor where a map of elements has no value below 0."""
+    """Whether values say for or against: not where the method's never do, nor where they are no parts of the score, of no features, and none is below 0."""
     if not explanation.provenance.get("directed", True):
         return False
-    return explanation.features is not None or explanation.values.ndim == 2 or bool((explanation.values < 0).any())
+    parts = explanation.features is not None or explanation.provenance.get("unit") == "score"
+    return parts or bool((explanation.values < 0).any())
 
 
 def _half(one: Explanation) -> Array:

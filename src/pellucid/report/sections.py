@@ -18,7 +18,7 @@ from pellucid.core.outcome import Check
 from pellucid.core.records import Explanation, Inspection, View
 from pellucid.figures import scale_key
 from pellucid.report import words
-from pellucid.report.cases import Front, front_of
+from pellucid.report.cases import Front, front_of, led
 from pellucid.report.choices import choice_words
 from pellucid.report.compared import Compared, side_by_side
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
@@ -271,7 +271,8 @@ def _sample(found: SampleGroup, stem: str, trials: Trials, noun: str) -> Sample:
     cards = _named_apart(cards)
     told = believed([(card.title, card.trust) for card in cards if card.trust is not None])
     text = text_of(explanation, row)
-    front = front_of(found, trials.trial(explanation), anchor, noun)
+    leading = led(found)
+    front = front_of(leading, trials.trial(leading.first[0]), anchor, noun)
     return Sample(found.number, anchor, heading, status, status_word, verdict, picture, scores, cards, _scales(found), told, text, front)
 
 
