@@ -13,8 +13,9 @@ from pellucid.core.features import FeatureMap
 from pellucid.core.model import Layer
 from pellucid.core.outcome import Check, Outcome, Outcomes
 from pellucid.core.packing import InputSpec, Packing
-from pellucid.core.records import Cost, Explained, Explanation, Inspection, View
+from pellucid.core.records import Cost, Explained, Explanation, Inspection
 from pellucid.core.verdict import Thresholds, judge
+from pellucid.core.view import FAULT, Finding, View
 
 DIGITS = tuple("0123456789")
 COALITION = ("lime", "shap")
@@ -148,6 +149,16 @@ def view(count: int = 2, *, network: str = "CNN", seed: int = 0) -> View:
     }
     axes = {"conv": ("sample", "row", "column", "channel"), "conv_1": ("sample", "row", "column", "channel"), "dense": ("sample", "unit")}
     return View("activation_map", values, axes, digits(count), {"view": "activation_map", "network": network, "fingerprint": f"{network}-0a1b2c3d"})
+
+
+def diagnosed() -> View:
+    """A view of the network alone, with further arrays and findings."""
+    values = {"dense": np.arange(6, dtype=np.float32).reshape(2, 3)}
+    text, advice = "{layer}: {dead} of {units} units are dead ({share_dead}).", "Lower the learning rate."
+    found = Finding("dead units", "dense", text, advice, {"dead": 2.0, "units": 6.0, "share_dead": 1 / 3}, FAULT)
+    details = {"dense": {"mean": np.array([0.5, -1.0]), "each": np.arange(2.0)[:, None]}}
+    axes = {"mean": ("unit",), "each": ("sample", "unit")}
+    return View("statistics", values, {"dense": ("unit", "bin")}, digits(2), {"network": "CNN", "fingerprint": "CNN-0a1b2c3d"}, details, axes, (found,))
 
 
 def states(count: int = 1) -> View:

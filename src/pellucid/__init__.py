@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from pellucid.core.comparison import Comparison
     from pellucid.core.errors import PellucidError
     from pellucid.core.evaluation import Evaluation
-    from pellucid.core.records import Explanation, Inspection, View, concat
+    from pellucid.core.records import Explanation, Inspection, concat
     from pellucid.core.target import Several
+    from pellucid.core.view import View
     from pellucid.data.preprocessing import load_preprocessing, save_preprocessing
     from pellucid.data.preprocessings.audio import Audio
     from pellucid.data.preprocessings.image import Image
@@ -54,7 +55,7 @@ _HOMES = {
     "Several": "pellucid.core.target",
     "Table": "pellucid.data.preprocessings.table",
     "Text": "pellucid.data.preprocessings.text",
-    "View": "pellucid.core.records",
+    "View": "pellucid.core.view",
     "adapt": "pellucid.adapters",
     "compare": "pellucid.api.compare",
     "concat": "pellucid.core.records",

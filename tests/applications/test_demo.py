@@ -9,7 +9,8 @@ import pytest
 
 import pellucid
 from pellucid.applications import demo
-from pellucid.core.records import Explanation, Inspection, View
+from pellucid.core.records import Explanation, Inspection
+from pellucid.core.view import View
 from pellucid.data.dataset import Dataset
 
 CNN_ACCURACY, RNN_ACCURACY = 0.97, 0.93

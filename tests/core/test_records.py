@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import synthetic
 from pellucid.core.errors import CombinationError, SettingError
 from pellucid.core.features import FeatureMap
+from pellucid.core.language import Language, speaking
 from pellucid.core.outcome import Check, Outcome, Outcomes
-from pellucid.core.records import Cost, Explained, Explanation, View, concat, resize, t_quantile
+from pellucid.core.records import Cost, Explained, Explanation, concat, resize, t_quantile
+from pellucid.core.view import View
 
 QUANTILE = 0.002
 """What `t_quantile` promises from 5 degrees of freedom on, relative."""
@@ -199,6 +202,22 @@ def test_views_are_indexed_by_sample() -> None:
     assert len(view) == 3
     assert view[-1].values["dense"].tolist() == [[4.0, 5.0]]
     assert view[[2, 0]].inputs.tolist() == [[2.0], [0.0]]
+
+
+def test_a_view_keeps_what_belongs_to_no_sample_and_takes_rows_of_what_does() -> None:
+    one = synthetic.diagnosed()[1]
+    assert one.values["dense"].shape == (2, 3)
+    assert one.details["dense"]["mean"].tolist() == [0.5, -1.0]
+    assert one.details["dense"]["each"].tolist() == [[1.0]]
+
+
+def test_findings_are_told_with_their_numbers_in_the_language_spoken() -> None:
+    (finding,) = synthetic.diagnosed().findings
+    assert str(finding) == "dense: 2 of 6 units are dead (33.3%). Lower the learning rate."
+    with speaking(Language("de", {finding.text: "{layer}: {share_dead} tot", finding.advice: "Langsamer."}.__getitem__, ",", ".", "{} %")):
+        assert str(finding) == "dense: 33,3 % tot Langsamer."
+    assert synthetic.diagnosed().worst == finding
+    assert synthetic.view().worst is None
 
 
 def test_concat_of_exact_and_sampled_shares_keeps_the_standard_error() -> None:

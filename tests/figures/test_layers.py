@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pellucid.core.records import View
+from pellucid.core.view import View
 
 pytest.importorskip("matplotlib")
 

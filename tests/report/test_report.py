@@ -14,7 +14,8 @@ import pytest
 import synthetic
 from pellucid.core.errors import OutputError, SettingError
 from pellucid.core.outcome import Check, Outcome, Outcomes
-from pellucid.core.records import Explained, View
+from pellucid.core.records import Explained
+from pellucid.core.view import View
 from pellucid.figures import limits
 from pellucid.report import render, report, write_figures
 from pellucid.report.groups import group

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import synthetic
-from pellucid.core.records import View
+from pellucid.core.view import View
 from pellucid.store import save
 
 FOLDER = Path(__file__).parent / "files"

@@ -23,7 +23,8 @@ from safetensors.numpy import save as tensor_bytes
 
 import synthetic
 from pellucid.core.errors import DataNotFoundError, FormatError, OutputError, SettingError
-from pellucid.core.records import View, concat
+from pellucid.core.records import concat
+from pellucid.core.view import View
 from pellucid.store import load, save
 from pellucid.store.codec import ELEMENTS
 from pellucid.store.file import KEY, from_bytes, to_bytes
@@ -34,6 +35,7 @@ EVERY = [
     dataclasses.replace(synthetic.explanation("lime"), baseline=None, baseline_score=None, features=None, class_names=(), statistics={}, provenance={}),
     synthetic.view(),
     synthetic.states(),
+    synthetic.diagnosed(),
     synthetic.inspection(),
     *(synthetic.several(method) for method in ("integrated_gradients", "lime")),
     synthetic.varied(synthetic.explanation("lime")),

@@ -22,10 +22,7 @@ def applied(preprocessing: Any, x: Any, method: Method, options: Mapping[str, An
     has been applied. A background holds samples of the same kind as `x`."""
     if preprocessing is None or isinstance(preprocessing, Given):
         return x, dict(options), preprocessing
-    if not isinstance(preprocessing, Preprocessing):
-        raise SettingError(f"preprocessing must be one of pellucid.data.preprocessings, or your own Preprocessing; got {type(preprocessing).__name__}.")
-    if is_stream(x):
-        raise SettingError("a preprocessing takes samples at once, and x is a stream; apply it to each batch: (preprocessing.inputs(batch) for batch in x).")
+    _check_preprocessing(preprocessing, x)
     found, given, inputs = dict(options), preprocessing.given(x), preprocessing.inputs(x)
     if found.get("background") is not None:
         found["background"] = preprocessing.inputs(found["background"])
@@ -40,6 +37,22 @@ def applied(preprocessing: Any, x: Any, method: Method, options: Mapping[str, An
         _check_no_deletion(preprocessing.absent, method)
         found["baseline"] = _kept(preprocessing.absent, inputs, found["features"]) if sums else preprocessing.absent
     return inputs, found, Given(preprocessing, None if given is None else tuple(given))
+
+
+def applied_to_view(preprocessing: Any, x: Any) -> tuple[Any, Given | None]:
+    """The inputs, and what is to be told of them, for a view, which asks nothing else of a preprocessing."""
+    if preprocessing is None or isinstance(preprocessing, Given):
+        return x, preprocessing
+    _check_preprocessing(preprocessing, x)
+    given = preprocessing.given(x)
+    return preprocessing.inputs(x), Given(preprocessing, None if given is None else tuple(given))
+
+
+def _check_preprocessing(preprocessing: Any, x: Any) -> None:
+    if not isinstance(preprocessing, Preprocessing):
+        raise SettingError(f"preprocessing must be one of pellucid.data.preprocessings, or your own Preprocessing; got {type(preprocessing).__name__}.")
+    if is_stream(x):
+        raise SettingError("a preprocessing takes samples at once, and x is a stream; apply it to each batch: (preprocessing.inputs(batch) for batch in x).")
 
 
 def _check_no_deletion(absent: Any, method: Method) -> None:

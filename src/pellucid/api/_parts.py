@@ -15,8 +15,9 @@ from pellucid.core.errors import CombinationError, SettingError, ShapeError, Unk
 from pellucid.core.features import FeatureMap, Fill
 from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.layout import from_last, to_last
-from pellucid.core.method import OPTIONS, Method, ViewMethod
+from pellucid.core.method import OPTIONS, Method
 from pellucid.core.model import Model
+from pellucid.core.scene import ViewMethod
 from pellucid.core.target import (
     Several,
     Target,
@@ -139,11 +140,18 @@ def split_output(model: Model, target: TargetLike) -> tuple[Model, TargetLike]:
     return (model if model.traits.output == str(output) else model.reading(str(output))), inner
 
 
-def check_labels(labels: Any, samples: int) -> list[int] | None:
-    """True classes, one whole number a sample; an axis of length one is dropped."""
+def check_seed(seed: Any) -> None:
+    """Raise unless a seed is a whole number of at least 0."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise SettingError(f"seed must be a whole number of at least 0, got {seed!r}.")
+
+
+def check_labels(labels: Any, samples: int | None) -> list[int] | None:
+    """True classes, one whole number a sample; an axis of length one is dropped. `samples` is None for a stream of unknown length."""
     if labels is None:
         return None
     array = np.asarray(labels)
+    samples = len(array) if samples is None and array.ndim else samples
     if array.dtype.kind not in "iub" or array.size != samples or array.shape[:1] != (samples,):
         raise SettingError(f"labels must be the numbers of the true classes, one for each of the {samples} samples; got {array.dtype} of shape {array.shape}.")
     return [int(label) for label in array.ravel()]

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.features import FeatureMap, Features, Fill
-from pellucid.core.method import Method, ViewMethod
+from pellucid.core.method import Method
 from pellucid.core.metric import Metric
 from pellucid.core.model import Model
+from pellucid.core.scene import ViewMethod
 
 
 def versions(model: Model) -> dict[str, str]:

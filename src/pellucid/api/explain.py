@@ -112,7 +112,7 @@ def explain(
     x, options, shown = applied(preprocessing, x, chosen, options)
     options, target = {word: on_host(value) for word, value in options.items()}, on_host(target)
     limit, budget = _accuracy(chosen, tolerance, max_evaluations)
-    _check_seed(seed)
+    _parts.check_seed(seed)
     held = Held.of(model, allow_unsafe)
     adapted, target = _parts.split_output(held.model(), target)
     adapted, inputs = _inputs.gather(adapted, x)
@@ -299,11 +299,6 @@ def _accuracy(method: Method, tolerance: float | None, max_evaluations: int | No
     if isinstance(budget, bool) or not isinstance(budget, (int, np.integer)) or budget < 1:
         raise SettingError(f"max_evaluations must be a whole number above 0, got {max_evaluations!r}.")
     return float(limit), int(budget)
-
-
-def _check_seed(seed: int) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise SettingError(f"seed must be a whole number of at least 0, got {seed!r}.")
 
 
 def _target(subject: Subject, method: Method, target: TargetLike, scale: str, names: Sequence[str] | None) -> tuple[Target, Array | None]:

@@ -5,38 +5,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from pellucid.adapters import adapt
 from pellucid.api import _parts
+from pellucid.api._data import Batches
+from pellucid.api._given import applied_to_view, told
 from pellucid.api._inputs import gather
+from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, settings
-from pellucid.core.errors import SettingError
-from pellucid.core.method import ViewMethod
-from pellucid.core.records import View
+from pellucid.api._stream import is_stream
+from pellucid.core.errors import InputError, SettingError
+from pellucid.core.model import Model
+from pellucid.core.scene import DATA, NONE, Scene, ViewMethod
+from pellucid.core.view import View
 
 
 def visualize(
     model: Any,
-    x: Any,
-    view: str | ViewMethod,
+    x: Any = None,
+    view: str | ViewMethod = "activation_map",
     *,
     layers: Sequence[str] | str | None = None,
-    network: str | None = None,
+    class_names: Sequence[str] | None = None,
     labels: Sequence[int] | None = None,
+    seed: int = 0,
+    network: str | None = None,
+    preprocessing: Any = None,
     allow_unsafe: bool = False,
+    progress: bool | None = None,
     **view_settings: Any,
 ) -> View:
-    """Show what happens inside a network for some inputs.
+    """Show what happens inside a network.
 
     Parameters
     ----------
     model: a Keras model, a PyTorch module, a model file, or a `Model` from `pellucid.adapt`.
-    x: array (samples, *shape); for several inputs a mapping name → array, or a tuple in the model's order.
+    x: array (samples, *shape); for several inputs a mapping name → array, or a tuple in the model's order. A view of a data set goes through it in batches
+        and keeps none: an array, a memory map, or whatever gives batches (a data loader, a `tf.data.Dataset`). A view of the network alone needs none.
     view: a name from `pellucid list views`, or a view object.
     layers: names of layers (`pellucid inspect MODEL`); None lets the view choose.
-    network: a name for reports. labels: true classes, for reports.
+    class_names: names of the outputs; None takes the model's own where it brings some. labels: true classes. network: a name for reports.
+    seed: of all that is drawn.
+    preprocessing: what makes the network's numbers of sentences, rows, images or series as a person gives them; `x` are then these.
+    progress: a bar on standard error when it takes longer than two seconds; None shows it on a terminal.
     **view_settings: the view's own settings.
 
-    Returns a `View`: per layer an array (samples, *layer). Raises an exception of the tree in `pellucid.core.errors`.
+    Returns a `View`: per layer an array with named axes, further arrays, and findings. Raises an exception of the tree in `pellucid.core.errors`.
 
     >>> import numpy as np, pellucid
     >>> from pellucid.adapters.numpy_model import Dense, NumpyModel
@@ -48,11 +63,17 @@ def visualize(
     names = [layers] if isinstance(layers, str) else layers
     if names is not None and not len(names):
         raise SettingError("layers is empty; give at least one name, or None to let the view choose.")
-    adapted, inputs = gather(adapt(model, allow_unsafe=allow_unsafe), x)
-    adapted.meet(inputs)
+    _parts.check_seed(seed)
+    x, given = applied_to_view(preprocessing, x)
+    adapted, inputs, data = _looked_at(name, chosen, adapt(model, allow_unsafe=allow_unsafe), x)
     _parts.check_serves(name, chosen, adapted)
-    true_classes = _parts.check_labels(labels, len(inputs))
-    shown = chosen.show(adapted, inputs, names)
+    true_classes = _parts.check_labels(labels, len(inputs) if data is None else data.count)
+    if "labels" in chosen.needs and true_classes is None:
+        raise SettingError(f"view '{name}' needs the true classes of the samples: labels=[...], one a sample.")
+    known = tuple(class_names if class_names is not None else adapted.traits.class_names)
+    with progress_after_patience(chosen.title, progress) as report:
+        truth = None if true_classes is None else np.array(true_classes)
+        shown = chosen.show(Scene(adapted, inputs, None if names is None else tuple(names), seed, report, truth, known, data))
     provenance = describe(
         adapted,
         view=name,
@@ -60,7 +81,29 @@ def visualize(
         citation=chosen.citation,
         settings=settings(chosen) | ({} if names is None else {"layers": list(names)}),
         resolved=dict(shown.resolved),
+        seed=int(seed),
         network=network,
-        labels=true_classes,
+        class_names=list(known) or None,
+        labels=true_classes if data is None else None,
+        **told(given),
     )
-    return View(name, shown.values, shown.axes, inputs, provenance)
+    kept = inputs[:0] if data is not None else inputs
+    return View(
+        name, shown.values, shown.axes, kept if shown.inputs is None else shown.inputs, provenance, shown.details, shown.detail_axes, tuple(shown.findings)
+    )
+
+
+def _looked_at(name: str, view: ViewMethod, model: Model, x: Any) -> tuple[Model, np.ndarray, Batches | None]:
+    """The model, the samples that a view is given, and the data set that it goes through, where it does so."""
+    if x is None:
+        if view.looks_at != NONE:
+            raise InputError(f"view '{name}' looks at samples, and none were given: pellucid.visualize(model, x, '{name}').")
+        return model, np.zeros(0, np.float32), None
+    if view.looks_at == DATA:
+        data = Batches(model, x)
+        return data.model, data.first, data
+    if is_stream(x):
+        raise InputError(f"view '{name}' keeps the samples it shows, so it takes an array of them and no stream; give some, e.g. the first batch.")
+    model, inputs = gather(model, x)
+    model.meet(inputs)
+    return model, inputs, None

@@ -21,8 +21,9 @@ from pellucid.api.visualize import visualize
 from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.files import made
 from pellucid.core.model import Model
-from pellucid.core.records import Explanation, Inspection, View, located
+from pellucid.core.records import Explanation, Inspection, located
 from pellucid.core.verdict import MIXED, NOT_SUPPORTED, SUPPORTED
+from pellucid.core.view import View
 from pellucid.data.dataset import Dataset
 from pellucid.data.load import load
 from pellucid.recipes.save import save as save_network

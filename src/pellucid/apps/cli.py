@@ -192,19 +192,25 @@ def explain(
 @app.command()
 def visualize(
     model: Model,
-    data: Data,
-    view: Annotated[str, typer.Option("--view", metavar="NAME", help="See `pellucid list views`.")],
     out: Out,
+    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="As for explain; a view of the network alone needs none.")] = None,
+    view: Annotated[str, typer.Option("--view", metavar="NAME", help="See `pellucid list views`.")] = "activation_map",
     layer: Annotated[str | None, typer.Option("--layer", metavar="NAME[,NAME]", help="Which layers; the view's own choice where left out.")] = None,
-    index: Index = "0:6",
+    index: Annotated[
+        str | None, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6, 0,4,9, or : for all; 0:6 or, for a view of a data set, all.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of all that is drawn.")] = 0,
+    class_names: Annotated[str | None, typer.Option("--class-names", metavar="A,B|@FILE", help="Names of the outputs, or a file of them.")] = None,
+    preprocessing: Preprocessed = None,
     settings: Settings = None,
     allow_unsafe: AllowUnsafe = False,
     lang: Language = "en",
 ) -> None:
-    """Show what happens inside a network on samples of a data set or file."""
+    """Show what happens inside a network, on samples of a data set or file, or of the network alone."""
     from pellucid.apps import work
 
-    work.visualize(model, data, view, layer, index, out, settings or [], allow_unsafe=allow_unsafe, lang=lang)
+    more: dict[str, Any] = {"allow_unsafe": allow_unsafe, "lang": lang, "seed": seed, "class_names": class_names, "preprocessing": preprocessing}
+    work.visualize(model, data, view, layer, index, out, settings or [], **more)
 
 
 @app.command()

@@ -15,7 +15,8 @@ from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.core.comparison import HEADINGS, Comparison
 from pellucid.core.evaluation import Evaluation
 from pellucid.core.recommendation import Recommendation
-from pellucid.core.records import Explanation, Inspection, View
+from pellucid.core.records import Explanation, Inspection
+from pellucid.core.view import SEVERITIES, View
 from pellucid.plans.explanations import Explanations
 from pellucid.plans.folder import shard_name
 from pellucid.plans.running import reasons
@@ -90,12 +91,14 @@ def show_plan(found: Explanations, *, going_on: bool) -> None:
 
 
 def show_view(view: View) -> None:
-    """One row per layer of a view."""
+    """One row per layer of a view, then what was found."""
     show(
         f"{view.view}, {len(view)} {'sample' if len(view) == 1 else 'samples'}",
         ("layer", "axes", "shape"),
         [(name, ", ".join(view.axes[name]), array.shape) for name, array in view.values.items()],
     )
+    for finding in view.findings:
+        say(f"{SEVERITIES[finding.severity]}: {finding}")
 
 
 def shape_words(shape: tuple[int | None, ...] | None) -> str:
@@ -143,8 +146,13 @@ def show_methods(catalogue: Catalogue) -> None:
 
 def show_views(catalogue: Catalogue) -> None:
     """The table of views, from their class attributes."""
-    parts = [(name, catalogue.load(name)) for name in catalogue.names()]
-    show("", ("name", "title", "answers"), [(name, part.title, part.answers) for name, part in parts])
+    rows = []
+    for name in catalogue.names():
+        part = catalogue.load(name)
+        settings = ", ".join(f"{setting}=" for setting in settings_of(part))
+        rows.append((name, part.title, part.answers, part.looks_at, ", ".join(sorted(part.needs)) or "–", settings or "–", part.citation))
+    show("", ("name", "title", "answers", "looks at", "needs", "takes", "source"), rows)
+    say("\nname= is a setting: --set name=value on the command line, a keyword in Python. looks at: a few samples, a data set of any length, or none.")
 
 
 def show_metrics(catalogue: Catalogue) -> None:

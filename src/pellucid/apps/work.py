@@ -24,6 +24,7 @@ from pellucid.core.inputs import check_inputs, check_numbers, check_shape
 from pellucid.core.model import Model
 from pellucid.core.packing import Packing
 from pellucid.core.records import Explanation, located
+from pellucid.core.scene import DATA, NONE, SAMPLES
 from pellucid.data import DATASETS, FEATURES, FILLS
 from pellucid.data.chosen import parse_index
 from pellucid.data.dataset import Dataset
@@ -42,6 +43,8 @@ from pellucid.views import VIEWS
 
 BEST = "best"
 """In place of a method: let the panel choose."""
+FIRST = {SAMPLES: "0:6", DATA: ":", NONE: "0:6"}
+"""Which samples of the data a view is given where nothing is said."""
 CATALOGUES = {
     "methods": METHODS,
     "metrics": METRICS,
@@ -182,21 +185,56 @@ def _earlier(path: Path, names: Sequence[str]) -> dict[str, Explanation]:
     return found
 
 
-def visualize(path: Path, data: str, view: str, layer: str | None, index: str, out: Path, pairs: Sequence[str], *, allow_unsafe: bool, lang: str) -> None:
-    """Show the inside of the network for the chosen samples, write the view, print its layers."""
+def visualize(
+    path: Path,
+    data: str | None,
+    view: str,
+    layer: str | None,
+    index: str | None,
+    out: Path,
+    pairs: Sequence[str],
+    *,
+    allow_unsafe: bool,
+    lang: str,
+    seed: int = 0,
+    class_names: str | None = None,
+    preprocessing: str | None = None,
+) -> None:
+    """Show the inside of the network, for the chosen samples where the view looks at samples, write the view, print its layers and what was found."""
     arguments.check_file(out, arguments.OF_VIEWS)
     arguments.check_language(lang, out)
     (name,) = arguments.parse_names(view, VIEWS)[:1]
-    settings = arguments.parse_settings(pairs, {name: VIEWS.load(name)})[name]
-    model, samples, chosen, _ = _ready(path, data, index, {}, allow_unsafe)
-    samples = samples.take(chosen)
-    layers = None if layer is None else [part.strip() for part in layer.split(",")]
-    labels = None if samples.labels is None else [int(label) for label in samples.labels]
-    found = visualize_samples(model, samples.inputs, name, layers=layers, labels=labels, network=path.stem, **settings)
-    found = located(found, data, chosen)
-    write([found], out, f"{path.name}: {name} on {data}", lang=lang)
+    part = VIEWS.load(name)
+    settings = arguments.parse_settings(pairs, {name: part})[name]
+    if data is None and part.looks_at != NONE:
+        raise SettingError(f"view '{name}' looks at samples; give DATA: pellucid visualize {path.name} mnist:test --view {name} --out {out.name}")
+    model, x, more = (
+        (open_model(path, allow_unsafe), None, {}) if data is None else _looked_at(path, data, index or FIRST[part.looks_at], preprocessing, allow_unsafe)
+    )
+    chosen = more.pop("indices", [])
+    if class_names is not None:
+        more["class_names"] = arguments.parse_class_names(class_names)
+    layers = None if layer is None else [one.strip() for one in layer.split(",")]
+    found = visualize_samples(model, x, name, layers=layers, network=path.stem, seed=seed, **more, **settings)
+    found = located(found, data, chosen) if data is not None and len(found) == len(chosen) else found
+    write([found], out, f"{path.name}: {name}" + (f" on {data}" if data else ""), lang=lang)
     console.show_view(found)
     console.written(out)
+
+
+def _looked_at(path: Path, data: str, index: str, preprocessing: str | None, allow_unsafe: bool) -> tuple[Model, Any, dict[str, Any]]:
+    """The model, the chosen samples, and what `visualize` is told of them besides."""
+    given = raw.find(path, preprocessing)
+    if given is None:
+        model, samples, chosen, _ = _ready(path, data, index, {}, allow_unsafe)
+    else:
+        samples, chosen = _samples(data, index)
+        samples = raw.at_rate(samples, given)
+        model = open_model(path, allow_unsafe)
+    samples = samples.take(chosen)
+    labels = None if samples.labels is None or np.asarray(samples.labels).dtype.kind not in "iub" else [int(label) for label in samples.labels]
+    more = {"labels": labels, "class_names": samples.class_names or None, "indices": chosen}
+    return model, samples.inputs, more | ({} if given is None else {"preprocessing": given})
 
 
 def train(network: str, dataset: str, out: Path, *, epochs: int | None, seed: int) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 
 from pellucid.core.comparison import Comparison
 from pellucid.core.errors import SettingError, unknown
-from pellucid.core.records import Explanation, Inspection, View, t_quantile
+from pellucid.core.records import Explanation, Inspection, t_quantile
 from pellucid.core.verdict import MIXED, NOT_SUPPORTED, SUPPORTED, Verdict
+from pellucid.core.view import View
 
 Array = np.ndarray
 

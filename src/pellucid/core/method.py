@@ -1,4 +1,4 @@
-"""The contract between the verbs and what they call: a `Method` explains, a `ViewMethod` visualizes.
+"""The contract between the verbs and the methods: a `Method` explains. (What visualizes is in `core.scene`.)
 
 A method is a frozen dataclass: its fields are its settings, its class attributes say what it needs, what it gives and where it comes from.
 Lists, documentation, command line and test grid are made from them.
@@ -123,29 +123,3 @@ class Method(ABC):
         if len(names) > 1 and not cls.several_inputs:
             return f"serves one input; this network takes {len(names)}: {', '.join(names)}"
         return ""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What a view gives back: per layer an array (samples, *layer) and the names of its axes."""
-
-    values: Mapping[str, Array]
-    axes: Mapping[str, tuple[str, ...]]
-    resolved: Mapping[str, str | float | int] = field(default_factory=dict)
-
-
-class ViewMethod(ABC):
-    """One way to look inside. Settings are the dataclass fields of a subclass."""
-
-    title: ClassVar[str]
-    answers: ClassVar[str]
-    citation: ClassVar[str] = ""
-
-    @abstractmethod
-    def show(self, model: Model, inputs: Array, layers: Sequence[str] | None) -> Shown:
-        """Read the inside of the network for these inputs."""
-
-    @classmethod
-    def refuses(cls, model: Model) -> str:
-        """Why this view cannot serve the model; empty where it can."""
-        return "" if model.layers() else f"needs a network with layers; {model.traits.framework} shows none"

@@ -20,8 +20,8 @@ from pellucid.core.packing import InputSpec, Packing
 from pellucid.core.target import Target
 
 Array = np.ndarray
-INPUT = "input"
-"""The name by which `wrt` means the network's input."""
+INPUT, OUTPUT = "input", "output"
+"""The names by which `wrt` means the network's input, and `at` its output."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +263,29 @@ class Model(ABC):
     def below(self, layer: str) -> Model:
         """The network up to a layer, as a model whose output is that layer's."""
         raise UnsupportedError(f"{self.traits.framework} shows no layers; explaining a unit needs a network, e.g. a Keras model.")
+
+    def pullback(self, inputs: Array, at: str, cotangents: Array, wrt: Sequence[str] = (INPUT,)) -> Gradients:
+        """A vector-Jacobian product from a layer's output, or, with `at` OUTPUT, from the network's (before its softmax or sigmoid, where it ends in one):
+        Σ cotangents (samples, *layer) × the output, and its gradients. `scores` of what is given back is that sum, `outputs` the layer's output."""
+        if at == OUTPUT:
+            score = "logit" if self.traits.head is not None else "output"
+            return self.gradients(inputs, Target(cotangents, score, (), head=self.traits.head, class_axis=self.traits.class_axis), wrt)
+        owner, parts = vars(self).get("_parts_below", (None, {}))
+        if owner is not self:  # none yet, or those of a model that this one is a copy of
+            parts = {}
+            vars(self)["_parts_below"] = (self, parts)
+        if at not in parts:
+            parts[at] = self.below(at)
+        found: Gradients = parts[at].gradients(inputs, Target(cotangents, "output", ()), wrt)
+        return found
+
+    def layer_inputs(self, inputs: Array, layers: Sequence[str]) -> dict[str, tuple[Array, ...]]:
+        """Layer → the arrays that it is given, (samples, ...) each, in the order of its arguments."""
+        raise UnsupportedError(f"{self.traits.framework} does not show what its layers are given.")
+
+    def weight_gradients(self, inputs: Array, target: Target) -> dict[str, tuple[Array, ...]]:
+        """Layer → the gradients with respect to its weights, as `weights()` orders and shapes them, of the sum of the target's scores over the samples."""
+        raise UnsupportedError(f"{self.traits.framework} gives no gradients of weights.")
 
     has_weights: bool = False
     """Whether `weights` and `replaced_weights` are served."""

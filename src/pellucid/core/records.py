@@ -20,6 +20,8 @@ from pellucid.core.model import Layer
 from pellucid.core.naming import name_of
 from pellucid.core.outcome import Outcomes
 from pellucid.core.packing import InputSpec, Packing
+from pellucid.core.rows import PER_SAMPLE, as_rows, told_of
+from pellucid.core.view import View
 
 Array = np.ndarray
 ERROR_KINDS = ("standard_error", "bound", "exact", "none")
@@ -83,27 +85,6 @@ class Ranking:
 
 def _rows(array: Array | None, index: slice | Array) -> Array | None:
     return None if array is None else array[index]
-
-
-def _as_rows(index: int | slice | Sequence[int] | Array, count: int) -> slice | Array:
-    """Any index as one that keeps the sample axis."""
-    if isinstance(index, slice):
-        return index
-    if isinstance(index, (int, np.integer)):
-        if not -count <= index < count:
-            raise IndexError(f"sample {index} of {count}")
-        return np.array([int(index) % count])
-    return np.asarray(index)
-
-
-PER_SAMPLE = ("labels", "target", "indices", "given")
-"""Entries of the provenance that hold one item per sample where they are lists."""
-
-
-def _chosen(provenance: Mapping[str, Any], rows: Array, count: int) -> dict[str, Any]:
-    """The provenance of some samples."""
-    lists = {name: provenance[name] for name in PER_SAMPLE if isinstance(provenance.get(name), list) and len(provenance[name]) == count}
-    return dict(provenance) | {name: [items[i] for i in rows] for name, items in lists.items()}
 
 
 def _joined(provenances: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -175,7 +156,7 @@ class Explanation:
 
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> Explanation:
         """The explanation of some samples; the sample axis stays."""
-        rows = _as_rows(index, len(self))
+        rows = as_rows(index, len(self))
         chosen = np.arange(len(self))[rows]
         shared = self.baseline is not None and len(self.baseline) == 1
         return replace(
@@ -193,7 +174,7 @@ class Explanation:
             baseline_score=_rows(self.baseline_score, rows),
             features=None if self.features is None else self.features[rows],
             statistics={name: array[rows] for name, array in self.statistics.items()},
-            provenance=_chosen(self.provenance, chosen, len(self)),
+            provenance=told_of(self.provenance, chosen, len(self)),
             state={name: array[rows] for name, array in self.state.items()},
             choices=None if self.choices is None else self.choices.of(rows),
             continuation=None if self.continuation is None else replace(self.continuation, rows=self.continuation.rows[rows]),
@@ -368,37 +349,6 @@ class Explanation:
     def __repr__(self) -> str:
         values = self.values.shape if self.packing is None or self.layer else dict(zip(self.packing.names, self.packing.shapes, strict=True))
         return f"Explanation({self.method!r}, samples={len(self)}, values={values}, outcome={self.outcome.worst.code!r})"
-
-
-@dataclass(frozen=True)
-class View:
-    """What happens inside: per layer an array (samples, *layer) with named axes, and the inputs it was read for."""
-
-    view: str
-    values: Mapping[str, Array]
-    axes: Mapping[str, tuple[str, ...]]
-    inputs: Array
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
-    def __getitem__(self, index: int | slice | Sequence[int] | Array) -> View:
-        """The view of some samples; the sample axis stays."""
-        rows = _as_rows(index, len(self))
-        return replace(
-            self,
-            values={name: array[rows] for name, array in self.values.items()},
-            inputs=self.inputs[rows],
-            provenance=_chosen(self.provenance, np.arange(len(self))[rows], len(self)),
-        )
-
-    def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{html.escape(name)}</td><td>{array.shape}</td></tr>" for name, array in self.values.items())
-        return f"<b>View</b> {html.escape(self.view)}<table><tr><th>layer</th><th>shape</th></tr>{rows}</table>"
-
-    def __repr__(self) -> str:
-        return f"View({self.view!r}, samples={len(self)}, layers={list(self.values)})"
 
 
 @dataclass(frozen=True)

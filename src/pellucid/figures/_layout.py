@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.layout import channels_of, to_last
-from pellucid.core.records import Explanation, View
+from pellucid.core.records import Explanation
+from pellucid.core.view import View
 
 
 def check_one_input(record: Explanation | View) -> None:

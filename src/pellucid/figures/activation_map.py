@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
 from pellucid.core.errors import SettingError, UnknownLayerError, unknown
-from pellucid.core.records import View
+from pellucid.core.view import View
 from pellucid.figures._canvas import INK, MUTED, POSITIVE, SIGNED, own_axes, panels, words
 from pellucid.figures._canvas import drawn as _
 from pellucid.figures._picture import check_sample, colour_bar

@@ -6,7 +6,8 @@ from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 
 from pellucid.core.layout import channels_of, to_last
-from pellucid.core.records import Explanation, View
+from pellucid.core.records import Explanation
+from pellucid.core.view import View
 from pellucid.figures._canvas import drawn as _
 from pellucid.figures._canvas import own_axes, words
 from pellucid.figures._layout import check_one_input

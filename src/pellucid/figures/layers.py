@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.artist import Artist
 
-from pellucid.core.records import View
+from pellucid.core.view import View
 from pellucid.figures._canvas import drawn as _
 from pellucid.figures._grid import cells
 from pellucid.figures.activation_map import activation_map

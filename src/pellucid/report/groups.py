@@ -13,7 +13,8 @@ from pellucid.core.comparison import Comparison
 from pellucid.core.errors import SettingError
 from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.language import said as _
-from pellucid.core.records import Explanation, Inspection, View
+from pellucid.core.records import Explanation, Inspection
+from pellucid.core.view import View
 
 Array = np.ndarray
 

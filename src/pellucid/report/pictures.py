@@ -16,9 +16,8 @@ from pellucid.core.errors import UnsupportedError
 from pellucid.core.language import said as _
 from pellucid.core.layout import of_columns
 from pellucid.core.naming import given_of
-from pellucid.core.records import Explanation, View
+from pellucid.core.records import Explanation
 from pellucid.figures import label, limits, panels, png_bytes, stacked
-from pellucid.figures.activation_map import activation_map
 from pellucid.figures.attribution_map import attribution_map
 from pellucid.figures.beeswarm import beeswarm
 from pellucid.figures.choice_spread import choice_spread
@@ -34,7 +33,7 @@ from pellucid.figures.series_line import series_line
 from pellucid.figures.spectrogram import heard_by, spectrogram
 from pellucid.figures.summary_bars import summary_bars
 from pellucid.figures.token_bars import token_bars
-from pellucid.report.words import flat, in_figures, title_of
+from pellucid.report.words import flat, title_of
 
 DPI = 150
 DIGITS = 3
@@ -278,17 +277,3 @@ def difference_picture(comparison: Comparison, row: int, name: str) -> Picture:
     alt = alt.format(first=comparison.names[0], second=comparison.names[1], number=comparison.numbers[row])
     figure = artists[0].figure
     return Picture(name, b"" if figure is None else png_bytes(figure.figure, DPI), alt)
-
-
-def view_pictures(view: View, row: int, stem: str) -> list[Picture]:
-    """One picture a layer."""
-    found = []
-    for layer, values in view.values.items():
-        artists = activation_map(view, layer=layer, sample=row, title=f"{layer}  ({' × '.join(str(n) for n in values.shape[1:])})")
-        figure = artists[0].figure
-        if figure is not None:
-            alt = _("{layer}: values of shape {shape} for one input, from {low} to {high}")
-            low, high = (in_figures(end, ".3g") for end in (values[row].min(), values[row].max()))
-            alt = alt.format(layer=layer, shape=values.shape[1:], low=low, high=high)
-            found.append(Picture(f"{stem}-{layer}", png_bytes(figure.figure, DPI), alt))
-    return found

@@ -15,14 +15,15 @@ from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.language import number, percent
 from pellucid.core.language import said as _
 from pellucid.core.outcome import Check
-from pellucid.core.records import Explanation, Inspection, View
+from pellucid.core.records import Explanation, Inspection
+from pellucid.core.view import SEVERITIES, View
 from pellucid.figures import scale_key
-from pellucid.report import words
+from pellucid.report import views, words
 from pellucid.report.cases import Front, front_of, led
 from pellucid.report.choices import choice_words
 from pellucid.report.compared import Compared, side_by_side
 from pellucid.report.groups import NetworkGroup, SampleGroup, group, sample_key
-from pellucid.report.pictures import Picture, drawn_apart, explanation_pictures, input_picture, limits_apart, over_samples, text_of, view_pictures, worded
+from pellucid.report.pictures import Picture, drawn_apart, explanation_pictures, input_picture, limits_apart, over_samples, text_of, worded
 from pellucid.report.tokens import token_text
 from pellucid.report.trust import Trials, Trust, believed
 
@@ -85,11 +86,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Shown:
-    """A view of one sample."""
+    """A view: its pictures, of one sample where it has samples, and what was found, each with its severity and advice."""
 
     title: str
     caption: str
     pictures: tuple[Picture, ...]
+    findings: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -236,10 +238,10 @@ def _network(found: NetworkGroup, stem: str, trials: Trials, noun: str, *, cases
         ]
     samples = tuple(_sample(each, stem, trials, noun) for each in found.samples.values()) if cases else ()
     numbers = {key: each.number for key, each in found.samples.items()}
-    views = tuple(_shown(view, numbers, f"{stem}-view-{i + 1}" if len(found.views) > 1 else f"{stem}-view") for i, view in enumerate(found.views))
+    shown = tuple(_shown(view, numbers, f"{stem}-view-{i + 1}" if len(found.views) > 1 else f"{stem}-view") for i, view in enumerate(found.views))
     common, runs = _reproduce(records)
     overall = tuple(_overall(explanation, f"{stem}-{slug(explanation.method)}-{i + 1}") for i, explanation in enumerate(found.explanations))
-    return Network(found.name, stem, tuple(facts), samples, tuple(filter(None, overall)), views, inspection, common, runs)
+    return Network(found.name, stem, tuple(facts), samples, tuple(filter(None, overall)), shown, inspection, common, runs)
 
 
 def _inputs(inspection: Inspection) -> list[tuple[str, str]]:
@@ -378,12 +380,10 @@ def _overall(explanation: Explanation, stem: str) -> Shown | None:
 
 
 def _shown(view: View, numbers: dict[bytes, int], stem: str) -> Shown:
-    number = numbers.get(sample_key(view.inputs[0]))
-    which = _("sample {number}").format(number=number) if number else _("the first input given") if len(view) > 1 else _("one input")
-    caption = _("For {which}. All tiles of a layer share one scale; the number on a tile is its channel.").format(which=which)
-    if any("time" in axes for axes in view.axes.values()):
-        caption = _("For {which}. Time runs to the right, one row a unit; the scale is symmetric about zero.").format(which=which)
-    return Shown(_(str(view.provenance.get("title") or words.plain_title(view.view))), caption, tuple(view_pictures(view, 0, stem)))
+    number = numbers.get(sample_key(view.inputs[0])) if len(view) else None
+    title = _(str(view.provenance.get("title") or words.plain_title(view.view)))
+    found = tuple((SEVERITIES[finding.severity], finding.told, finding.advised) for finding in view.findings)
+    return Shown(title, views.caption(view, number), tuple(views.view_pictures(view, 0, stem)), found)
 
 
 def _reproduce(records: Sequence[Explanation | View]) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, tuple[tuple[str, str], ...]], ...]]:

@@ -27,15 +27,16 @@ from pellucid.core.features import FeatureMap
 from pellucid.core.model import Layer
 from pellucid.core.outcome import SEVERITY, Check, Outcome, Outcomes
 from pellucid.core.packing import InputSpec, Packing
-from pellucid.core.records import Cost, Explained, Explanation, Inspection, View
+from pellucid.core.records import Cost, Explained, Explanation, Inspection
 from pellucid.core.verdict import Fact, Verdict
+from pellucid.core.view import Finding, View
 
 Array = np.ndarray
 Json = Any
 
 RECORDS: Mapping[str, tuple[type, int]] = {
     "explanation": (Explanation, 4),
-    "view": (View, 1),
+    "view": (View, 2),
     "inspection": (Inspection, 3),
     "evaluation": (Evaluation, 1),
     "comparison": (Comparison, 1),
@@ -49,6 +50,7 @@ ELEMENTS: Mapping[str, tuple[type, int]] = {
     "cost": (Cost, 1),
     "explained": (Explained, 2),
     "fact": (Fact, 1),
+    "finding": (Finding, 1),
     "feature_map": (FeatureMap, 1),
     "input_spec": (InputSpec, 1),
     "layer": (Layer, 1),

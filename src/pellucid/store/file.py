@@ -18,7 +18,8 @@ from pellucid.core.comparison import Comparison
 from pellucid.core.errors import DataNotFoundError, FormatError, SettingError
 from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.files import write_whole
-from pellucid.core.records import Explanation, View
+from pellucid.core.records import Explanation
+from pellucid.core.view import View
 from pellucid.store.codec import RECORDS, Reader, Writer, check_version
 
 Array = np.ndarray

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
-from pellucid.core.method import Shown, ViewMethod
 from pellucid.core.model import Layer, Model
+from pellucid.core.scene import Scene, Shown, ViewMethod
 
 Array = np.ndarray
 
@@ -39,8 +38,9 @@ class ActivationMap(ViewMethod):
     answers: ClassVar[str] = "What does each channel of a layer answer to this input?"
     citation: ClassVar[str] = "Zeiler & Fergus 2014, arXiv:1311.2901"
 
-    def show(self, model: Model, inputs: Array, layers: Sequence[str] | None) -> Shown:
-        chosen = [model.layer(name) for name in layers] if layers is not None else _default(model)
+    def show(self, scene: Scene) -> Shown:
+        model, inputs = scene.model, scene.inputs
+        chosen = scene.chosen(_default(model))
         recurrent = [layer.name for layer in chosen if layer.sequential]
         others = [layer.name for layer in chosen if not layer.sequential]
         found = (model.activations(inputs, others) if others else {}) | (model.states(inputs, recurrent) if recurrent else {})

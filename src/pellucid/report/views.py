@@ -1,0 +1,54 @@
+"""Views in a report: the pictures of each, what to read in them, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pellucid.core.language import number as in_figures
+from pellucid.core.language import said as _
+from pellucid.core.view import View
+from pellucid.figures import FIGURES, png_bytes
+from pellucid.report.pictures import Picture
+
+Figure = tuple[str, str, Mapping[str, Any], str]
+"""The end of a picture's name, the figure that draws it, its keywords, and the picture's text."""
+
+SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {}
+"""Views whose pictures are not one a layer by the figure of the view's own name: what draws them, for one sample where the view has samples."""
+
+
+def view_pictures(view: View, row: int, stem: str) -> list[Picture]:
+    """The pictures of a view, of one of its samples where it has an entry for each."""
+    found = []
+    for end, figure, keywords, text in SHOWS.get(view.view, _by_layer)(view, row):
+        artists = FIGURES.load(figure)(view, **keywords)
+        drawn = artists[0].figure
+        if drawn is not None:
+            found.append(Picture(f"{stem}-{end}", png_bytes(drawn.figure), text))
+    return found
+
+
+def _by_layer(view: View, row: int) -> Iterator[Figure]:
+    """One picture a layer."""
+    figure = view.view if view.view in FIGURES else "activation_map"
+    for layer, values in view.values.items():
+        shown = values[row] if view.by_sample(layer) else values
+        title = f"{layer}  ({' × '.join(str(n) for n in shown.shape)})"
+        text = _("{layer}: values of shape {shape}, from {low} to {high}")
+        low, high = (in_figures(end, 3) for end in (shown.min(), shown.max()))
+        yield layer, figure, {"layer": layer, "sample": row, "title": title}, text.format(layer=layer, shape=shown.shape, low=low, high=high)
+
+
+def caption(view: View, number: int | None) -> str:
+    """What to read in the pictures of a view; `number` is the report's of the sample that is shown, where it has one."""
+    which = _("sample {number}").format(number=number) if number else _("the first input given") if len(view) > 1 else _("one input")
+    if view.view in CAPTIONS:
+        return _(CAPTIONS[view.view]).format(which=which)
+    if any("time" in axes for axes in view.axes.values()):
+        return _("For {which}. Time runs to the right, one row a unit; the scale is symmetric about zero.").format(which=which)
+    return _("For {which}. All tiles of a layer share one scale; the number on a tile is its channel.").format(which=which)
+
+
+CAPTIONS: Mapping[str, str] = {}
+"""By view, what to read in its pictures; `{which}` is the sample that is shown."""
