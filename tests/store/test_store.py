@@ -296,3 +296,12 @@ def test_a_failure_keeps_the_earlier_file(tmp_path, monkeypatch) -> None:
 def test_only_records_are_saved(records, tmp_path) -> None:
     with pytest.raises(SettingError, match="save "):
         save(records, tmp_path / "file")
+
+
+def test_a_view_without_samples_comes_back_and_one_row_a_sample_is_still_held() -> None:
+    values, axes = {"conv": np.arange(6.0).reshape(3, 2), "map": np.zeros((2, 4))}, {"conv": ("epoch", "channel"), "map": ("sample", "unit")}
+    (back,) = from_bytes(to_bytes([View("v", values, axes, np.zeros((2, 5)))]))
+    assert isinstance(back, View)
+    assert np.array_equal(back.values["conv"], values["conv"])
+    with pytest.raises(FormatError, match="do not agree in length"):
+        from_bytes(to_bytes([View("v", values, axes, np.zeros((3, 5)))]))

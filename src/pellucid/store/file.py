@@ -136,7 +136,8 @@ def _check_lengths(record: Record) -> None:
         )
         samples, shape_fits = _length(e.values), e.error.shape == e.values.shape
     elif isinstance(record, View):
-        rows, samples, shape_fits = tuple(record.values.values()), _length(record.inputs), True
+        rows = tuple(array for name, array in record.values.items() if record.by_sample(name))
+        samples, shape_fits = _length(record.inputs), True
     elif isinstance(record, Evaluation):
         scores = record.scores.values()
         rows = (record.verdicts, *(row for score in scores for row in (score.values, score.error, score.chance, score.evaluations, score.gradients)))
