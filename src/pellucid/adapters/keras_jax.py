@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import _jax, _keras
+from pellucid.adapters import _jax, _keras, _layer_inputs
 from pellucid.adapters._keras_start import missing
 from pellucid.core.errors import ModelError
 from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, power_of_two_batch
@@ -70,6 +70,20 @@ class KerasJax(_keras.KerasModel):
 
     def states(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
         return self._recorded("states", inputs, self.recurrent(layers), _keras.record_states)
+
+    def layer_inputs(self, inputs: Array, layers: Sequence[str]) -> dict[str, tuple[Array, ...]]:
+        chosen, record = self.named(layers), functools.partial(_layer_inputs.record_inputs, self.keras)
+
+        def step(params: Sequence[Any], x: Any) -> Any:
+            given = self._seen(params, x, chosen, record)
+            return {name: [one if one.dtype == bool else self._plain(one) for one in given[name]] for name in chosen}
+
+        function = self._function(("layer_inputs", *chosen), step)
+        sent = ((part, size, function(_jax.filled(inputs[part], size))) for part, size in _jax.pieces(len(inputs), self.batch_size))
+        return _layer_inputs.joined(
+            (part.stop - part.start, {name: [one[: part.stop - part.start] if len(one) == size else one for one in given[name]] for name in chosen})
+            for part, size, given in _jax.late(sent)
+        )
 
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
         found = zip(*self._batched(self._gradient(target, wrt), inputs, target.effective_weights), strict=True)

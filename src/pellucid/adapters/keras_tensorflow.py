@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import _keras
+from pellucid.adapters import _keras, _layer_inputs
 from pellucid.adapters._keras_start import missing
 from pellucid.adapters._saved_model import head_of
 from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, batches, power_of_two_batch
@@ -70,6 +70,11 @@ class KerasTensorflow(_keras.KerasModel):
 
     def states(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
         return self._recorded("states", inputs, self.recurrent(layers), _keras.record_states)
+
+    def layer_inputs(self, inputs: Array, layers: Sequence[str]) -> dict[str, tuple[Array, ...]]:
+        chosen, record = self.named(layers), functools.partial(_layer_inputs.record_inputs, self.keras)
+        parts = zip(batches(len(inputs), self.batch_size), self._seen("layer_inputs", inputs, chosen, record), strict=True)
+        return _layer_inputs.joined((part.stop - part.start, dict(zip(chosen, found, strict=True))) for part, found in parts)
 
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
         chosen = self.named([name for name in wrt if name != INPUT])
@@ -223,6 +228,12 @@ class KerasTensorflow(_keras.KerasModel):
         return self._trace(step, free, free, table, self._specs("weights")[0], tf.TensorSpec((None, None), "float32"), index, index, scalar)
 
     def _recorded(self, verb: str, inputs: Array, chosen: dict[str, Any], record: Callable[..., Any]) -> dict[str, Array]:
+        found = list(self._seen(verb, inputs, chosen, record))
+        return {name: np.concatenate([part[i].numpy() for part in found]) for i, name in enumerate(chosen)}
+
+    def _seen(self, verb: str, inputs: Array, chosen: dict[str, Any], record: Callable[..., Any]) -> Iterator[list[Any]]:
+        """What is noted of each chosen layer, batch by batch."""
+
         def step(x: Any) -> Any:
             seen: dict[str, Any] = {}
             with _keras.wrapped_calls(chosen, functools.partial(record, seen)):
@@ -230,8 +241,7 @@ class KerasTensorflow(_keras.KerasModel):
             return [seen[name] for name in chosen]
 
         function = self._function((verb, *chosen), lambda: self._trace(step, self._spec()))
-        found = [function(self._tensor(inputs[part])) for part in batches(len(inputs), self.batch_size)]
-        return {name: np.concatenate([part[i].numpy() for part in found]) for i, name in enumerate(chosen)}
+        return (function(self._tensor(inputs[part])) for part in batches(len(inputs), self.batch_size))
 
     def _looped(self, rows: int) -> list[tuple[slice, int]]:
         """Which rows go forward by one call, and how many of them at a time: whole batches together, the rest by itself."""

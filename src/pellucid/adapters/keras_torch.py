@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import _keras, _torch_parts
+from pellucid.adapters import _keras, _layer_inputs, _torch_parts
 from pellucid.adapters._keras_start import missing
 from pellucid.adapters.torch_module import TorchModule
 from pellucid.core.model import Layer, Model, batches, power_of_two_batch
@@ -78,6 +78,18 @@ class KerasTorch(_keras.KerasModel, TorchModule):
                 self._run(self._tensor(inputs[part]), False, part.stop - part.start)
             found.append({name: self._numpy(seen[name]) for name in chosen})
         return {name: np.concatenate([part[name] for part in found]) for name in chosen}
+
+    def layer_inputs(self, inputs: Array, layers: Sequence[str]) -> dict[str, tuple[Array, ...]]:
+        chosen, record = self.named(layers), functools.partial(_layer_inputs.record_inputs, self.keras)
+
+        def parts() -> Iterator[tuple[int, dict[str, list[Array]]]]:
+            for part in batches(len(inputs), self.batch_size):
+                seen: dict[str, Any] = {}
+                with self._borrowed(gradients=False), _keras.wrapped_calls(chosen, functools.partial(record, seen)):
+                    self._run(self._tensor(inputs[part]), False, part.stop - part.start)
+                yield part.stop - part.start, {name: [self.keras.ops.convert_to_numpy(one) for one in seen[name]] for name in chosen}
+
+        return _layer_inputs.joined(parts())
 
     def above(self, layer: str, context: Array) -> Model:
         _keras.check_cut(self, layer)

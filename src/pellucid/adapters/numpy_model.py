@@ -91,6 +91,10 @@ class NumpyModel(Model):
         names = [layer.name for layer in self.layers()]
         return {name: values[names.index(self.layer(name).name) + 1] for name in layers}
 
+    def layer_inputs(self, inputs: Array, layers: Sequence[str]) -> dict[str, tuple[Array, ...]]:
+        values, _ = self._forward(inputs)
+        return {name: (values[self._place(name)],) for name in layers}
+
     def above(self, layer: str, context: Array) -> NumpyModel:
         cut = self._place(layer) + 1
         if cut == len(self.stack):

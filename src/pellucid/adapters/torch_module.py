@@ -184,6 +184,12 @@ class TorchModule(Model):
                 raise UnsupportedError(f"layer '{name}' is a {self.layer(name).kind}, not a recurrent layer; it has no states over time.")
         return self._read(inputs, layers, every=True)
 
+    def layer_inputs(self, inputs: Array, layers: Sequence[str]) -> dict[str, tuple[Array, ...]]:
+        self.meet(inputs)
+        from pellucid.adapters import _torch_layer_inputs  # with torch, as all that needs it
+
+        return _torch_layer_inputs.layer_inputs(self, inputs, self._named(layers))
+
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
         self.meet(inputs)
         chosen = self._named([name for name in wrt if name != INPUT])
