@@ -1,0 +1,89 @@
+"""Random shifts, rotations and scalings of a grid as linear operators with exact transposes.
+
+An operator is a sparse matrix over the grid's elements, each new element a multilinear mean of the old ones that lie about it; what lies outside is the
+picture mirrored at its edge, so that nothing but the picture is ever seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """New elements as means of old ones; `matrix` (elements, elements), None for the identity. Arrays are (n, *grid, channels)."""
+
+    matrix: sparse.csr_array | None
+
+    def __call__(self, signals: Array) -> Array:
+        """The signals as they are seen after the transformation."""
+        return signals if self.matrix is None else _applied(self.matrix, signals)
+
+    def transpose(self, gradients: Array) -> Array:
+        """From gradients with respect to the transformed signals to those with respect to the signals."""
+        return gradients if self.matrix is None else _applied(self.matrix.T, gradients)
+
+
+def _applied(matrix: sparse.sparray, signals: Array) -> Array:
+    count, channels = len(signals), signals.shape[-1]
+    columns = np.moveaxis(signals.reshape(count, -1, channels), 1, 0).reshape(-1, count * channels)
+    found = matrix @ columns
+    return np.ascontiguousarray(np.moveaxis(found.reshape(-1, count, channels), 0, 1)).reshape(signals.shape)
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What is drawn: shifts up to a share `shift` of each side, rotations up to `rotation` degrees (in the plane of the last two axes), and scalings between
+    1 / (1 + `scale`) and 1 + `scale`, all uniformly, the scaling on a logarithmic scale.
+
+    >>> Moves().draw(np.random.default_rng(0), (3, 3)).matrix is None
+    True
+    >>> moved = Moves(shift=0.5).draw(np.random.default_rng(0), (8,))
+    >>> bool(np.allclose(moved(np.ones((1, 8, 1))), 1))
+    True
+    """
+
+    shift: float = 0.0
+    rotation: float = 0.0
+    scale: float = 0.0
+
+    def draw(self, generator: np.random.Generator, grid: tuple[int, ...]) -> Resampling:
+        """One transformation of a grid; as many numbers are drawn whatever the settings."""
+        shifts = generator.uniform(-1, 1, len(grid)) * self.shift * np.array(grid)
+        angle = generator.uniform(-1, 1) * np.deg2rad(self.rotation)
+        grown = np.exp(generator.uniform(-1, 1) * np.log1p(self.scale))
+        if not grid or self == Moves():
+            return Resampling(None)
+        linear = np.eye(len(grid)) / grown
+        if len(grid) > 1:
+            linear[-2:, -2:] = linear[-2:, -2:] @ [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        return Resampling(resampled(grid, linear, shifts))
+
+
+def resampled(grid: tuple[int, ...], linear: Array, shifts: Array) -> sparse.csr_array:
+    """The matrix that reads element x of the new grid at centre + `linear` (x − centre) + `shifts` of the old one."""
+    centre = (np.array(grid) - 1) / 2
+    places = np.stack(np.meshgrid(*(np.arange(side) for side in grid), indexing="ij"), axis=-1).reshape(-1, len(grid))
+    read = (places - centre) @ np.asarray(linear).T + centre + shifts
+    low = np.floor(read)
+    above = read - low
+    corners = list(itertools.product((0, 1), repeat=len(grid)))
+    columns, weights = np.empty((len(read), len(corners)), np.int64), np.empty((len(read), len(corners)))
+    for k, corner in enumerate(corners):
+        at = [_mirrored((low[:, axis] + step).astype(np.int64), side) for axis, (step, side) in enumerate(zip(corner, grid, strict=True))]
+        columns[:, k] = np.ravel_multi_index(at, grid)
+        weights[:, k] = np.prod([above[:, axis] if step else 1 - above[:, axis] for axis, step in enumerate(corner)], axis=0)
+    starts = np.arange(0, columns.size + 1, len(corners))
+    return sparse.csr_array((weights.ravel(), columns.ravel(), starts), shape=(len(read), len(read)))
+
+
+def _mirrored(places: Array, side: int) -> Array:
+    """Places on an axis as they are in a picture that goes on mirrored: −1 is 0, `side` is `side` − 1."""
+    folded = places % (2 * side)
+    return np.minimum(folded, 2 * side - 1 - folded)
