@@ -106,6 +106,22 @@ class JaxFunction(KerasJax):
         found.parameters = self.jax.tree.unflatten(self.jax.tree.structure(self.parameters), leaves)
         return contextlib.nullcontext(found)
 
+    def _trained(self) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for name, leaf in self._leaves():
+            if self._is_weight(leaf):
+                found.setdefault(name, []).append(leaf)
+        return found
+
+    def _differentiated(self, params: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
+        leaves, structure = self.jax.tree.flatten(params)
+
+        def whole(weights: Sequence[Any]) -> Any:
+            given = iter(weights)
+            return self.jax.tree.unflatten(structure, [next(given) if self._is_weight(leaf) else leaf for leaf in leaves])
+
+        return [leaf for leaf in leaves if self._is_weight(leaf)], whole
+
     def _is_weight(self, leaf: Any) -> bool:
         """Whether a parameter has a gradient; counters, keys and single numbers of Python have none here."""
         return hasattr(leaf, "dtype") and bool(self.jax.numpy.issubdtype(leaf.dtype, self.jax.numpy.floating))
@@ -147,6 +163,12 @@ class JaxFunction(KerasJax):
         if self.traits.tokens:
             raise UnsupportedError("the function takes whole numbers, which have no gradient; use a coalition method.")
         return super().gradients(inputs, target, wrt)
+
+    def weight_gradients(self, inputs: Array, target: Target) -> dict[str, tuple[Array, ...]]:
+        if not self.has_weights:
+            return Model.weight_gradients(self, inputs, target)
+        self.meet(inputs)
+        return super().weight_gradients(inputs, target)
 
     def path_gradients(self, rows: PathRows, target: Target) -> tuple[Array, Array]:
         self.meet(rows.starts)

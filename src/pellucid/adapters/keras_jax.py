@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import _jax, _keras, _layer_inputs
+from pellucid.adapters import _jax, _keras, _layer_inputs, _losses
 from pellucid.adapters._keras_start import missing
 from pellucid.core.errors import ModelError
+from pellucid.core.loss import LOSSES
 from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, power_of_two_batch
 from pellucid.core.target import TINY, Reading, Target
 
@@ -110,6 +111,23 @@ class KerasJax(_keras.KerasModel):
             found[part] = np.asarray(scores)[: part.stop - part.start]
         return found
 
+    def weight_gradients(self, inputs: Array, target: Target) -> dict[str, tuple[Array, ...]]:
+        how, follow = target.reading, target.follows_prediction
+
+        def step(params: Any, x: Any, weights: Any, counts: Any) -> list[Any]:
+            chosen, whole = self._differentiated(params)
+            total = lambda chosen: (self._scores(whole(chosen), x, weights, how, follow)[0] * counts).sum()  # noqa: E731
+            return [self._plain(one) for one in self.jax.grad(total)(chosen)]
+
+        function, weights = self._function(("weights", how, follow), step), target.effective_weights
+
+        def sent() -> Iterator[list[Any]]:
+            for part, size in _jax.pieces(len(inputs), self.batch_size):
+                rows = part.stop - part.start
+                yield function(_jax.filled(inputs[part], size), _jax.filled(weights[part], size), _jax.lengthened(np.ones(rows), size))
+
+        return _losses.named(self._trained(), _losses.summed([np.array(one) for one in part] for part in _jax.late(sent())))
+
     def above(self, layer: str, context: Array) -> Model:
         return _Above(self, layer, context)
 
@@ -186,6 +204,8 @@ class KerasJax(_keras.KerasModel):
         """Scores and outputs; the weights follow the prediction where asked."""
         jax = self.jax
         outputs = read = self._outputs(params, x, how.logits)
+        if how.scale in LOSSES:
+            return _losses.in_jax(jax, how.scale, read, weights, self.traits.class_axis), read
         if follow:
             weights = jax.nn.one_hot(read.argmax(axis=-1), read.shape[-1])
             weights = weights - 1 / read.shape[-1] if how.centred else weights
@@ -260,6 +280,19 @@ class KerasJax(_keras.KerasModel):
                 raise ModelError(f"JAX cannot trace the Keras model ({reason}); build it of keras.ops.") from error
 
         return called
+
+    def _differentiated(self, params: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
+        """The weights that training changes, among all that a compiled step is given, and what puts others in their place."""
+        places = {id(variable): place for place, variable in enumerate(self._variables)}
+        chosen = [places[id(variable)] for found in self._trained().values() for variable in found]
+
+        def whole(weights: Sequence[Any]) -> list[Any]:
+            merged = list(params)
+            for place, weight in zip(chosen, weights, strict=True):
+                merged[place] = weight
+            return merged
+
+        return [params[place] for place in chosen], whole
 
     def _values(self) -> list[Any]:
         """What a compiled step is given besides its arrays: the weights as they are now."""

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import _keras, _layer_inputs
+from pellucid.adapters import _keras, _layer_inputs, _losses
 from pellucid.adapters._keras_start import missing
+from pellucid.adapters._numbers import wide
 from pellucid.adapters._saved_model import head_of
+from pellucid.core.loss import LOSSES
 from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, batches, power_of_two_batch
 from pellucid.core.target import TINY, Reading, Target
 
@@ -130,6 +132,13 @@ class KerasTensorflow(_keras.KerasModel):
             found.append(scores.numpy())
         return np.concatenate(found).astype(np.float64) if found else np.zeros(0)
 
+    def weight_gradients(self, inputs: Array, target: Target) -> dict[str, tuple[Array, ...]]:
+        trained = self._trained()
+        how, follow, weights = target.reading, target.follows_prediction, target.effective_weights
+        function = self._function(("weights", how, follow), lambda: self._trace_weights(how, follow, trained))
+        parts = (function(self._tensor(inputs[part]), self._tensor(weights[part])) for part in batches(len(inputs), self.batch_size))
+        return _losses.named(trained, _losses.summed([wide(one.numpy()) for one in part] for part in parts))
+
     def above(self, layer: str, context: Array) -> Model:
         return _Above(self, layer, context)
 
@@ -149,6 +158,8 @@ class KerasTensorflow(_keras.KerasModel):
     def _scores(self, x: Any, weights: Any, how: Reading, follow: bool = False) -> tuple[Any, Any]:
         """Scores and outputs; the weights follow the prediction where asked."""
         outputs = read = self._outputs(x, how.logits)
+        if how.scale in LOSSES:
+            return _losses.in_tensorflow(self.tf, how.scale, read, weights, self.traits.class_axis), read
         if follow:
             weights = self.tf.one_hot(self.tf.argmax(read, axis=-1), read.shape[-1])
             weights = weights - 1 / read.shape[-1] if how.centred else weights
@@ -177,6 +188,19 @@ class KerasTensorflow(_keras.KerasModel):
             scores, outputs = self._scores(x, weights, how, follow)
         gradients = tape.gradient(scores, [probes[name] for name in wrt], unconnected_gradients="zero")
         return scores, outputs, gradients, [values[name] for name in wrt]
+
+    def _trace_weights(self, how: Reading, follow: bool, trained: dict[str, list[Any]]) -> Callable[..., Any]:
+        variables = [variable.value for found in trained.values() for variable in found]
+
+        def step(x: Any, weights: Any) -> Any:
+            with self.tf.GradientTape(watch_accessed_variables=False) as tape:
+                for variable in variables:
+                    tape.watch(variable)
+                total = self.tf.reduce_sum(self._scores(x, weights, how, follow)[0])
+            found = tape.gradient(total, variables, unconnected_gradients="zero")
+            return [self.tf.convert_to_tensor(one) for one in found]  # an embedding's comes by rows
+
+        return self._trace(step, *self._specs("input", "weights"))
 
     def _trace_path(self, how: Reading, stencil: tuple[float, ...], displace: bool) -> Callable[..., Any]:
         tf = self.tf

@@ -110,6 +110,9 @@ class KerasTorch(_keras.KerasModel, TorchModule):
         self._help.check_samples(outputs, samples)
         return outputs if outputs.dtype == self.torch.float64 else outputs.float()
 
+    def _leaves(self) -> dict[str, list[Any]]:
+        return {name: [variable.value for variable in found] for name, found in self._trained().items()}
+
     def _named(self, names: Sequence[str]) -> dict[str, Any]:
         return self.named(names)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
+from pellucid.adapters import _losses
 from pellucid.core.errors import UnsupportedError
+from pellucid.core.loss import Loss
 from pellucid.core.model import INPUT, Gradients, Layer, Model, Traits, batches, checked_weights
 from pellucid.core.target import Target
 
@@ -120,12 +122,7 @@ class NumpyModel(Model):
 
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
         values, sums = self._forward(inputs)
-        outputs = values[-1]
-        probabilities = softmax(outputs, axis=-1)
-        through_softmax = self.traits.head == "softmax" and not target.reads_logits
-        read = probabilities if through_softmax else outputs
-        target = target.settled(read)
-        back = _at_outputs(target, outputs, probabilities, through_softmax)
+        target, read, back = self._back(values[-1], target)
         named = {self.layers()[-1].name: back}
         for i in reversed(range(len(self.stack))):
             back = (back * _ACTIVATIONS[self.stack[i].activation][1](sums[i])) @ self.stack[i].weights.T
@@ -133,9 +130,34 @@ class NumpyModel(Model):
         taken_at = {INPUT: inputs, **{f"dense_{i}": value for i, value in enumerate(values[1:])}}
         return Gradients(target.of(read), read, {name: named[name] for name in wrt}, {name: taken_at[name] for name in wrt})
 
+    def weight_gradients(self, inputs: Array, target: Target) -> dict[str, tuple[Array, ...]]:
+        def made() -> Iterator[list[Array]]:
+            for part in batches(len(inputs), self.batch_size):
+                values, sums = self._forward(inputs[part])
+                _, _, back = self._back(values[-1], target.unnamed(np.arange(part.start, part.stop)))
+                found: list[Array] = []
+                for dense, value, total in zip(self.stack[::-1], values[-2::-1], sums[::-1], strict=True):
+                    back = back * _ACTIVATIONS[dense.activation][1](total)
+                    found = [value.T @ back, back.sum(axis=0), *found]
+                    back = back @ dense.weights.T
+                yield found
+
+        return _losses.named(self.weights(), _losses.summed(made()))
+
+    def _back(self, outputs: Array, target: Target) -> tuple[Target, Array, Array]:
+        """The target once the outputs are known, what it reads, and the gradient of its score at the last layer's outputs."""
+        probabilities = softmax(outputs, axis=-1)
+        through_softmax = self.traits.head == "softmax" and not target.reads_logits
+        read = probabilities if through_softmax else outputs
+        target = target.settled(read)
+        return target, read, _at_outputs(target, outputs, probabilities, through_softmax)
+
 
 def _at_outputs(target: Target, outputs: Array, probabilities: Array, through_softmax: bool) -> Array:
     """The gradient of the score with respect to the last layer's outputs."""
+    if isinstance(target, Loss):
+        found = target.cotangents(probabilities if through_softmax else outputs)
+        return probabilities * (found - (found * probabilities).sum(axis=-1, keepdims=True)) if through_softmax else found
     weights = target.effective_weights.astype(np.float64)
     if target.score == "log_probability":
         weights = weights / np.maximum(probabilities if through_softmax else outputs, 1e-30)

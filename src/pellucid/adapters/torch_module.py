@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.adapters import _losses
 from pellucid.adapters._arguments import Arguments, call_with, specs_of
 from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, ShapeError, UnknownLayerError, UnsafeModelError, UnsupportedError, unknown
+from pellucid.core.loss import LOSSES
 from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRows, Traits, batches, checked_weights, power_of_two_batch
 from pellucid.core.packing import Packing
 from pellucid.core.target import Target
@@ -254,6 +256,25 @@ class TorchModule(Model):
                 scores[part] = self._numpy(self._scores(points, weights[sample], target)[0])
         return scores
 
+    def weight_gradients(self, inputs: Array, target: Target) -> dict[str, tuple[Array, ...]]:
+        self.meet(inputs)
+        leaves = self._leaves()
+        flat = [leaf for found in leaves.values() for leaf in found]
+        weights = target.effective_weights
+
+        def made() -> Iterator[list[Array]]:
+            for part in batches(len(inputs), self.batch_size):
+                scores, _ = self._scores(self._tensor(inputs[part]), self._tensor(weights[part]), target)
+                found = self.torch.autograd.grad(scores.sum(), flat, allow_unused=True) if scores.requires_grad else [None] * len(flat)
+                yield [self._numpy(self.torch.zeros_like(leaf) if one is None else one) for leaf, one in zip(flat, found, strict=True)]
+
+        with self._borrowed(gradients=True), _losses.tracked(flat):
+            return _losses.named(leaves, _losses.summed(made()))
+
+    def _leaves(self) -> dict[str, list[Any]]:
+        """Layer → the tensors that training changes, as `weights` orders them."""
+        return self._parameters()
+
     has_weights = True
 
     def weights(self) -> dict[str, tuple[Array, ...]]:
@@ -341,6 +362,8 @@ class TorchModule(Model):
         if target.follows_prediction:
             weights = self.torch.nn.functional.one_hot(read.argmax(dim=-1), read.shape[-1]).to(read.dtype)
             weights = weights - 1 / read.shape[-1] if target.score == "centered_logit" else weights
+        if target.scale in LOSSES:
+            return _losses.in_torch(self.torch, target.scale, read, weights, self.traits.class_axis), read
         outputs, weights = self._help.on_scale(read, weights, target.scale)
         return (outputs * weights).flatten(1).sum(dim=1), read
 
