@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from pellucid.adapters import ADAPTERS, _keras_inputs, _keras_outputs, _keras_start
+from pellucid.adapters import ADAPTERS, _keras_graph, _keras_inputs, _keras_outputs, _keras_start
 from pellucid.adapters._arguments import Arguments, call_with
 from pellucid.adapters._numbers import wide
+from pellucid.core.connections import with_inputs
 from pellucid.core.errors import InputError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits, checked_weights
 from pellucid.core.packing import Packing
@@ -70,7 +71,8 @@ class KerasModel(Model):
             zeros = np.zeros((1, *(size or 1 for size in self.traits.input_shape)), np.float32)
             shown = _keras_outputs.run_on_zeros(self.keras, self.network, lambda: self.run(zeros), list(walk(self.network)), wrapped_calls)
         self._shown = shown
-        self._table = layer_table(self.keras, self.network, shown.shapes)
+        self._graph = _keras_graph.by_graph(self.network, dict(walk(self.network)))
+        self._table = with_inputs(layer_table(self.keras, self.network, shown.shapes), self._graph)
         self._find_output()
         self.size_batches()
 
@@ -173,6 +175,12 @@ class KerasModel(Model):
     def layers(self) -> tuple[Layer, ...]:
         return self._table
 
+    def connections(self) -> dict[str, tuple[str, ...]]:
+        shape = self.traits.input_shape
+        if self._graph or shape is None:
+            return dict(self._graph)
+        return _keras_graph.by_run(self.keras, self.run, [size or 1 for size in shape], dict(walk(self.network)), wrapped_calls)
+
     has_weights = True
 
     def weights(self) -> dict[str, tuple[Array, ...]]:
@@ -193,6 +201,9 @@ class KerasModel(Model):
         finally:
             for variable, array in before:
                 variable.assign(array)
+
+    def kernel_shapes(self) -> dict[str, tuple[tuple[int, ...], ...]]:
+        return {name: tuple(tuple(one.shape) for one in found) for name, found in self._trained().items()}
 
     def _trained(self) -> dict[str, list[Any]]:
         """Layer → the variables that training changes, those of the models themselves first, layers in the order they are called; each variable once."""

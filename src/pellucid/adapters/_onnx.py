@@ -13,6 +13,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, inliner, shape_inference
 
+from pellucid.adapters import _onnx_graph
 from pellucid.core.errors import DamagedModelError, ModelError, SettingError, UnsafeModelError, UnsupportedError, unknown
 from pellucid.core.model import Layer
 from pellucid.core.packing import InputSpec
@@ -291,6 +292,17 @@ def layers_of(graph: Graph, known: Mapping[str, tuple[int, Shape | None]], chann
         count = sum(int(np.prod(weights[one].dims)) for one in node.input if one in weights and weights[one].data_type in FLOATS and weights[one].dims)
         layers.append(_layer(name, node, _shape(sizes, place.axes), count, axis))
     return tuple(layers), places
+
+
+def connections(inputs: Sequence[str], graph: Graph, places: Mapping[str, Place]) -> dict[str, Names]:
+    """Layer → the layers whose output reaches it through nodes that are none; "input" for these inputs."""
+    return _onnx_graph.connections(graph.proto.graph.node, inputs, {name: place.tensor for name, place in places.items()}, _reads)
+
+
+def kernel_shapes(graph: Graph, places: Mapping[str, Place]) -> dict[str, tuple[tuple[int, ...], ...]]:
+    """Layer → the shapes of the weights that it reads."""
+    weights = {tensor.name: tensor for tensor in graph.proto.graph.initializer}
+    return _onnx_graph.kernel_shapes(graph.proto.graph.node, weights, {name: place.tensor for name, place in places.items()}, FLOATS)
 
 
 def _layer(name: str, node: Any, shape: Shape | None, count: int, axis: int) -> Layer:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.core.errors import DamagedModelError, UnsafeModelError, UnsupportedError
-from pellucid.core.model import Layer
+from pellucid.core.model import INPUT, Layer
 
 STATEFUL = re.compile(
     r"VarHandleOp|ReadVariableOp|AssignVariableOp|VarIsInitializedOp|VariableShape|Variable(V2)?|DestroyResourceOp|DisableCopyOnRead|ResourceGather(Nd)?"
@@ -170,21 +170,24 @@ def layers_of(inputs: Sequence[Any]) -> tuple[tuple[Layer, ...], dict[str, Any]]
     reached, samples = set(operations), inputs[0].shape[0] if inputs[0].shape.rank else None
     layers: list[Layer] = []
     tensors: dict[str, Any] = {}
+    sources: dict[Any, tuple[str, ...]] = {tensor.op: (INPUT,) for tensor in inputs}
     for operation in operations:
         value = operation.outputs[0] if operation.outputs else None
+        fed_by = () if operation.type == "Shape" else tuple(dict.fromkeys(name for tensor in operation.inputs for name in sources.get(tensor.op, ())))
+        sources.setdefault(operation, fed_by)
         if operation.type in SILENT or value is None or not value.dtype.is_floating or not value.shape.rank or value.shape[0] != samples:
             continue
         name = _unique(CALL.sub("", operation.name), tensors)
-        tensors[name] = value
-        layers.append(_layer(name, operation, value, sum(_weights(source.op, reached) for source in operation.inputs)))
+        tensors[name], sources[operation] = value, (name,)
+        layers.append(_layer(name, operation, value, sum(_weights(source.op, reached) for source in operation.inputs), fed_by))
     return tuple(layers), tensors
 
 
-def _layer(name: str, operation: Any, value: Any, count: int) -> Layer:
+def _layer(name: str, operation: Any, value: Any, count: int, inputs: tuple[str, ...]) -> Layer:
     shape = tuple(value.shape[1:])
     axis = 0 if channels_first(operation) else -1
     grid = shape[1:] if axis == 0 else shape[:-1]
-    return Layer(name, operation.type, shape, count, "", len(grid) == 2 and grid != (1, 1), False, axis if grid else -1)
+    return Layer(name, operation.type, shape, count, "", len(grid) == 2 and grid != (1, 1), False, axis if grid else -1, inputs)
 
 
 def channels_first(operation: Any) -> bool:

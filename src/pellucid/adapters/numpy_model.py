@@ -84,7 +84,14 @@ class NumpyModel(Model):
 
     def layers(self) -> tuple[Layer, ...]:
         return tuple(
-            Layer(f"dense_{i}", "Dense", (dense.weights.shape[1],), dense.weights.size + dense.bias.size, dense.activation)
+            Layer(
+                f"dense_{i}",
+                "Dense",
+                (dense.weights.shape[1],),
+                dense.weights.size + dense.bias.size,
+                dense.activation,
+                inputs=(f"dense_{i - 1}" if i else INPUT,),
+            )
             for i, dense in enumerate(self.stack)
         )
 

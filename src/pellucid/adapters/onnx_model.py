@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from pellucid.adapters._numbers import wide
+from pellucid.core.connections import with_inputs
 from pellucid.core.errors import DamagedModelError, InputError, MissingExtraError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits, batches, power_of_two_batch
 from pellucid.core.packing import Packing
@@ -129,6 +130,10 @@ class OnnxModel(Model):
     def layers(self) -> tuple[Layer, ...]:
         return self._table
 
+    def kernel_shapes(self) -> dict[str, tuple[tuple[int, ...], ...]]:
+        found: dict[str, tuple[tuple[int, ...], ...]] = self._help.kernel_shapes(self.graph, self._places)
+        return found
+
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         self.meet(inputs)
         both = (self.graph.output, self.graph.logits)
@@ -164,7 +169,9 @@ class OnnxModel(Model):
         """Learn the layers, the output's shape, where channels lie and the batch size for inputs of these shapes."""
         known = self._help.inferred(self.graph, shapes)
         channels = {name: self._help.channels_of(self.graph, name, shape) if shape else "last" for name, shape in shapes.items()}
-        self._table, self._places = self._help.layers_of(self.graph, known, channels)
+        table, self._places = self._help.layers_of(self.graph, known, channels)
+        fed_by = self._help.connections([one.name for one in self.graph.inputs], self.graph, self._places)
+        self._table = with_inputs(table, fed_by)
         row = 4.0 * sum(float(np.prod([size or 1 for size in one])) for one in (*shapes.values(), *(layer.shape for layer in self._table)) if one)
         self._own_batch_size = power_of_two_batch(row, BATCH_BUDGET)
         shape = known.get(self.graph.output, (0, None))[1]

@@ -169,6 +169,19 @@ class TorchModule(Model):
             raise UnknownLayerError(unknown("layer", name, listed))
         return known[name]
 
+    def connections(self) -> dict[str, tuple[str, ...]]:
+        shape = self._met or self.traits.input_shape
+        if shape is None or None in shape or not self.layers():
+            return {}
+        zeros = np.zeros((1, *(size or 1 for size in shape)), np.float32)
+        self.meet(zeros)
+        from pellucid.adapters import _torch_graph
+
+        parts = self._help.named(self.module)
+        listed = {layer.name: parts[layer.name] for layer in self.layers()}
+        with self._borrowed(gradients=True):
+            return _torch_graph.connections(lambda x: self._called(x, self._meeting.format), self._twice(self._tensor(zeros)), listed)
+
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         self.meet(inputs)
         with self._borrowed(gradients=False):
@@ -279,6 +292,9 @@ class TorchModule(Model):
 
     def weights(self) -> dict[str, tuple[Array, ...]]:
         return {name: tuple(self._help.on_host(one).copy() for one in found) for name, found in self._parameters().items()}
+
+    def kernel_shapes(self) -> dict[str, tuple[tuple[int, ...], ...]]:
+        return {name: tuple(tuple(one.shape) for one in found) for name, found in self._parameters().items()}
 
     def replaced_weights(self, weights: Mapping[str, Sequence[Array]]) -> contextlib.AbstractContextManager[Model]:
         parameters = self._parameters()

@@ -36,8 +36,10 @@ class Layer:
     spatial: bool = False
     sequential: bool = False
     channel_axis: int = -1
+    inputs: tuple[str, ...] = ()
     """`spatial`: channels over a grid, so that class activation maps apply. `sequential`: a state per time step can be read. `channel_axis`: which
-    axis of `shape` counts channels, the last or, in PyTorch, 0."""
+    axis of `shape` counts channels, the last or, in PyTorch, 0. `inputs`: the layers whose output reaches this one, "input" for the network's own input;
+    empty where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,15 @@ class Model(ABC):
     def layers(self) -> tuple[Layer, ...]:
         """Every layer that computes something, in the order it is called."""
         return ()
+
+    def connections(self) -> dict[str, tuple[str, ...]]:
+        """Layer → what its input comes from: layers, `INPUT`, or a name that is neither for a place where several meet without a layer, such as a sum, which
+        has an entry of its own. Empty where it is not known; some frameworks run the network once, on zeros, to find out."""
+        return {layer.name: layer.inputs for layer in self.layers() if layer.inputs}
+
+    def kernel_shapes(self) -> dict[str, tuple[tuple[int, ...], ...]]:
+        """Layer → the shapes of its weights and biases, as `weights()` orders them; empty where they are not shown."""
+        return {name: tuple(array.shape for array in arrays) for name, arrays in self.weights().items()} if self.has_weights else {}
 
     def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
         """Layer → its output, shape (samples, *layer)."""

@@ -37,7 +37,7 @@ Json = Any
 RECORDS: Mapping[str, tuple[type, int]] = {
     "explanation": (Explanation, 4),
     "view": (View, 2),
-    "inspection": (Inspection, 3),
+    "inspection": (Inspection, 4),
     "evaluation": (Evaluation, 1),
     "comparison": (Comparison, 1),
 }
@@ -53,7 +53,7 @@ ELEMENTS: Mapping[str, tuple[type, int]] = {
     "finding": (Finding, 1),
     "feature_map": (FeatureMap, 1),
     "input_spec": (InputSpec, 1),
-    "layer": (Layer, 1),
+    "layer": (Layer, 2),
     "outcome": (Outcome, 2),
     "outcomes": (Outcomes, 1),
     "packing": (Packing, 1),
