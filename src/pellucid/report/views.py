@@ -5,28 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pellucid.core.language import later
 from pellucid.core.language import number as in_figures
 from pellucid.core.language import said as _
 from pellucid.core.view import View
 from pellucid.figures import FIGURES, png_bytes
+from pellucid.report import inside_pictures
 from pellucid.report.pictures import Picture
 
 Figure = tuple[str, str, Mapping[str, Any], str]
 """The end of a picture's name, the figure that draws it, its keywords, and the picture's text."""
+DPI = 110
 
-SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {}
+SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {
+    "attention": inside_pictures.of_attention,
+}
 """Views whose pictures are not one a layer by the figure of the view's own name: what draws them, for one sample where the view has samples."""
 
 
 def view_pictures(view: View, row: int, stem: str) -> list[Picture]:
     """The pictures of a view, of one of its samples where it has an entry for each."""
-    found = []
+    return [picture for _layer, picture in pictures_by_layer(view, row, stem)]
+
+
+def pictures_by_layer(view: View, row: int, stem: str, dpi: int = DPI) -> Iterator[tuple[str, Picture]]:
+    """The same, each with the layer that it is of, empty where it is of none."""
     for end, figure, keywords, text in SHOWS.get(view.view, _by_layer)(view, row):
         artists = FIGURES.load(figure)(view, **keywords)
         drawn = artists[0].figure
         if drawn is not None:
-            found.append(Picture(f"{stem}-{end}", png_bytes(drawn.figure), text))
-    return found
+            yield str(keywords.get("layer") or ""), Picture(f"{stem}-{end}", png_bytes(drawn.figure, dpi), text)
 
 
 def _by_layer(view: View, row: int) -> Iterator[Figure]:
@@ -50,5 +58,10 @@ def caption(view: View, number: int | None) -> str:
     return _("For {which}. All tiles of a layer share one scale; the number on a tile is its channel.").format(which=which)
 
 
-CAPTIONS: Mapping[str, str] = {}
+CAPTIONS: Mapping[str, str] = {
+    "attention": later(
+        "For {which}. The share that each token which looks gives each that is looked at; one scale for all heads. Attention is not importance: take an "
+        "explanation to learn what the output depends on."
+    ),
+}
 """By view, what to read in its pictures; `{which}` is the sample that is shown."""

@@ -333,8 +333,7 @@ def _seen(shares: Array, hidden: Array | None) -> Array:
     if hidden is None:
         return np.ones((len(shares), shares.shape[-1]), bool)
     open_ = np.broadcast_to(~hidden, (len(shares), hidden.shape[1], *shares.shape[2:]))
-    found: Array = (open_ & open_.any(axis=-1, keepdims=True)).any(axis=(1, 2))
-    return found
+    return np.asarray((open_ & open_.any(axis=-1, keepdims=True)).any(axis=(1, 2)))
 
 
 def _counts(inside: Inside, heads: int | None) -> list[int]:

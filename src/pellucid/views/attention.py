@@ -48,7 +48,7 @@ class Attention(ViewMethod):
     residual: the share of each layer that goes past its attention.
     Shapes: per layer (samples, heads, queries, keys), rows add up to 1. Of "network", where all layers have the same tokens: (samples, queries, keys), the
     rollout; `details["network"]`: "rollout" and "relevance" (samples, tokens), the first adding up to 1, the second in the score's unit without a sign, and
-    "read" (samples, tokens), the weights with which tokens are read.
+    "read" (samples, tokens), the weights with which tokens are read, and "seen", 1 for tokens that are no padding.
     Does not say what the output depends on: attention is not importance, and other shares can give the same output (Jain & Wallace 2019, arXiv:1902.10186).
     For that take an explanation, such as `integrated_gradients` or `shap`.
 
@@ -93,8 +93,8 @@ class Attention(ViewMethod):
         else:
             resolved["rollout"] = "none: the layers do not all attend among the same tokens"
         resolved |= patches(scene.inputs.shape[1:], next(iter(found.values())).shares.shape[-1], scene.model.traits.channels)
-        shares = {"rollout": ("sample", "token"), "relevance": ("sample", "token"), "read": ("sample", "token")}
-        return Shown(values, axes, resolved, details, shares if details else {}, findings)
+        of_tokens = {name: ("sample", "token") for of_all in details.values() for name in of_all}
+        return Shown(values, axes, resolved, details, of_tokens, findings)
 
     def _read(self, scene: Scene, chosen: list[Source]) -> tuple[dict[str, Read], dict[str, str]]:
         """What could be read, and why the rest could not."""
@@ -121,14 +121,18 @@ class Attention(ViewMethod):
             gradients = str(error)
         seen = list(found.values())[-1].seen
         if isinstance(gradients, str):
-            return whole, {"rollout": _at(whole, seen), "read": _even(seen)}, {"relevance": f"none: {gradients}", "read at": "the mean of all tokens"}
+            return (
+                whole,
+                {"rollout": _at(whole, seen), "read": _even(seen), "seen": seen.astype(np.uint8)},
+                {"relevance": f"none: {gradients}", "read at": "the mean of all tokens"},
+            )
         read = np.abs(gradients[-1]).sum(axis=(1, 3))
         read = (read > 1e-6 * read.max(axis=1, keepdims=True)) & seen
         read = np.where(read.any(axis=1, keepdims=True), read, seen)
         relevance = maths.gradient_rollout(shares, gradients)
         counts = read.sum(axis=1)
         said = "one token" if (counts == 1).all() else "the mean of all tokens" if (read == seen).all() else "the mean of the tokens that are read"
-        details = {"rollout": _at(whole, read), "relevance": _at(relevance, read), "read": _even(read)}
+        details = {"rollout": _at(whole, read), "relevance": _at(relevance, read), "read": _even(read), "seen": seen.astype(np.uint8)}
         return whole, details, {"read at": said, "target": list(target.labels)}
 
     def _target(self, scene: Scene) -> Target:

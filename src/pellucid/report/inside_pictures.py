@@ -1,0 +1,28 @@
+"""Pictures of views that are not one a layer: heads of attention, what excites units, and inputs inverted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pellucid.core.language import said as _
+from pellucid.core.view import View
+
+FEW = 3
+"""Layers whose heads are shown apart as well, with their tokens named."""
+NETWORK = "network"
+
+
+def of_attention(view: View, row: int) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
+    """All heads of all layers, those of each layer where there are few, and the rollout."""
+    layers = [name for name in view.values if name != NETWORK]
+    if len(layers) > 1:
+        text = _("heads of attention in {count} layers, from {first} to {last}: the share that each token gives each").format(
+            count=len(layers), first=layers[0], last=layers[-1]
+        )
+        yield "heads", "attention", {"sample": row}, text
+    for name in layers if len(layers) <= FEW else []:
+        text = _("{layer}: the share that each token gives each, in {heads} heads").format(layer=name, heads=view.values[name].shape[1])
+        yield name, "attention", {"layer": name, "sample": row}, text
+    if NETWORK in view.values:
+        yield NETWORK, "attention", {"layer": NETWORK, "sample": row}, _("what attention carries from each token to the output, over all layers")
