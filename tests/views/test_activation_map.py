@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.core.errors import SettingError, UnknownLayerError, UnknownMethodError, UnknownViewError, UnsupportedError
 from pellucid.core.model import Layer, Model, Traits
+from pellucid.core.view import FAULT
 
 _generator = np.random.default_rng(0)
 STACK = [Dense(_generator.normal(size=(4, 5)), _generator.normal(size=5), "relu"), Dense(_generator.normal(size=(5, 3)), np.zeros(3))]
@@ -76,3 +78,47 @@ def test_asking_the_wrong_verb_names_the_right_one() -> None:
         pellucid.visualize(NumpyModel(STACK, (4,)), X, "saliency")
     with pytest.raises(UnknownMethodError, match=r"pellucid\.visualize\(model, x, 'activation_map'\)"):
         pellucid.explain(NumpyModel(STACK, (4,)), X, "activation_map")
+
+
+def gate(weight: float, units: int, activation: str) -> Dense:
+    return Dense(np.full((1, units), weight), np.zeros(units), activation)
+
+
+def test_dead_and_saturated_channels_are_marked_for_each_input() -> None:
+    model = NumpyModel([Dense(np.array([[1.0, -1.0, 0.0]]), np.zeros(3), "relu"), Dense(np.diag([9.0, 0.1, 1.0]), np.zeros(3), "tanh")], (1,))
+    view = pellucid.visualize(model, np.array([[2.0], [-2.0]]), "activation_map")
+    assert view.details["dense_0"]["dead"].tolist() == [[False, True, True], [True, False, True]]
+    assert "saturated" not in view.details["dense_0"]
+    assert view.details["dense_1"]["saturated"].tolist() == [[1, 0, 0], [0, 0, 0]]
+    np.testing.assert_allclose(view.details["dense_0"]["strength"], [[2, 0, 0], [0, 2, 0]])
+    assert [(one.code, one.layer) for one in view.findings] == [("dead units", "dense_0")]
+    assert view.findings[0].numbers == {"dead": 1, "units": 3, "samples": 2, "share_dead": 1 / 3}
+    one = view[1]
+    assert one.details["dense_0"]["dead"].tolist() == [[True, False, True]]
+
+
+def test_strength_is_the_mean_over_places_and_puts_the_strongest_first() -> None:
+    x = np.random.default_rng(1).normal(size=(2, 6, 2)) * np.array([0.1, 1.0])
+    view = pellucid.visualize(Recurrent(), x, "activation_map", order="strength")
+    np.testing.assert_allclose(view.details["conv"]["strength"], np.abs(2 * x).mean(axis=1))
+    assert view.details["conv"]["order"].tolist() == [[1, 0], [1, 0]]
+    np.testing.assert_allclose(view.values["conv"], 2 * x)
+    with pytest.raises(SettingError, match="known: number, strength"):
+        pellucid.visualize(Recurrent(), x, "activation_map", order="size")
+
+
+def test_a_layer_that_lets_nothing_through_is_a_fault_by_name() -> None:
+    model = NumpyModel([gate(-1.0, 4, "relu"), Dense(np.ones((4, 2)), np.zeros(2))], (1,))
+    view = pellucid.visualize(model, np.array([[1.0], [3.0]]), "activation_map")
+    assert view.worst is not None
+    assert (view.worst.code, view.worst.layer, view.worst.severity) == ("dead layer", "dense_0", FAULT)
+    assert pellucid.visualize(model, np.array([[-1.0], [3.0]]), "activation_map").findings == ()
+
+
+def test_every_framework_marks_alike(small_cnn: Any, torch_cnn: Any, images: np.ndarray) -> None:
+    ours = pellucid.visualize(small_cnn, images, "activation_map", layers=["conv_a", "conv_b"])
+    theirs = pellucid.visualize(torch_cnn, images.transpose(0, 3, 1, 2), "activation_map", layers=["relu_a", "relu_b"])
+    for name, twin in (("conv_a", "relu_a"), ("conv_b", "relu_b")):
+        np.testing.assert_allclose(ours.values[name], theirs.values[twin], atol=1e-5)
+        np.testing.assert_allclose(ours.details[name]["strength"], theirs.details[twin]["strength"], atol=1e-5)
+        np.testing.assert_array_equal(ours.details[name]["dead"], theirs.details[twin]["dead"])

@@ -3,41 +3,63 @@
 from __future__ import annotations
 
 import math
+import textwrap
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
 
 from pellucid.core.errors import SettingError, UnknownLayerError, unknown
 from pellucid.core.view import View
-from pellucid.figures._canvas import INK, MUTED, POSITIVE, SIGNED, own_axes, panels, words
+from pellucid.figures._canvas import INK, POSITIVE, SIGNED, own_axes, panels, short_name, words
 from pellucid.figures._canvas import drawn as _
 from pellucid.figures._picture import check_sample, colour_bar
 
 Array = np.ndarray
 TILE = 24
 """Pixels that a channel's tile has at least, so that a grid of 3 × 3 is still seen."""
+DEAD, SATURATED = "\u2205", "\u25b2"
+"""Marks of a channel that is zero everywhere, and of one that lies at an end of its range at most places."""
+STRIP, WIDE, NUMBERED = 32, 64, 1024
+"""Units in a line of a strip: so many, or where there are more than can be numbered each, so many."""
+SMALLEST = 3.2
+"""Points of the smallest number that is still written."""
+LETTER = 3.3
+"""Points that a letter of the text below takes, at most, on the average."""
+WORDS = 48
+"""So many tokens have room for their words."""
 
 
 def activation_map(view: View, *, layer: str | None = None, sample: int = 0, ax: Axes | None = None, title: str | None = None) -> tuple[Artist, ...]:
     """One layer's values for one sample; `layer` may be left out where there is one.
 
-    Channels over a grid: one numbered tile a channel, all on one scale (row by row, channel 0 first). A state over time: units × time steps.
-    Units alone: a bar each. Scales are symmetric about zero where a value is negative.
+    Channels over a grid: one numbered tile a channel, all on one scale (row by row, channel 0 first, or the strongest first where the view was asked for
+    that). A state over time, or units over tokens: units × steps. Units alone: a strip of cells, wrapped. Scales are symmetric about zero where a value is
+    negative. ∅ marks a channel that is zero everywhere, ▲ one that lies at an end of its range at most places; a text below says how many there are.
     """
-    name = _layer(view, layer)
-    values = view.values[name][check_sample(sample, len(view))].astype(np.float64)
+    name = view_layer(view, layer)
+    row = check_sample(sample, len(view))
+    values = view.values[name][row].astype(np.float64)
+    details = {kind: array[row] for kind, array in view.details.get(name, {}).items()}
+    order = details.get("order", np.arange(values.shape[-1] if values.ndim else 1)).astype(int)
+    marks = _marks(details, len(order))
     heading = title if title is not None else name
     if values.ndim == 3:
-        return _tiles(values, heading, ax)
+        return _tiles(values[..., order], order, marks, heading, ax)
     if values.ndim == 2:
-        return _states(values, view.axes.get(name, ()), heading, ax)
-    return _units(np.ravel(values), heading, ax)
+        found = _states(values[:, order], order, marks, view.axes.get(name, ()), heading, ax)
+        _words_below(found[0], view, row, len(values))
+        return found
+    flat = np.ravel(values)
+    return _units(flat[order] if len(order) == len(flat) else flat, order if len(order) == len(flat) else np.arange(len(flat)), marks, heading, ax)
 
 
-def _layer(view: View, layer: str | None) -> str:
+def view_layer(view: View, layer: str | None) -> str:
+    """The layer that is meant; the only one where none is named."""
     if layer is None:
         if len(view.values) != 1:
             raise SettingError(
@@ -49,7 +71,24 @@ def _layer(view: View, layer: str | None) -> str:
     return layer
 
 
-def _show(ax: Axes, shown: Array, aspect: Literal["auto", "equal"]) -> AxesImage:
+def _marks(details: dict[str, Array], units: int) -> list[str]:
+    """Each channel's mark, empty for most."""
+    dead = details.get("dead", np.zeros(units, bool))
+    saturated = details.get("saturated", np.zeros(units)) > 0.5
+    return [DEAD if one else SATURATED if other else "" for one, other in zip(dead, saturated, strict=True)]
+
+
+def _legend(marks: Sequence[str]) -> str:
+    """What the marks say, and how many there are of each."""
+    said = []
+    if DEAD in marks:
+        said.append(_("{mark} zero everywhere: {count} of {units}").format(mark=DEAD, count=marks.count(DEAD), units=len(marks)))
+    if SATURATED in marks:
+        said.append(_("{mark} at an end of its range: {count} of {units}").format(mark=SATURATED, count=marks.count(SATURATED), units=len(marks)))
+    return "    ".join(said)
+
+
+def show(ax: Axes, shown: Array, aspect: Literal["auto", "equal"]) -> AxesImage:
     """An image whose scale is symmetric about zero, or begins there where nothing is negative."""
     finite = shown[np.isfinite(shown)]
     reach = float(np.abs(finite).max(initial=0.0)) or 1.0
@@ -71,45 +110,116 @@ def mosaic(values: Array, columns: int) -> tuple[Array, list[tuple[int, int]]]:
     return canvas, corners
 
 
-def _tiles(values: Array, heading: str, ax: Axes | None) -> tuple[Artist, ...]:
+def tiles_axes(canvas: Array, columns: int, ax: Axes | None) -> Axes:
+    """`ax`, or axes of a new figure for so many tiles beside each other."""
+    if ax is not None:
+        return ax
+    tall, broad = canvas.shape[:2]
+    return panels(("tiles",), min(7.0, 0.9 * columns) * tall / broad + 0.68, aspect=broad / tall)[0]
+
+
+def columns_of(channels: int) -> int:
+    """Tiles beside each other."""
+    return min(channels, 16 if channels > 8 else 8)
+
+
+def _tiles(values: Array, numbers: Array, marks: list[str], heading: str, ax: Axes | None) -> tuple[Artist, ...]:
     """The image of all tiles, then one number a tile."""
-    channels = values.shape[-1]
-    columns = min(channels, 16 if channels > 8 else 8)
+    columns = columns_of(values.shape[-1])
     canvas, corners = mosaic(values, columns)
-    if ax is None:
-        tall, broad = canvas.shape
-        inches = min(7.0, 0.9 * columns)
-        ax = panels(("map",), inches * tall / broad + 0.42, aspect=broad / tall)[0]
-    image = _show(ax, canvas, "equal")
-    numbers = [ax.text(left, top - 1, str(k), va="bottom", ha="left", **words(5.5)) for k, (top, left) in enumerate(corners)]
+    ax = tiles_axes(canvas, columns, ax)
+    image = show(ax, canvas, "equal")
+    named = [f"{k} {marks[k]}".rstrip() for k in numbers]
+    texts = [ax.text(left, top - 1, name, va="bottom", ha="left", **words(5.5)) for name, (top, left) in zip(named, corners, strict=True)]
     ax.set_axis_off()
     colour_bar(image, ax, thin=True)
+    below(ax, _legend(marks))
     ax.set_title(heading, y=1.0, **words(9))
-    return (image, *numbers)
+    return (image, *texts)
 
 
-def _states(values: Array, axes: tuple[str, ...], heading: str, ax: Axes | None) -> tuple[Artist, ...]:
-    """Time runs to the right, one row a unit."""
+def below(ax: Axes, text: str) -> None:
+    """A text close under axes without labels of their own, on as many lines as it needs."""
+    if text:
+        width = ax.get_window_extent().width * 72 / ax.figure.dpi
+        text = "\n".join(textwrap.wrap(text, max(int(width / LETTER), 26), break_long_words=False))
+        ax.annotate(text, (0, 0), (0, -3), xycoords="axes fraction", textcoords="offset points", va="top", ha="left", **words(6.5))
+
+
+def _states(values: Array, numbers: Array, marks: list[str], axes: tuple[str, ...], heading: str, ax: Axes | None) -> tuple[Artist, ...]:
+    """Steps run to the right, one row a unit; a mark stands at the right of its row."""
     ax = own_axes(ax, "states", 2.8)
-    image = _show(ax, values.T, "auto")
+    image = show(ax, values.T, "auto")
     down, across = (axes[-1], axes[-2]) if len(axes) >= 2 else ("unit", "time step")
-    ax.set_xlabel(_("time step") if across.startswith("time") else across, **words(8))
+    steps = {"time": _("time step"), "token": _("token")}.get(across.split()[0], across)
+    ax.set_xlabel("    ".join(part for part in (steps, _legend(marks)) if part), **words(8))
     ax.set_ylabel(_("unit") if down.startswith("unit") else down, **words(8))
     ax.tick_params(labelsize=7, length=2, colors=INK)
-    inset = ax.inset_axes((1.02, 0.0, 0.025, 1.0))
+    if (numbers != np.arange(len(numbers))).any():
+        shown = np.arange(0, len(numbers), math.ceil(len(numbers) / 24))
+        ax.set_yticks(shown, [str(k) for k in numbers[shown]], fontsize=5.5)
+    artists = [
+        ax.annotate(marks[k], (1, i), (1, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center", ha="left", **words(4.5))
+        for i, k in enumerate(numbers)
+        if marks[k]
+    ]
+    inset = ax.inset_axes((1.035, 0.0, 0.025, 1.0))
     ax.figure.colorbar(image, cax=inset).ax.tick_params(labelsize=7, length=2)
     ax.set_title(heading, y=1.0, **words(9))
-    return (image,)
+    return (image, *artists)
 
 
-def _units(values: Array, heading: str, ax: Axes | None) -> tuple[Artist, ...]:
-    ax = own_axes(ax, "states", 1.9)
-    bars = ax.bar(np.arange(len(values)), values, width=0.8, color="#3b6ea5")
-    ax.axhline(0, color=MUTED, linewidth=0.6)
-    ax.set_xlabel(_("unit"), **words(8))
-    ax.set_xlim(-0.6, len(values) - 0.4)
+def _words_below(image: Artist, view: View, sample: int, steps: int) -> None:
+    """The words of tokens, where a preprocessing told of them and there is room."""
+    told = view.provenance.get("given")
+    given = told[sample] if isinstance(told, list) and sample < len(told) else {}
+    names, of = given.get("names", ()), given.get("of", ())
+    ax = image.axes
+    if len(of) != steps or ax is None or steps > WORDS:
+        return
+    labels = ["·" if place < 0 else short_name(str(names[place]), 12) for place in of]
+    ax.set_xticks(range(steps), labels, rotation=90, **words(6))
+
+
+def _units(values: Array, numbers: Array, marks: list[str], heading: str, ax: Axes | None) -> tuple[Artist, ...]:
+    """Cells beside each other, line below line, each with its unit's number where there is room."""
+    columns = min(len(values), STRIP if len(values) <= NUMBERED else WIDE)
+    rows = math.ceil(len(values) / columns)
+    cells = np.full(rows * columns, np.nan)
+    cells[: len(values)] = values
+    if ax is None:
+        across = min(7.0, max(2.0, 0.34 * columns))
+        down = max(0.34, across / columns) * rows if len(values) <= STRIP else across / columns * rows
+        ax = panels(("strip",), max(down, 0.16) + 0.82, aspect=across / max(down, 0.16))[0]
+    image = show(ax, cells.reshape(rows, columns), "auto")
     ax.tick_params(labelsize=7, length=2, colors=INK)
-    for side in ("top", "right"):
-        ax.spines[side].set_visible(False)
+    if (numbers == np.arange(len(numbers))).all():
+        ax.set_yticks(range(0, rows, math.ceil(rows / 12)), [str(columns * i) for i in range(0, rows, math.ceil(rows / 12))])
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        ax.set_xticks([])
+        ax.set_yticks([])
+    ax.set_xlabel("    ".join(part for part in (_("unit"), _legend(marks)) if part), **words(8))
+    colour_bar(image, ax, thin=True)
     ax.set_title(heading, y=1.0, **words(9))
-    return tuple(bars)
+    return (image, *_numbered(ax, image, values, numbers, marks, columns))
+
+
+def _numbered(ax: Axes, image: AxesImage, values: Array, numbers: Array, marks: list[str], columns: int) -> list[Artist]:
+    """The number of each unit in its cell, as large as fits, and of a few its value; marks alone where there is no room."""
+    box = ax.get_window_extent()
+    width, height = (72 * side / ax.figure.dpi / count for side, count in ((box.width, columns), (box.height, math.ceil(len(values) / columns))))
+    sorted_ = bool((numbers != np.arange(len(numbers))).any())
+    size = min(6.5, width / (0.72 * (len(str(len(numbers) - 1)) + any(marks))))
+    written = size >= SMALLEST and (sorted_ or len(numbers) <= NUMBERED)
+    shades = np.asarray(image.to_rgba(values))[..., :3] @ np.array([0.299, 0.587, 0.114])
+    found: list[Artist] = []
+    for i, k in enumerate(numbers):
+        text = f"{k}{marks[k]}" if written else marks[k]
+        if len(numbers) <= STRIP and written and height > 3 * size and width > 3.4 * size:
+            text += "\n" + f"{values[i]:.2g}"
+        if text:
+            down, across = divmod(i, columns)
+            colour = INK if shades[i] > 0.5 else "white"
+            found.append(ax.text(across, down, text, ha="center", va="center", **words(max(size, SMALLEST)) | {"color": colour}))
+    return found

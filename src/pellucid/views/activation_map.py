@@ -1,18 +1,23 @@
-"""Activation maps: every channel of any layer; for a recurrent layer the hidden state over time."""
+"""Activation maps: every channel of any layer; for a recurrent layer the hidden state over time; which channels are dead or saturated."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
+from pellucid.core.errors import SettingError
 from pellucid.core.model import Layer, Model
 from pellucid.core.scene import Scene, Shown, ViewMethod
+from pellucid.core.view import NOTE, Finding
+from pellucid.views._units import FEW, Span, axes_of, by_place, is_head, not_finite, read, span_of, told
 
 Array = np.ndarray
-
-_AXES = {1: ("sample", "unit"), 2: ("sample", "time", "unit"), 3: ("sample", "row", "column", "channel"), 4: ("sample", "depth", "row", "column", "channel")}
+ORDERS = ("number", "strength")
+AT_ONCE = 1 << 17
+"""Numbers that are looked at together, so that they stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -23,35 +28,80 @@ class ActivationMap(ViewMethod):
     recurrent layer is shown; a network with neither shows all its layers. A recurrent layer shows its hidden state at every time step, also
     where it returns only the last.
 
-    Shapes: per layer (samples, rows, columns, channels), (samples, time, units) or (samples, units), in the layer's own units; channels last also where
-    the framework has them first.
-    Does not say whether a channel matters for the output.
+    `order` is that of a figure: "number", or "strength", the strongest channel of each sample first, each under its own number.
+
+    Shapes: per layer (samples, rows, columns, channels), (samples, time or tokens, units) or (samples, units), in the layer's own units, channels in their
+    own order; channels last also where the framework has them first. Details (samples, channels): "strength", the mean of the absolute value over places;
+    "dead", of a layer that ends in a ReLU, whether it is zero everywhere for this input; "saturated", of one with ends (sigmoid, tanh, softsign, the state
+    of a recurrent layer), the share of places so near an end that the slope is below 4 % of the steepest (Glorot & Bengio 2010, AISTATS 9:249);
+    "order", the channels from the strongest to the weakest, where asked.
+    Does not say whether a channel matters for the output, nor whether one that is dead here ever answers: `activation_statistics` does.
 
     >>> import numpy as np, pellucid
     >>> from pellucid.adapters.numpy_model import Dense, NumpyModel
     >>> model = NumpyModel([Dense(np.eye(2), np.zeros(2), "relu")], (2,))
-    >>> pellucid.visualize(model, np.array([[1.0, -1.0]]), "activation_map").values["dense_0"]
-    array([[1., 0.]])
+    >>> view = pellucid.visualize(model, np.array([[1.0, -1.0]]), "activation_map")
+    >>> view.values["dense_0"], view.details["dense_0"]["dead"]
+    (array([[1., 0.]]), array([[False,  True]]))
     """
 
     title: ClassVar[str] = "Activation maps"
     answers: ClassVar[str] = "What does each channel of a layer answer to this input?"
     citation: ClassVar[str] = "Zeiler & Fergus 2014, arXiv:1311.2901"
 
+    order: str = "number"
+
+    def __post_init__(self) -> None:
+        if self.order not in ORDERS:
+            raise SettingError(f"order is {self.order!r}; known: {', '.join(ORDERS)}.")
+
     def show(self, scene: Scene) -> Shown:
-        model, inputs = scene.model, scene.inputs
+        model = scene.model
         chosen = scene.chosen(_default(model))
-        recurrent = [layer.name for layer in chosen if layer.sequential]
-        others = [layer.name for layer in chosen if not layer.sequential]
-        found = (model.activations(inputs, others) if others else {}) | (model.states(inputs, recurrent) if recurrent else {})
-        values = {layer.name: _channels_last(found[layer.name], layer) for layer in chosen}
-        axes = {name: _AXES.get(array.ndim - 1, ("sample", *(f"axis_{i}" for i in range(array.ndim - 1)))) for name, array in values.items()}
-        return Shown(values, axes, {f"kind of {layer.name}": layer.kind for layer in chosen})
+        values = read(model, scene.inputs, chosen)
+        details, findings = {}, []
+        for i, layer in enumerate(chosen):
+            details[layer.name] = self._details(values[layer.name], span_of(layer))
+            findings += _found(layer.name, details[layer.name], is_head(model, layer))
+            scene.progress((i + 1) / len(chosen))
+        axes = {name: axes_of(model, array) for name, array in values.items()}
+        kinds = {f"kind of {layer.name}": layer.kind for layer in chosen}
+        return Shown(values, axes, kinds, details, dict.fromkeys(("strength", "dead", "saturated", "order"), ("sample", "channel")), findings)
+
+    def _details(self, values: Array, span: Span) -> dict[str, Array]:
+        placed = by_place(values)
+        found = {"strength": _strength(placed)}
+        if span.floor:
+            found["dead"] = found["strength"] == 0
+        if span.ends:
+            found["saturated"] = span.at_end(placed).mean(axis=1, dtype=np.float32)
+        if self.order == "strength":
+            found["order"] = np.argsort(-found["strength"], axis=1, kind="stable")
+        return found
 
 
-def _channels_last(values: Array, layer: Layer) -> Array:
-    """A layer's values with the channels last, wherever its framework has them."""
-    return values if layer.channel_axis == -1 else np.ascontiguousarray(np.moveaxis(values, 1 + layer.channel_axis, -1))
+def _strength(placed: Array) -> Array:
+    """The mean of the absolute value over places, (samples, units)."""
+    samples, places, units = placed.shape
+    dtype = placed.dtype if placed.dtype.kind == "f" else np.dtype(np.float64)
+    each, rows = np.full((1, places), 1 / max(places, 1), dtype), max(1, AT_ONCE // max(places * units, 1))
+    buffer, found = np.empty((min(rows, samples), places, units), dtype), np.empty((samples, 1, units), dtype)
+    for start in range(0, samples, rows):
+        part = placed[start : start + rows]
+        np.matmul(each, np.abs(part, out=buffer[: len(part)]), out=found[start : start + rows])
+    return found[:, 0]
+
+
+def _found(layer: str, details: Mapping[str, Array], head: bool) -> list[Finding]:
+    """What holds for all inputs alike; of few inputs, nothing but a layer that is wholly dead is worth a warning."""
+    strength = details["strength"]
+    samples, units = strength.shape
+    if not np.isfinite(strength).all():
+        return [not_finite(layer, int((~np.isfinite(strength)).sum()))]
+    dead = int(details["dead"].all(axis=0).sum()) if "dead" in details else 0
+    saturated = int((details["saturated"].mean(axis=0) > 0.5).sum()) if "saturated" in details and not head else 0
+    found = told(layer, units, samples, dead=dead, saturated=saturated)
+    return [one if one.code == "dead layer" else replace(one, advice=FEW, severity=NOTE) for one in found]
 
 
 def _default(model: Model) -> list[Layer]:
