@@ -58,13 +58,14 @@ def _heads(view: View, names: Sequence[str], row: int, ax: Axes | None, title: s
     labels = _labels(view, row, maps[0].shape[-1]) if grid is None else []
     named = bool(labels) and one_layer
     each, gap = _size(across, len(lines), named, maps[0].shape[-1])
-    left = 0.95 if named else 0.1 if one_layer else min(1.7, 0.085 * max(len(short_name(name, 20)) for name in names) + 0.1)
-    below = 0.95 if named else 0.2
-    width, height = left + across * (each + gap) + 0.6, len(lines) * (each + gap + (0.12 if one_layer else 0.0)) + below + 0.2
+    longest = max((len(label) for label in labels), default=0)
+    left = 0.12 + 0.075 * longest if named else 0.1 if one_layer else min(1.7, 0.085 * max(len(short_name(name, 20)) for name in names) + 0.1)
+    below, over = 0.3 + 0.075 * longest if named else 0.2, 0.0 if one_layer else 0.2
+    width, height = left + across * (each + gap) + 0.6, len(lines) * (each + gap + (0.12 if one_layer else 0.0)) + below + over
     ax = own_axes(ax, "picture", height + ABOVE, width / height)
     ax.set_axis_off()
     images: list[Artist] = []
-    step = (height - 0.2 - below) / len(lines)
+    step = (height - over - below) / len(lines)
     for i, (name, heads, start) in enumerate(lines):
         for k, shares in enumerate(heads):
             box = ((left + k * (each + gap)) / width, (below + (len(lines) - 1 - i) * step) / height, each / width, each / height)
@@ -77,7 +78,7 @@ def _heads(view: View, names: Sequence[str], row: int, ax: Axes | None, title: s
                 _name_tokens(inner, labels, left=not k, below=i == len(lines) - 1 or (i + 1) * across + k >= len(maps[0]))
             elif not k and not one_layer:
                 inner.set_ylabel(short_name(name, 20), rotation=0, ha="right", va="center", labelpad=3, **words(6.5))
-    scale = ax.inset_axes(((left + across * (each + gap) + 0.05) / width, below / height, 0.1 / width, min(1.6, height - 0.2 - below) / height))
+    scale = ax.inset_axes(((left + across * (each + gap) + 0.05) / width, below / height, 0.1 / width, min(1.6, height - over - below) / height))
     bar = ax.figure.colorbar(images[0], cax=scale)  # type: ignore[arg-type]
     bar.ax.tick_params(labelsize=6.5, length=2, colors=INK)
     bar.outline.set_linewidth(0.4)
