@@ -10,7 +10,7 @@ from pellucid.core.language import number as in_figures
 from pellucid.core.language import said as _
 from pellucid.core.view import View
 from pellucid.figures import FIGURES, png_bytes
-from pellucid.report import inside_pictures
+from pellucid.report import inside_pictures, signal_pictures
 from pellucid.report.pictures import Picture
 
 Figure = tuple[str, str, Mapping[str, Any], str]
@@ -18,6 +18,7 @@ Figure = tuple[str, str, Mapping[str, Any], str]
 DPI = 110
 
 SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {
+    "gradient_flow": signal_pictures.gradient_flow,
     "attention": inside_pictures.of_attention,
 }
 """Views whose pictures are not one a layer by the figure of the view's own name: what draws them, for one sample where the view has samples."""
@@ -59,6 +60,11 @@ def caption(view: View, number: int | None) -> str:
 
 
 CAPTIONS: Mapping[str, str] = {
+    "gradient_flow": later(
+        "Layers from first to last, on logarithmic scales: how large the gradient of the loss is per parameter, beside the weights, and how far one step of "
+        "plain gradient descent would move them. A bar that ends before its standard error tells no more than chance. The line at 1/1000 is a rule of thumb, "
+        "no limit."
+    ),
     "attention": later(
         "For {which}. The share that each token which looks gives each that is looked at; one scale for all heads. Attention is not importance: take an "
         "explanation to learn what the output depends on."
