@@ -16,12 +16,14 @@ import numpy as np
 
 from pellucid.adapters import ADAPTERS, _keras_graph, _keras_inputs, _keras_outputs, _keras_start
 from pellucid.adapters._arguments import Arguments, call_with
+from pellucid.adapters._keras_recurrence import place_of, recurrence, state_gradients
 from pellucid.adapters._numbers import wide
 from pellucid.core.connections import with_inputs
 from pellucid.core.errors import InputError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits, checked_weights
 from pellucid.core.packing import Packing
-from pellucid.core.target import HEADS
+from pellucid.core.recurrence import Recurrence, StateGradients
+from pellucid.core.target import HEADS, Target
 
 Array = np.ndarray
 Call = Callable[..., Any]
@@ -226,7 +228,7 @@ class KerasModel(Model):
     def named(self, names: Sequence[str]) -> dict[str, Any]:
         """The layers of these names; an unknown one is an error that lists those there are."""
         found = dict(walk(self.network))
-        return {name: found[self.layer(name).name] for name in names}
+        return {name: found[self.layer(place_of(name)[0]).name] for name in names}
 
     def recurrent(self, names: Sequence[str]) -> dict[str, Any]:
         """The same, of recurrent layers."""
@@ -234,6 +236,12 @@ class KerasModel(Model):
             if not self.layer(name).sequential:
                 raise UnsupportedError(f"layer '{name}' is a {self.layer(name).kind}, not a recurrent layer; it has no states over time.")
         return self.named(names)
+
+    def recurrence(self, layer: str) -> Recurrence:
+        return recurrence(layer, self.recurrent((layer,))[layer], self._on_host)
+
+    def state_gradients(self, inputs: Array, target: Target, layers: Sequence[str]) -> dict[str, StateGradients]:
+        return state_gradients(self, inputs, target, layers)
 
     def apart(self, logits: bool, values: Sequence[tuple[Any, Any]] = ()) -> contextlib.ExitStack:
         """The network as it is run here: no update of its own is kept, `values` stand for its variables, its softmax or sigmoid is left out where asked."""
@@ -414,9 +422,9 @@ def wrapped_calls(layers: Mapping[str, Any], wrap: Callable[[str, Any, Call], Ca
         yield
 
 
-def first(output: Any) -> Any:
-    """The tensor that a layer is read by: its output, or the first of several."""
-    return output[0] if isinstance(output, (list, tuple)) else output
+def first(output: Any, place: int = 0) -> Any:
+    """The tensor that a layer is read by: its output, or the first of several; another one where its place is given."""
+    return output[place] if isinstance(output, (list, tuple)) else output
 
 
 def record(seen: dict[str, Any], name: str, layer: Any, call: Call) -> Call:
@@ -424,7 +432,7 @@ def record(seen: dict[str, Any], name: str, layer: Any, call: Call) -> Call:
 
     def recorded(*args: Any, **kwargs: Any) -> Any:
         output = call(*args, **kwargs)
-        seen[name] = first(output)
+        seen[name] = first(output, place_of(name)[1])
         return output
 
     return recorded
@@ -453,8 +461,9 @@ def probe_with(add: Callable[[str, Any], Any]) -> Callable[[str, Any, Call], Cal
             if name in used:
                 raise UnsupportedError(f"layer '{name}' is used more than once; its gradient is not served yet.")
             used.add(name)
-            changed = add(name, first(output))
-            return type(output)([changed, *output[1:]]) if isinstance(output, (list, tuple)) else changed
+            place = place_of(name)[1]
+            changed = add(name, first(output, place))
+            return type(output)([*output[:place], changed, *output[place + 1 :]]) if isinstance(output, (list, tuple)) else changed
 
         return probed
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import _keras, _layer_inputs, _torch_parts
+from pellucid.adapters import _keras, _keras_recurrence, _layer_inputs, _torch_parts
 from pellucid.adapters._keras_start import missing
 from pellucid.adapters.torch_module import TorchModule
 from pellucid.core.model import Layer, Model, batches, power_of_two_batch
+from pellucid.core.recurrence import StateGradients
+from pellucid.core.target import Target
 
 Array = np.ndarray
 BATCH_BUDGET = 40e6
@@ -90,6 +92,27 @@ class KerasTorch(_keras.KerasModel, TorchModule):
                 yield part.stop - part.start, {name: [self.keras.ops.convert_to_numpy(one) for one in seen[name]] for name in chosen}
 
         return _layer_inputs.joined(parts())
+
+    def state_gradients(self, inputs: Array, target: Target, layers: Sequence[str]) -> dict[str, StateGradients]:
+        from pellucid.adapters import _torch_recurrence as help_
+
+        self.meet(inputs)
+
+        def probed(chosen: Mapping[str, Any], calls: dict[str, list[list[Any]]]) -> contextlib.AbstractContextManager[None]:
+            def wrap(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
+                def recorded(*args: Any, **kwargs: Any) -> Any:
+                    calls[name].append([])
+                    return help_.with_probes(name, call(*args, **kwargs), calls[name][-1])
+
+                return recorded
+
+            return _keras.wrapped_calls(chosen, wrap)  # and no hooks: an output that a hook changes loses the mask that Keras ties to it
+
+        def read(name: str, layer: Any, calls: Sequence[Sequence[Any]]) -> StateGradients:
+            outputs, *states = (self._numpy(one) for one in help_.once(name, calls))
+            return StateGradients(outputs, _keras_recurrence.by_cell(states, self.recurrence(name)))
+
+        return help_.state_gradients(self, inputs, target, self.recurrent(layers), probed, read)
 
     def above(self, layer: str, context: Array) -> Model:
         _keras.check_cut(self, layer)

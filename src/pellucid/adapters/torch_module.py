@@ -19,6 +19,7 @@ from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, S
 from pellucid.core.loss import LOSSES
 from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRows, Traits, batches, checked_weights, power_of_two_batch
 from pellucid.core.packing import Packing
+from pellucid.core.recurrence import Recurrence, StateGradients
 from pellucid.core.target import Target
 
 Array = np.ndarray
@@ -204,6 +205,18 @@ class TorchModule(Model):
         from pellucid.adapters import _torch_layer_inputs  # with torch, as all that needs it
 
         return _torch_layer_inputs.layer_inputs(self, inputs, self._named(layers))
+
+    def recurrence(self, layer: str) -> Recurrence:
+        from pellucid.adapters import _torch_recurrence
+
+        found: Recurrence = _torch_recurrence.recurrence(layer, self._named([layer])[layer])
+        return found
+
+    def state_gradients(self, inputs: Array, target: Target, layers: Sequence[str]) -> dict[str, StateGradients]:
+        self.meet(inputs)
+        from pellucid.adapters import _torch_recurrence
+
+        return _torch_recurrence.state_gradients(self, inputs, target, self._named(layers), _torch_recurrence.probed, _torch_recurrence.of_layer)
 
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
         self.meet(inputs)

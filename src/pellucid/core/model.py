@@ -17,6 +17,7 @@ import numpy as np
 
 from pellucid.core.errors import ShapeError, UnknownLayerError, UnsupportedError, unknown
 from pellucid.core.packing import InputSpec, Packing
+from pellucid.core.recurrence import Recurrence, StateGradients
 from pellucid.core.target import Target
 
 Array = np.ndarray
@@ -293,6 +294,15 @@ class Model(ABC):
     def layer_inputs(self, inputs: Array, layers: Sequence[str]) -> dict[str, tuple[Array, ...]]:
         """Layer → the arrays that it is given, (samples, ...) each, in the order of its arguments."""
         raise UnsupportedError(f"{self.traits.framework} does not show what its layers are given.")
+
+    def recurrence(self, layer: str) -> Recurrence:
+        """What a recurrent layer computes, with its weights."""
+        raise UnsupportedError(f"{self.traits.framework} does not show what its recurrent layers compute.")
+
+    def state_gradients(self, inputs: Array, target: Target, layers: Sequence[str]) -> dict[str, StateGradients]:
+        """Recurrent layer → the gradients of the target's score with respect to all that it gives out."""
+        found = self.gradients(inputs, target, layers).gradients
+        return {name: StateGradients(found[name]) for name in layers}
 
     def weight_gradients(self, inputs: Array, target: Target) -> dict[str, tuple[Array, ...]]:
         """Layer → the gradients with respect to its weights, as `weights()` orders and shapes them, of the sum of the target's scores over the samples; of a
