@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pellucid.api.explain import explain
     from pellucid.api.inspect import inspect
     from pellucid.api.recommend import recommend
+    from pellucid.api.record import Recorder
     from pellucid.api.visualize import visualize
     from pellucid.core.comparison import Comparison
     from pellucid.core.errors import PellucidError
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pellucid.data.typical import typical
     from pellucid.plans import Explanations, Plan
     from pellucid.report import report
+    from pellucid.report.inside import inside
     from pellucid.store import load, save
 
 _HOMES = {
@@ -50,6 +52,7 @@ _HOMES = {
     "Inspection": "pellucid.core.records",
     "JaxFunction": "pellucid.adapters.jax_function",
     "PellucidError": "pellucid.core.errors",
+    "Recorder": "pellucid.api.record",
     "Plan": "pellucid.plans",
     "Series": "pellucid.data.preprocessings.series",
     "Several": "pellucid.core.target",
@@ -61,6 +64,7 @@ _HOMES = {
     "concat": "pellucid.core.records",
     "evaluate": "pellucid.api.evaluate",
     "explain": "pellucid.api.explain",
+    "inside": "pellucid.report.inside",
     "inspect": "pellucid.api.inspect",
     "load": "pellucid.store",
     "load_preprocessing": "pellucid.data.preprocessing",
@@ -84,6 +88,7 @@ __all__ = [
     "JaxFunction",
     "PellucidError",
     "Plan",
+    "Recorder",
     "Series",
     "Several",
     "Table",
@@ -95,6 +100,7 @@ __all__ = [
     "concat",
     "evaluate",
     "explain",
+    "inside",
     "inspect",
     "load",
     "load_preprocessing",

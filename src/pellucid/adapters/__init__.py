@@ -120,3 +120,19 @@ def start_keras() -> Any:
     from pellucid.adapters import _keras_start
 
     return _keras_start.start()
+
+
+def training_watch(recorder: Any) -> Any:
+    """A Keras callback that tells a recorder of a training."""
+    from pellucid.adapters import _keras_record
+
+    return _keras_record.callback(recorder)
+
+
+def gradient_meter(model: Model, optimizer: Any = None) -> Any:
+    """What reads the gradients of a PyTorch module while it is trained; None for a model of another framework."""
+    if model.traits.framework != "PyTorch":
+        return None
+    from pellucid.adapters import _torch_record
+
+    return _torch_record.GradientMeter(model, optimizer)

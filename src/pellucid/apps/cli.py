@@ -123,11 +123,29 @@ def train(
     out: Annotated[Path, typer.Option("--out", metavar="FILE.keras", help="Where the trained model goes.")],
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training data; the recipe's own number where left out.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, order and augmentation.")] = 0,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", metavar="FILE.safetensors", help="Where a record of the training goes, for `pellucid report` and `pellucid film`."),
+    ] = None,
 ) -> None:
     """Train a reference network on a data set and save it."""
     from pellucid.apps import work
 
-    work.train(network, dataset, out, epochs=epochs, seed=seed)
+    work.train(network, dataset, out, epochs=epochs, seed=seed, record=record)
+
+
+@app.command()
+def film(
+    record: Annotated[Path, typer.Argument(metavar="RECORD", help="The record of a training: `pellucid train … --record FILE.safetensors`.")],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE.gif", help="The film, an animated GIF.")],
+    layer: Annotated[str | None, typer.Option("--layer", metavar="NAME", help="Which layer, of those that were pictured; the first where left out.")] = None,
+    index: Annotated[int, typer.Option("--index", metavar="N", help="Which sample of those that were pictured.")] = 0,
+    what: Annotated[str | None, typer.Option("--what", metavar="NAME", help="maps, states, units or filters; what there is where left out.")] = None,
+) -> None:
+    """Make a film of a feature forming from the record of a training."""
+    from pellucid.apps import filming
+
+    filming.run(record, out, layer=layer, sample=index, what=what)
 
 
 @app.command()
@@ -194,7 +212,13 @@ def visualize(
     model: Model,
     out: Out,
     data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="As for explain; a view of the network alone needs none.")] = None,
-    view: Annotated[str, typer.Option("--view", metavar="NAME", help="See `pellucid list views`.")] = "activation_map",
+    view: Annotated[str | None, typer.Option("--view", metavar="NAME", help="See `pellucid list views`; activation_map where left out.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every view that serves the network, as one page (.html): its graph, and all there is by layer.")
+    ] = False,
+    training: Annotated[
+        Path | None, typer.Option("--training", metavar="FILE.safetensors", help="With --all: a record of the training, whose epochs a slider goes through.")
+    ] = None,
     layer: Annotated[str | None, typer.Option("--layer", metavar="NAME[,NAME]", help="Which layers; the view's own choice where left out.")] = None,
     index: Annotated[
         str | None, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6, 0,4,9, or : for all; 0:6 or, for a view of a data set, all.")
@@ -210,7 +234,13 @@ def visualize(
     from pellucid.apps import work
 
     more: dict[str, Any] = {"allow_unsafe": allow_unsafe, "lang": lang, "seed": seed, "class_names": class_names, "preprocessing": preprocessing}
-    work.visualize(model, data, view, layer, index, out, settings or [], **more)
+    if everything:
+        from pellucid.apps import looking
+
+        looking.check(view, layer)
+        looking.run(model, data, index, out, settings or [], training=training, **more)
+    else:
+        work.visualize(model, data, view or "activation_map", layer, index, out, settings or [], training=training, **more)
 
 
 @app.command()

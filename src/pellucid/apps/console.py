@@ -93,10 +93,15 @@ def show_plan(found: Explanations, *, going_on: bool) -> None:
 def show_view(view: View) -> None:
     """One row per layer of a view, then what was found."""
     show(
-        f"{view.view}, {len(view)} {'sample' if len(view) == 1 else 'samples'}",
+        view.view + (f", {len(view)} {'sample' if len(view) == 1 else 'samples'}" if len(view) else ""),
         ("layer", "axes", "shape"),
         [(name, ", ".join(view.axes[name]), array.shape) for name, array in view.values.items()],
     )
+    show_findings(view)
+
+
+def show_findings(view: View) -> None:
+    """What a view found out, a line each."""
     for finding in view.findings:
         say(f"{SEVERITIES[finding.severity]}: {finding}")
 

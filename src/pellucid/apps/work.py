@@ -14,6 +14,7 @@ from pellucid.api.explain import explain as explain_samples
 from pellucid.api.inspect import inspect as inspect_model
 from pellucid.api.quick import judged
 from pellucid.api.recommend import CANDIDATES, recommend
+from pellucid.api.record import Recorder
 from pellucid.api.visualize import visualize as visualize_samples
 from pellucid.applications import APPLICATIONS
 from pellucid.apps import arguments, console, raw, several, targets
@@ -199,9 +200,12 @@ def visualize(
     seed: int = 0,
     class_names: str | None = None,
     preprocessing: str | None = None,
+    training: Path | None = None,
 ) -> None:
     """Show the inside of the network, for the chosen samples where the view looks at samples, write the view, print its layers and what was found."""
-    arguments.check_file(out, arguments.OF_VIEWS)
+    if training is not None:
+        raise SettingError("--training goes with --all; a record of a training is put into a report by: pellucid report FILE.safetensors --out FILE.html")
+    arguments.check_file(out, (*arguments.OF_VIEWS, ".svg") if view == "graph" else arguments.OF_VIEWS)
     arguments.check_language(lang, out)
     (name,) = arguments.parse_names(view, VIEWS)[:1]
     part = VIEWS.load(name)
@@ -209,7 +213,7 @@ def visualize(
     if data is None and part.looks_at != NONE:
         raise SettingError(f"view '{name}' looks at samples; give DATA: pellucid visualize {path.name} mnist:test --view {name} --out {out.name}")
     model, x, more = (
-        (open_model(path, allow_unsafe), None, {}) if data is None else _looked_at(path, data, index or FIRST[part.looks_at], preprocessing, allow_unsafe)
+        (open_model(path, allow_unsafe), None, {}) if data is None else looked_at(path, data, index or FIRST[part.looks_at], preprocessing, allow_unsafe)
     )
     chosen = more.pop("indices", [])
     if class_names is not None:
@@ -222,7 +226,7 @@ def visualize(
     console.written(out)
 
 
-def _looked_at(path: Path, data: str, index: str, preprocessing: str | None, allow_unsafe: bool) -> tuple[Model, Any, dict[str, Any]]:
+def looked_at(path: Path, data: str, index: str, preprocessing: str | None, allow_unsafe: bool) -> tuple[Model, Any, dict[str, Any]]:
     """The model, the chosen samples, and what `visualize` is told of them besides."""
     given = raw.find(path, preprocessing)
     if given is None:
@@ -237,23 +241,27 @@ def _looked_at(path: Path, data: str, index: str, preprocessing: str | None, all
     return model, samples.inputs, more | ({} if given is None else {"preprocessing": given})
 
 
-def train(network: str, dataset: str, out: Path, *, epochs: int | None, seed: int) -> None:
-    """Train, save, print the accuracy on what was held out."""
+def train(network: str, dataset: str, out: Path, *, epochs: int | None, seed: int, record: Path | None = None) -> None:
+    """Train, save, print the accuracy on what was held out; with a record of the training where one is asked for."""
     from pellucid.recipes import save as saving
     from pellucid.recipes import train as training
 
     saving.check_goal(arguments.check_file(out, (".keras",)))
     if network not in NETWORKS:
         raise UnknownNetworkError(unknown("network", network, NETWORKS.names()))
+    recorder = None if record is None else Recorder(file=arguments.check_file(record, (".safetensors",)))
     start_framework()
     with training.progress_bar(f"training {network} on {dataset}") as progress:
-        trained = training.train(network, dataset, epochs=epochs, seed=seed, progress=progress, preprocessing=fitted)
+        trained = training.train(network, dataset, epochs=epochs, seed=seed, progress=progress, preprocessing=fitted, recorder=recorder)
     saving.save(trained.model, out)
     held = trained.held_out
     console.say(f"{network} on {held.name}: {trained.accuracy:.1%} of {len(held)} held-out samples right, after {trained.seconds:.0f} s")
     if trained.preprocessing is not None:
         console.say(f"{save_preprocessing(trained.preprocessing, out).name}, beside it, makes the network's numbers of {held.name}")
     console.written(out)
+    if recorder is not None and record is not None:
+        console.show_findings(recorder.view)
+        console.written(record)
 
 
 def demo(out: Path, *, seed: int) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -33,7 +33,16 @@ Report = Callable[[Mapping[str, float]], None]
 Network = str | Callable[..., Any]
 Fitting = Callable[[Dataset], Preprocessing | None]
 """From what is trained on to the preprocessing that is fitted to it."""
+PROBE = 128
+"""Held-out samples that a recorder is given."""
 Data = str | os.PathLike[str] | Dataset | tuple[Dataset, Dataset]
+
+
+class Recording(Protocol):
+    """What may watch a training: `pellucid.Recorder` does."""
+
+    def callback(self, network: Any = None, probe: Any = None, labels: Any = None) -> Any:
+        """A Keras callback; what is given here counts only where the recorder was given nothing."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,7 @@ def train(
     progress: Report | None = None,
     preprocessing: Preprocessing | Fitting | None = None,
     schedule: Schedule | None = None,
+    recorder: Recording | None = None,
 ) -> Trained:
     """Train `network` (a name of `NETWORKS`, or a function like theirs) on `dataset`.
 
@@ -65,7 +75,8 @@ def train(
     a fifth of each class is held out; a pair is (training, held-out). Sparse cross-entropy, Adam, a learning rate that falls along a cosine;
     images are shifted and turned a little in the pipeline. `preprocessing` makes numbers of sentences and of rows with words in them (`fitted`, of
     `pellucid.data.preprocessing`, fits one to what is trained on); where it makes several inputs, the function that builds gets a mapping
-    name → shape. `schedule` takes the place of the network's own. The same seed gives the same network on the same machine, as far as TensorFlow
+    name → shape. `schedule` takes the place of the network's own. `recorder`, such as `pellucid.Recorder()`, watches the training, on 128 held-out samples
+    where it brings none of its own, and changes nothing of it. The same seed gives the same network on the same machine, as far as TensorFlow
     adds in the same order.
 
     Errors: `UnknownNetworkError`, `UnknownDatasetError`, `DataNotFoundError`, `SettingError`, `ShapeError` (a network that does not take such samples),
@@ -84,7 +95,8 @@ def train(
     started = time.perf_counter()
     shape = {name: array.shape[1:] for name, array in fed[0].items()} if isinstance(fed[0], Mapping) else tuple(fed[0].shape[1:])
     model = build(shape, classes, seed=seed)
-    history = _fit(model, fed, judged, plan, epochs or plan.epochs, seed, progress)
+    watch = [] if recorder is None else [recorder.callback(model, *_probe(*judged))]
+    history = _fit(model, fed, judged, plan, epochs or plan.epochs, seed, progress, watch)
     return Trained(model, history, history["val_accuracy"][-1], time.perf_counter() - started, held, preprocessing)
 
 
@@ -167,8 +179,21 @@ def _pipeline(training: tuple[Fed, Array], schedule: Schedule, epochs: int, seed
     return tf.data.Dataset.from_tensor_slices((rows, moves)).map(moved, num_parallel_calls=1).prefetch(2), len(rows) // epochs
 
 
+def _probe(held: Fed, labels: Array) -> tuple[Fed, Array]:
+    """Some of what was held out, evenly spread, for a recorder."""
+    rows = np.unique(np.linspace(0, len(labels) - 1, min(PROBE, len(labels))).round().astype(int))
+    return {name: array[rows] for name, array in held.items()} if isinstance(held, Mapping) else held[rows], labels[rows]
+
+
 def _fit(
-    model: Any, training: tuple[Fed, Array], held: tuple[Fed, Array], schedule: Schedule, epochs: int, seed: int, progress: Report | None
+    model: Any,
+    training: tuple[Fed, Array],
+    held: tuple[Fed, Array],
+    schedule: Schedule,
+    epochs: int,
+    seed: int,
+    progress: Report | None,
+    watch: Sequence[Any],
 ) -> dict[str, list[float]]:
     keras, _ = keras_and_tensorflow()
     pipeline, steps = _pipeline(training, schedule, epochs, seed)
@@ -186,7 +211,7 @@ def _fit(
         steps_per_epoch=steps,
         validation_data=held,
         validation_batch_size=500,
-        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell)],
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell), *watch],
         shuffle=False,
         verbose=0,
     )

@@ -10,7 +10,7 @@ from pellucid.core.language import number as in_figures
 from pellucid.core.language import said as _
 from pellucid.core.view import View
 from pellucid.figures import FIGURES, png_bytes
-from pellucid.report import inside_pictures, signal_pictures
+from pellucid.report import data_pictures, graph_svg, inside_pictures, signal_pictures, training_pictures
 from pellucid.report.pictures import Picture
 
 Figure = tuple[str, str, Mapping[str, Any], str]
@@ -20,6 +20,11 @@ DPI = 110
 SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {
     "gradient_flow": signal_pictures.gradient_flow,
     "attention": inside_pictures.of_attention,
+    "graph": graph_svg.of_graph,
+    "training": training_pictures.of_training,
+    "embedding": data_pictures.of_embedding,
+    "similarity": data_pictures.of_similarity,
+    "decision_boundary": data_pictures.of_boundary,
 }
 """Views whose pictures are not one a layer by the figure of the view's own name: what draws them, for one sample where the view has samples."""
 
@@ -51,7 +56,11 @@ def _by_layer(view: View, row: int) -> Iterator[Figure]:
 
 def caption(view: View, number: int | None) -> str:
     """What to read in the pictures of a view; `number` is the report's of the sample that is shown, where it has one."""
-    which = _("sample {number}").format(number=number) if number else _("the first input given") if len(view) > 1 else _("one input")
+    return caption_for(view, _("sample {number}").format(number=number) if number else _("the first input given") if len(view) > 1 else _("one input"))
+
+
+def caption_for(view: View, which: str) -> str:
+    """The same, where the sample that is shown is called so."""
     if view.view in CAPTIONS:
         return _(CAPTIONS[view.view]).format(which=which)
     if any("time" in axes for axes in view.axes.values()):
@@ -60,6 +69,10 @@ def caption(view: View, number: int | None) -> str:
 
 
 CAPTIONS: Mapping[str, str] = {
+    "graph": later(
+        "From the input down to the output; layers that follow one another without a branch stand together, each with its output's shape. The darker a layer, "
+        "the larger its share of the network's multiply-adds, which is written where it is half a percent or more."
+    ),
     "gradient_flow": later(
         "Layers from first to last, on logarithmic scales: how large the gradient of the loss is per parameter, beside the weights, and how far one step of "
         "plain gradient descent would move them. A bar that ends before its standard error tells no more than chance. The line at 1/1000 is a rule of thumb, "
@@ -68,6 +81,25 @@ CAPTIONS: Mapping[str, str] = {
     "attention": later(
         "For {which}. The share that each token which looks gives each that is looked at; one scale for all heads. Attention is not importance: take an "
         "explanation to learn what the output depends on."
+    ),
+    "training": later(
+        "Epoch 0 is the network before training. Loss and metrics, training against validation; how far the weights of each layer moved in an epoch, by their "
+        "size; shares of units that are dead or saturated on the probe. Then what chosen channels answered to one sample of the probe, and the filters of "
+        "the first convolution, each on one scale over all epochs."
+    ),
+    "embedding": later(
+        "A point a sample, where the layer puts it. Trustworthiness says how far neighbours in the plane are neighbours in the layer: 1 is perfect, about "
+        "0.5 chance. Distances between clusters mean nothing in t-SNE and little in UMAP; of principal components they are what two directions show of "
+        "them. The layer's own neighbours of each sample are in the record."
+    ),
+    "similarity": later(
+        "How alike pairs of layers represent the same data: 1 where one is a turn and a scaling of the other, about 0 where they have nothing in common. "
+        "Layers run from first to last, from the bottom left. What two layers share need not be what the answer rests on."
+    ),
+    "decision_boundary": later(
+        "A slice of input space through the samples, whose numbers count from 0: colours are classes, lighter where the network is less sure, lines where "
+        "the class changes. A hollow mark stands for a sample that lies off the slice. Between samples lie inputs that nobody may ever meet, and another "
+        "class may be nearer off the slice."
     ),
 }
 """By view, what to read in its pictures; `{which}` is the sample that is shown."""
