@@ -92,3 +92,14 @@ def _cut(x: Any, part: slice) -> Any:
         return {name: array[part] for name, array in x.items()}
     take: Callable[[Any], Any] = lambda array: array[part]  # noqa: E731
     return tuple(take(array) for array in x) if isinstance(x, tuple) else take(x)
+
+
+def picked(x: Any, index: Array) -> Any:
+    """Some rows, by their numbers, of an array, of each array of a mapping or tuple, of a table or of a list of texts."""
+    if isinstance(x, Mapping):
+        return {name: picked(part, index) for name, part in x.items()}
+    if isinstance(x, tuple):
+        return tuple(picked(part, index) for part in x)
+    if hasattr(x, "iloc"):
+        return x.iloc[index]
+    return [x[int(row)] for row in index] if isinstance(x, list) else np.asarray(x[index])

@@ -18,8 +18,8 @@ from pellucid.core.view import View
 
 
 def write(records: Sequence[Record], out: Path, title: str, *, evaluate: bool = True, lang: str = ENGLISH.tag) -> Path:
-    """A report (.html), records (.safetensors), a table (.csv, .parquet), JSON (.json), or one figure of the records (.png); `evaluate` and `lang` as in
-    `pellucid.report`."""
+    """A report (.html), records (.safetensors), a table (.csv, .parquet), JSON (.json), one figure of the records (.png), or the graph of a network that can be
+    zoomed (.svg); `evaluate` and `lang` as in `pellucid.report`."""
     suffix = out.suffix.lower()
     if suffix == ".html":
         from pellucid.report import report
@@ -29,6 +29,10 @@ def write(records: Sequence[Record], out: Path, title: str, *, evaluate: bool = 
         from pellucid.store import save
 
         save(records, out)
+    elif suffix == ".svg":
+        from pellucid.report.graph_svg import graph_svg
+
+        write_whole(out, "".join(graph_svg(record) for record in records if isinstance(record, View)).encode())
     elif suffix == ".json":
         explained = [record for record in records if isinstance(record, Explanation)]
         write_whole(out, f"[{', '.join(record.to_json() for record in explained)}]\n".encode())

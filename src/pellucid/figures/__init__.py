@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from pellucid.core.records import Explanation
+    from pellucid.core.view import View
+    from pellucid.figures._network import Plan
 
-__all__ = ["FIGURES", "headed", "label", "limits", "panels", "png_bytes", "save", "scale_key", "stacked"]
+__all__ = ["FIGURES", "headed", "label", "limits", "panels", "plan_of_graph", "png_bytes", "save", "scale_key", "stacked"]
 
 FIGURES = Catalogue("figure", __name__, Path(__file__).parent, UnknownPartError, plain=True)
 
@@ -61,6 +63,13 @@ def stacked(parts: Sequence[tuple[str, float]], width: float) -> list[Axes]:
     from pellucid.figures import _canvas
 
     return _canvas.stacked(parts, width)
+
+
+def plan_of_graph(view: View) -> Plan:
+    """Where the layers of a graph view and the lines between them go."""
+    from pellucid.figures import _network
+
+    return _network.planned(view)
 
 
 def headed(figure: Figure, text: str) -> None:

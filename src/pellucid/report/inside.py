@@ -1,0 +1,243 @@
+"""One page of the inside of a network: its graph, and for the layer that is chosen in it whatever the views have found. Complete in itself, for any views."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pellucid.api.inside import Looked, look
+from pellucid.core.errors import InputError
+from pellucid.core.evaluation import Record
+from pellucid.core.files import write_whole
+from pellucid.core.language import current, later, number, percent, speaking
+from pellucid.core.language import said as _
+from pellucid.core.view import SEVERITIES, Finding, View
+from pellucid.report import inside_parts
+from pellucid.report.graph_svg import graph_svg
+from pellucid.report.inside_parts import Frames, Shot, Thumb
+from pellucid.report.languages import SOURCE, language
+from pellucid.report.speech import taught
+from pellucid.report.views import caption_for
+from pellucid.report.words import answers, plain_title, shape_words
+from pellucid.store import load
+from pellucid.views import VIEWS
+
+Array = np.ndarray
+NETWORK = ""
+"""The subject of what is of no single layer."""
+SCRIPT = (Path(__file__).parent / "templates" / "inside.js").read_text(encoding="utf-8")
+Told = tuple[str, str, str]
+"""A finding: its severity, what was found, what to do."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one view says of one subject."""
+
+    title: str
+    answers: str
+    caption: str
+    shots: tuple[Shot, ...] = ()
+    frames: tuple[Frames, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Everything about one layer, or, with the name `NETWORK`, about the whole."""
+
+    name: str
+    kind: str
+    facts: tuple[tuple[str, str], ...]
+    found: tuple[Told, ...]
+    parts: tuple[Part, ...]
+    sources: tuple[int, ...] = ()
+    readers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """The whole page; `missing` holds views that gave nothing, with their reasons, `costs` the seconds of those that did."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    svg: str
+    whole: Sheet
+    sheets: tuple[Sheet, ...]
+    thumbs: tuple[Thumb, ...]
+    found: tuple[tuple[str, int, Told], ...]
+    missing: tuple[tuple[str, str], ...]
+    costs: tuple[tuple[str, str], ...]
+    seconds: float
+    script: str
+    script_hash: str
+
+
+def inside(
+    model: Any,
+    x: Any = None,
+    path: str | os.PathLike[str] = "inside.html",
+    *,
+    training: View | str | os.PathLike[str] | None = None,
+    lang: str = SOURCE,
+    title: str | None = None,
+    **options: Any,
+) -> Path:
+    """Write a page of the inside of a network: its graph, and for each layer shape, cost, activations, filters, statistics, features and findings.
+
+    Parameters
+    ----------
+    model: as for `visualize`; or records of `visualize`, a `View` or several, of which the page is made without looking again.
+    x: an array (rows, *shape), or what else `visualize` takes, streams apart. The first three rows are shown, others with `samples=[3, 17]`; views of a data
+        set go through more of them.
+    training: a record of `pellucid.Recorder`, or a file of it, whose epochs a slider goes through.
+    lang: the language of the page ("en", "zh"). title: its heading.
+    **options: labels, samples, views (names, where not all are wanted), settings ({view: {name: value}}), class_names, seed, network, preprocessing,
+        allow_unsafe, progress.
+
+    Returns the path of the page. A view that cannot serve the network, or fails, is listed on the page with its reason. It loads nothing from anywhere.
+    """
+    start = time.perf_counter()
+    records = _records(model)
+    looked = look(model, x, **options) if records is None else Looked(tuple(records), {}, {})
+    found = (*looked.views, *training_of(training))
+    if not any(view.values for view in found):
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in looked.missing.items())
+        raise InputError(f"there is nothing to show of the inside: {reasons or 'no view among the records'}.")
+    return render_file(Looked(found, looked.seconds, looked.missing), path, lang=lang, title=title, start=start)
+
+
+def render_file(looked: Looked, path: str | os.PathLike[str], *, lang: str = SOURCE, title: str | None = None, start: float | None = None) -> Path:
+    """Write the page of what was found, whole or not at all."""
+    with speaking(language(lang)):
+        return write_whole(Path(path), render(looked, title, start).encode())
+
+
+def _records(given: Any) -> list[View] | None:
+    """The views among records; None where no records were given."""
+    listed = [given] if isinstance(given, Record) else list(given) if isinstance(given, (list, tuple)) else []
+    return [record for record in listed if isinstance(record, View)] if listed and all(isinstance(one, Record) for one in listed) else None
+
+
+def training_of(given: View | str | os.PathLike[str] | None) -> list[View]:
+    """The record of a training, as it is or from a file; none where none is given."""
+    if given is None or isinstance(given, View):
+        return [] if given is None else [given]
+    found = [record for record in load(given) if isinstance(record, View) and record.view == "training"]
+    if not found:
+        raise InputError(f"'{given}' holds no record of a training; make one: recorder = pellucid.Recorder(model, probe), pellucid.save(recorder.view, path).")
+    return found
+
+
+def render(looked: Looked, title: str | None = None, start: float | None = None) -> str:
+    """The page's HTML, in the language spoken now. `start` is when the looking began, by `time.perf_counter`."""
+    page = composed(looked, title, start)
+    return _templates(current().tag).get_template("inside.html").render(page=page)
+
+
+@cache
+def _templates(tag: str) -> Environment:
+    """The templates in a language, which is spoken now, read once."""
+    return taught(Environment(loader=PackageLoader("pellucid.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True))
+
+
+def composed(looked: Looked, title: str | None = None, start: float | None = None) -> Page:
+    """What the page says."""
+    graph = next((view for view in looked.views if view.view == "graph"), None)
+    names = list(graph.values) if graph is not None else list(dict.fromkeys(name for view in looked.views for name in view.values if name != "network"))
+    shown = inside_parts.shown_inputs(looked.views)
+    parts: dict[str, list[Part]] = {name: [] for name in (NETWORK, *names)}
+    for view in looked.views:
+        if view is not graph:
+            for subject, part in _parts(view, names, shown):
+                parts[subject].append(part)
+    findings = [(_subject(finding.layer, names), finding) for view in looked.views for finding in sorted(view.findings, key=lambda one: -one.severity)]
+    by_name = {name: [finding for subject, finding in findings if subject == name] for name in (NETWORK, *names)}
+    marks = {name: max((finding.severity for finding in found), default=0) for name, found in by_name.items()}
+    sheets = tuple(_sheet(graph, name, names, parts[name], by_name[name]) for name in names)
+    order = sorted(findings, key=lambda pair: -pair[1].severity)
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    first = looked.views[0].provenance
+    return Page(
+        title or _("Inside {network}").format(network=first.get("network") or first.get("framework") or _("the network")),
+        _facts(graph, first),
+        "" if graph is None else graph_svg(graph, marks=marks),
+        Sheet(NETWORK, "", (), tuple(map(_told, by_name[NETWORK])), tuple(parts[NETWORK])),
+        sheets,
+        inside_parts.thumbs(looked.views, shown),
+        tuple((name, names.index(name) if name in names else -1, _told(finding)) for name, finding in order if finding.severity),
+        tuple((plain_title(name), reason) for name, reason in looked.missing.items()),
+        tuple((plain_title(name), number(taken, 2)) for name, taken in looked.seconds.items()),
+        0.0 if start is None or not looked.seconds else time.perf_counter() - start,
+        SCRIPT,
+        f"sha256-{digest}",
+    )
+
+
+def _told(finding: Finding) -> Told:
+    return SEVERITIES[finding.severity], finding.told, finding.advised
+
+
+def _subject(name: str, names: Sequence[str]) -> str:
+    """The layer of the graph that a view means: of this name, or what the name begins with (a direction of a recurrent layer), or else the network."""
+    if name in names:
+        return name
+    return max((known for known in names if name.startswith(known) and not name[len(known)].isalnum() and name[len(known)] != "_"), key=len, default=NETWORK)
+
+
+def _parts(view: View, names: Sequence[str], shown: Array) -> Iterator[tuple[str, Part]]:
+    """What a view says, subject by subject."""
+    shots: dict[str, list[Shot]] = {}
+    for layer, shot in inside_parts.shots(view, shown):
+        shots.setdefault(_subject(layer, names), []).append(shot)
+    frames: dict[str, list[Frames]] = {}
+    for layer, one in inside_parts.frames(view, shown):
+        frames.setdefault(_subject(layer, names), []).append(one)
+    for subject in dict.fromkeys((*shots, *frames)):
+        words = caption_for(view, _("the chosen sample")) if subject in shots else ""
+        asked = answers(view.view)[0] if view.view in VIEWS else ""
+        yield subject, Part(plain_title(view.view), asked, words, tuple(shots.get(subject, ())), tuple(frames.get(subject, ())))
+
+
+def _sheet(graph: View | None, name: str, names: Sequence[str], parts: Sequence[Part], findings: Sequence[Finding]) -> Sheet:
+    if graph is None:
+        return Sheet(name, "", (), tuple(map(_told, findings)), tuple(parts))
+    told, numbers = graph.details[name], graph.values[name]
+    place = {one: row for row, one in enumerate(names)}
+    sources = tuple(place[one] for one in told["inputs"].tolist() if one in place)
+    readers = tuple(place[other] for other in names if name in graph.details[other]["inputs"].tolist())
+    activation = str(told["activation"][0])
+    shape = tuple(None if size < 0 else int(size) for size in told["shape"].tolist())
+    facts = [
+        (_("kind"), _(KINDS[str(told["kind"][0])]) if str(told["kind"][0]) in KINDS else str(told["kind"][0])),
+        *([(_("activation"), activation)] if activation and activation != "linear" else []),
+        (_("output"), shape_words(shape) if shape else "–"),
+        (_("parameters"), number(numbers[0])),
+        (_("multiply-adds a sample"), _("{count} ({share} of the network's)").format(count=number(numbers[1]), share=percent(numbers[3]))),
+        (_("output of a sample"), _("{count} bytes as float32").format(count=number(numbers[2]))),
+    ]
+    return Sheet(name, str(told["kind"][0]), tuple(facts), tuple(map(_told, findings)), tuple(parts), sources, readers)
+
+
+KINDS = {"Input": later("the network's input")}
+
+
+def _facts(graph: View | None, provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    facts = [(_("framework"), str(provenance.get("framework", "")))]
+    if graph is not None:
+        numbers = np.array([graph.values[name] for name in graph.values])
+        facts += [
+            (_("layers"), number(sum(str(graph.details[name]["kind"][0]) != "Input" for name in graph.values))),
+            (_("parameters"), number(numbers[:, 0].sum())),
+            (_("multiply-adds a sample"), number(np.nansum(numbers[:, 1]))),
+        ]
+    return tuple(fact for fact in facts if fact[1])
