@@ -32,6 +32,8 @@ def plain(value: Any) -> Any:
     """A setting as text or numbers; arrays by shape."""
     if isinstance(value, np.ndarray):
         return f"array of shape {value.shape}"
+    if isinstance(value, Model):
+        return f"a network, {value.traits.framework}, {value.traits.fingerprint}"
     if isinstance(value, FeatureMap):
         return f"{len(value.names)} {value.kind}"
     if isinstance(value, (Features, Fill)):

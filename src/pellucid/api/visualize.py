@@ -17,7 +17,7 @@ from pellucid.api._provenance import describe, settings
 from pellucid.api._stream import is_stream
 from pellucid.core.errors import InputError, SettingError
 from pellucid.core.model import Model
-from pellucid.core.scene import DATA, NONE, Scene, ViewMethod
+from pellucid.core.scene import DATA, NONE, SAMPLES, Scene, ViewMethod
 from pellucid.core.view import View
 
 
@@ -71,9 +71,10 @@ def visualize(
     if "labels" in chosen.needs and true_classes is None:
         raise SettingError(f"view '{name}' needs the true classes of the samples: labels=[...], one a sample.")
     known = tuple(class_names if class_names is not None else adapted.traits.class_names)
+    made_by = None if given is None else given.preprocessing
     with progress_after_patience(chosen.title, progress) as report:
         truth = None if true_classes is None else np.array(true_classes)
-        shown = chosen.show(Scene(adapted, inputs, None if names is None else tuple(names), seed, report, truth, known, data))
+        shown = chosen.show(Scene(adapted, inputs, None if names is None else tuple(names), seed, report, truth, known, data, made_by))
     provenance = describe(
         adapted,
         view=name,
@@ -87,7 +88,7 @@ def visualize(
         labels=true_classes if data is None else None,
         **told(given),
     )
-    kept = inputs[:0] if data is not None else inputs
+    kept = inputs if chosen.looks_at == SAMPLES else inputs[:0]
     return View(
         name, shown.values, shown.axes, kept if shown.inputs is None else shown.inputs, provenance, shown.details, shown.detail_axes, tuple(shown.findings)
     )

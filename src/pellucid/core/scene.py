@@ -14,6 +14,7 @@ import numpy as np
 
 from pellucid.core.method import Progress
 from pellucid.core.model import Layer, Model
+from pellucid.core.preprocessing import Preprocessing
 from pellucid.core.view import Finding
 
 Array = np.ndarray
@@ -38,6 +39,7 @@ class Scene:
     `inputs` (samples, *shape) for a view of samples; of a view of data the first batch at most, to be looked at but not to be counted on; (0,) where nothing
     was given. `data` is there for a view of data alone. `layers` are the names that were asked for, None where the view chooses. `labels` (samples,) are true
     classes, None where they are not known; of a stream they are in its order. `class_names` are those of the output, as far as they are known.
+    `preprocessing` made the inputs of what a person gave, where there is one.
     """
 
     model: Model
@@ -48,6 +50,7 @@ class Scene:
     labels: Array | None = None
     class_names: tuple[str, ...] = ()
     data: Data | None = None
+    preprocessing: Preprocessing | None = None
 
     def chosen(self, default: Sequence[Layer]) -> list[Layer]:
         """The layers that were asked for, an unknown one being an error that lists those there are; the view's own choice where none was."""
