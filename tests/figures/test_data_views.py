@@ -94,8 +94,10 @@ def test_pictures_lie_within_the_axes_and_not_on_each_other() -> None:
     assert len(boxes) == 12
     axes = boxes[0].axes
     assert axes is not None
-    axes.figure.canvas.draw()
-    extents = [box.patch.get_window_extent() for box in boxes]
+    renderer: Any = axes.figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    for box in boxes:
+        box.update_positions(renderer)
+    extents = [box.offsetbox.get_window_extent(renderer) for box in boxes]
     frame = axes.get_window_extent()
     for one in extents:
         assert frame.x0 <= one.x0 <= one.x1 <= frame.x1
