@@ -79,20 +79,3 @@ def gradient_rollout(weights: Sequence[Array], gradients: Sequence[Array]) -> Ar
         mixed = np.maximum(one.astype(np.float64) * gradient, 0).mean(axis=1)
         found = found + mixed @ found
     return found - np.eye(tokens)
-
-
-def entropy(weights: Array) -> Array:
-    """Of each query's shares, in parts of the most that so many keys allow, (samples, heads, queries): 0 one key alone, 1 all alike."""
-    clipped = np.maximum(weights, 1e-30)
-    found: Array = -(weights * np.log(clipped)).sum(axis=-1) / max(np.log(weights.shape[-1]), 1e-30)
-    return found
-
-
-def shared_at(weights: Array, offset: int) -> Array:
-    """The mean share that queries give the key `offset` places after their own, per head, of (samples, heads, tokens, tokens), where that key exists.
-
-    >>> shared_at(np.eye(3)[None, None], 0), shared_at(np.eye(3)[None, None], -1)
-    (array([[1.]]), array([[0.]]))
-    """
-    found: Array = np.diagonal(weights, offset, axis1=-2, axis2=-1).mean(axis=-1)
-    return found

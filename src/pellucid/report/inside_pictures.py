@@ -11,6 +11,8 @@ from pellucid.core.view import View
 FEW = 3
 """Layers whose heads are shown apart as well, with their tokens named."""
 NETWORK = "network"
+UNITS_TOGETHER = 8
+"""Units whose examples one picture shows."""
 
 
 def of_attention(view: View, row: int) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
@@ -26,3 +28,11 @@ def of_attention(view: View, row: int) -> Iterator[tuple[str, str, Mapping[str, 
         yield name, "attention", {"layer": name, "sample": row}, text
     if NETWORK in view.values:
         yield NETWORK, "attention", {"layer": NETWORK, "sample": row}, _("what attention carries from each token to the output, over all layers")
+
+
+def of_top_examples(view: View, row: int) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
+    """The units of each layer, some at a time."""
+    for name, values in view.values.items():
+        for first in range(0, len(values), UNITS_TOGETHER):
+            text = _("what of the data excites units of {layer} most and least, cut to what they see").format(layer=name)
+            yield f"{name}-{first}" if first else name, "top_examples", {"layer": name, "sample": first}, text

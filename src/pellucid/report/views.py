@@ -20,6 +20,7 @@ DPI = 110
 SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {
     "gradient_flow": signal_pictures.gradient_flow,
     "attention": inside_pictures.of_attention,
+    "top_examples": inside_pictures.of_top_examples,
     "graph": graph_svg.of_graph,
     "training": training_pictures.of_training,
     "embedding": data_pictures.of_embedding,
@@ -81,6 +82,11 @@ CAPTIONS: Mapping[str, str] = {
     "attention": later(
         "For {which}. The share that each token which looks gives each that is looked at; one scale for all heads. Attention is not importance: take an "
         "explanation to learn what the output depends on."
+    ),
+    "top_examples": later(
+        "A row a unit: the samples of the data set that excite it most, some at random, and those that excite it least, each cut to the part that the unit's "
+        "place sees. Above each the unit's answer, below it the class; beside the row the share of all samples that excite the unit to half of its most, and "
+        "the class that is most common among them."
     ),
     "training": later(
         "Epoch 0 is the network before training. Loss and metrics, training against validation; how far the weights of each layer moved in an epoch, by their "
