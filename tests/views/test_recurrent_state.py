@@ -249,6 +249,7 @@ def test_a_planted_growth_is_named_with_its_factor(radius: float, code: str | No
         assert found[code].advised
     if code == "vanishing gradient":
         assert found[code].numbers["part"] == pytest.approx(radius**19, rel=1e-3)
+        assert found[code].numbers["factor"] == pytest.approx(radius, rel=1e-3)
         np.testing.assert_array_equal(view.details["r"]["horizon"], 7.0)  # 2⁻⁷ is the first below 1 %
         further = pellucid.visualize(scaled(radius), x, "recurrent_state", share=0.3)
         np.testing.assert_array_equal(further.details["r"]["horizon"], 2.0)

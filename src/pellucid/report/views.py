@@ -88,6 +88,11 @@ CAPTIONS: Mapping[str, str] = {
         "place sees. Above each the unit's answer, below it the class; beside the row the share of all samples that excite the unit to half of its most, and "
         "the class that is most common among them."
     ),
+    "recurrent_state": later(
+        "For {which}. Time runs to the right, one row a unit, the slowest on top. Gates lie between 0, shut, and 1, open; candidate and states are signed. "
+        "Below, on a logarithmic scale, how strongly the score depends on the state after each step; dashed, on what is read last alone, with the forgetting "
+        "horizon."
+    ),
     "training": later(
         "Epoch 0 is the network before training. Loss and metrics, training against validation; how far the weights of each layer moved in an epoch, by their "
         "size; shares of units that are dead or saturated on the probe. Then what chosen channels answered to one sample of the probe, and the filters of "

@@ -51,6 +51,15 @@ class Run:
             return np.full(len(self.made.hidden), np.nan)
         return horizon(self.processed(self.alone), share, self.processed(self.used & self.until_read))
 
+    def horizon_steps(self, share: float) -> Array:
+        """The time step at which that is, (samples,); NaN where the gradient does not fall so far."""
+        found = np.full(len(self.made.hidden), np.nan)
+        for row, (steps, back) in enumerate(zip(self.used & self.until_read, self.horizons(share), strict=True)):
+            order = np.flatnonzero(steps)[:: 1 if self.cell.backwards else -1]
+            if np.isfinite(back):
+                found[row] = order[int(back)]
+        return found
+
     @property
     def until_read(self) -> Array:
         """Which steps are made until the last one that the score reads, (samples, time)."""

@@ -14,6 +14,8 @@ from pellucid.views._recurrence import Run
 Array = np.ndarray
 VANISHED, EXPLODED = 1e-3, 100.0
 """Of the gradient's last: below this at the first step it has vanished, above that at any step it has exploded."""
+LEAST = 1e-6
+"""Below this a share is not told more closely."""
 EDGE, STUCK, MANY = 0.01, 0.95, 0.2
 """A gate so near to 0 or 1 is saturated; a unit at so many of its steps is stuck; so many stuck units are worth a word."""
 WRITTEN = 1e-3
@@ -83,11 +85,18 @@ def _gradient(run: Run, share: float) -> Iterator[Finding]:
         yield Finding(
             "vanishing gradient",
             run.subject,
-            later("In {layer} the gradient of the score falls to {part} of its last over {steps} steps back; after {horizon} steps it is below {share} of it."),
             later(
-                "The first steps teach it next to nothing: begin with a forget-gate bias of 1 or more, read every step (attention, pooling), or shorten it."
+                "In {layer} the gradient of the score is below {share} of its last {horizon} steps back, and at most {part} of it {steps} steps back: "
+                "{factor} times itself a step."
             ),
-            {"part": first, "steps": float(steps), "horizon": float(np.median(reached)) if len(reached) else float(steps), "share": share},
+            later("The first steps teach it next to nothing: begin with a forget-gate bias of 1 or more, read every step (attention, pooling), or shorten it."),
+            {
+                "part": max(first, LEAST),
+                "factor": first ** (1.0 / steps),
+                "steps": float(steps),
+                "horizon": float(np.median(reached)) if len(reached) else float(steps),
+                "share": share,
+            },
             WARNING,
         )
 

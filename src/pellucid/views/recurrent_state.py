@@ -33,9 +33,9 @@ class RecurrentState(ViewMethod):
 
     Shapes: per layer the hidden states (samples, time, units). Details: "cell" and each gate by its name, as the states; "gradient", the length of the score's
     gradient with respect to the whole state after each step, (samples, time), and "hidden gradient" and "cell gradient", those of its parts; "decay", the same
-    of the last step alone that the score reads, "read", which one that is, and "horizon", how many steps back it is below `share`, infinite where it never is,
-    (samples,); "time constant" (units,), −1 / ln of the mean share that a unit keeps at a step, in steps. Each direction, and each level of a layer of several,
-    is shown by itself. Gates of masked steps are NaN. Where the score has no gradient, states and gates are shown alone.
+    of the last step alone that the score reads; "read", which one that is, "horizon", how many steps back it is below `share`, infinite where it never is, and
+    "horizon step", where that is, (samples,); "time constant" (units,), −1 / ln of the mean share that a unit keeps a step. Each direction, and each level of a
+    layer of several, is shown by itself. Gates of masked steps are NaN. Where the score has no gradient, states and gates are shown alone.
     Does not say what a state stands for, nor whether a long memory is needed.
 
     >>> import numpy as np, pellucid
@@ -90,7 +90,7 @@ class RecurrentState(ViewMethod):
     def _shown(self, runs: Sequence[Run], resolved: Mapping[str, Any]) -> Shown:
         details = {run.subject: _details(run, self.share) for run in runs}
         axes = {name: STEPS if array.ndim == 2 else UNITS for found in details.values() for name, array in found.items() if array.ndim > 1}
-        single = {"time constant": ("unit",), "horizon": ("sample",), "read": ("sample",)}
+        single = {"time constant": ("unit",), "horizon": ("sample",), "horizon step": ("sample",), "read": ("sample",)}
         held = {name for found in details.values() for name in found}
         found = [finding for run in runs for finding in findings_of(run, self.share)]
         return Shown(
@@ -150,11 +150,13 @@ def _details(run: Run, share: float) -> dict[str, Array]:
     found: dict[str, Array] = {} if run.made.cell is None else {"cell": run.made.cell}
     found |= run.made.gates
     if run.norms is not None and run.alone is not None and run.read is not None:
-        found |= {"gradient": run.norms, "decay": run.alone, "read": run.read.astype(np.float32), "horizon": run.horizons(share)}
+        found |= {"gradient": run.norms, "decay": run.alone, "read": run.read}
+        found |= {"horizon": run.horizons(share), "horizon step": run.horizon_steps(share)}
     if run.back is not None:
         found["hidden gradient"] = np.sqrt((run.back.hidden**2).sum(axis=-1))
         if run.back.cell is not None:
             found["cell gradient"] = np.sqrt((run.back.cell**2).sum(axis=-1))
     if run.constants is not None:
         found["time constant"] = run.constants
-    return {name: array.astype(np.float32) for name, array in found.items()}
+    lengths = {"gradient", "decay", "hidden gradient", "cell gradient"}  # of a long series smaller than float32 can tell
+    return {name: array.astype(np.float64 if name in lengths else np.float32) for name, array in found.items()}
