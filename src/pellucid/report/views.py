@@ -18,6 +18,7 @@ Figure = tuple[str, str, Mapping[str, Any], str]
 DPI = 110
 
 SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {
+    "loss_landscape": signal_pictures.loss_landscape,
     "gradient_flow": signal_pictures.gradient_flow,
     "attention": inside_pictures.of_attention,
     "top_examples": inside_pictures.of_top_examples,
@@ -70,6 +71,11 @@ def caption_for(view: View, which: str) -> str:
 
 
 CAPTIONS: Mapping[str, str] = {
+    "loss_landscape": later(
+        "The mean loss at weights around the network's own, which lie at the cross; one unit moves each filter by its own length, in the plane of a path one "
+        "unit of length. Dark is low. The way that training took, where it is known, begins at the ring. Other directions, of which there are very many, may "
+        "look otherwise."
+    ),
     "graph": later(
         "From the input down to the output; layers that follow one another without a branch stand together, each with its output's shape. The darker a layer, "
         "the larger its share of the network's multiply-adds, which is written where it is half a percent or more."
