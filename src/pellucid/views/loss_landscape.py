@@ -20,8 +20,9 @@ from pellucid.views.training import snapshots_of
 Array = np.ndarray
 MARGIN, BEYOND = 0.25, 0.25
 """What is seen around a path, as a share of what it takes, and beyond the two ends of a line between networks."""
-LOWER, LITTLE = 0.75, 0.5
-"""A slice's lowest loss that is worth a word, as a share of the network's own; and a plane's share of a path's variance."""
+LOWER, SURE, LITTLE = 0.05, 4.0, 0.5
+"""By how much of the network's own loss, and of the standard error of the difference (a lowest one of many has to pass more than one of one), a lower loss lies
+below it that is worth a word; and a plane's share of a path's variance."""
 AXES: Mapping[str, tuple[str, ...]] = {
     "across": ("column",),
     "down": ("row",),
@@ -120,7 +121,7 @@ class LossLandscape(ViewMethod):
             axes, more = ("direction", "place"), {}
         details |= more | self._lines(work, own, grid[0] if plane is None else _grid(self.points, self.span)[0])
         resolved = {"loss": work.judge.kind, "samples": work.samples, "passes": sum(len(one.places) for one in slices)}
-        return Shown({"network": values}, {"network": axes}, resolved, {"network": details}, AXES, list(_findings(self, values, details)))
+        return Shown({"network": values}, {"network": axes}, resolved, {"network": details}, AXES, list(_findings(self, work, values, details)))
 
     def _slices(self, work: _Work, plane: Plane | None, grid: tuple[Array, Array]) -> Iterator[_Slice]:
         """All that is looked at: the network itself, lines with their curvature, and what is asked for besides."""
@@ -181,6 +182,7 @@ class _Work:
             self.chosen = {name: self.weights[name] for name in scene.layers}
         self.labels = scene.labels if view.truth is None and self.judge.kind != "squared_error" else None
         self.totals: dict[tuple[str, int], Array] = {}
+        self.squares: dict[tuple[str, int], Array] = {}
         self.right: dict[tuple[str, int], Array] = {}
 
     def random(self, number: int) -> Callable[[], dict[str, list[Array]]]:
@@ -193,21 +195,35 @@ class _Work:
     def mean(self, name: tuple[str, int]) -> Array:
         return self.totals[name] / self.samples
 
+    def below(self) -> Array:
+        """The lowest loss of the slices, how much it lies below the network's own, and the standard error of that over samples, (3,)."""
+        own = self.mean(("own", 0))[0]
+        losses = {name: self.mean(name) for name in self.totals if name[0] in ("plane", "line")}
+        name = min(losses, key=lambda name: float(np.nanmin(losses[name])))
+        place = int(np.nanargmin(losses[name]))
+        less = own - losses[name][place]
+        spread = max(self.squares[name][place] / self.samples - less**2, 0.0)
+        return np.array([losses[name][place], less, np.sqrt(spread / max(self.samples - 1, 1))])
+
     def run(self, slices: Sequence[_Slice]) -> None:
         """Each batch of data at every place, so that the data is gone through once and never held as a whole."""
         generator = np.random.default_rng(self.seed)
         size = int(max(1, min(self.samples, _truth.MIXED // max(self.scene.inputs[0].nbytes, 1))))
         done, every = 0.0, float(self.samples * sum(len(one.places) for one in slices))
         for one in slices:
-            self.totals[one.name], self.right[one.name] = np.zeros(len(one.places)), np.zeros(len(one.places))
+            self.totals[one.name], self.squares[one.name], self.right[one.name] = (np.zeros(len(one.places)) for _ in range(3))
         for inputs, rows in _truth.drawn(self.scene, self.judge.known, self.samples, size, generator):
             loss = self.judge.loss(rows)
+            own = np.zeros(len(rows))
             for one in slices:
                 directions = one.directions()
                 for i, place in enumerate(one.places):
                     stands_in = moved(one.origin, directions, place) if directions else one.origin
                     outputs = self._outputs(inputs, {} if stands_in is self.weights else stands_in, loss.reads_logits)
-                    self.totals[one.name][i] += float(loss.of(outputs).sum())
+                    losses = loss.of(outputs)
+                    own = losses if one.name == ("own", 0) else own
+                    self.totals[one.name][i] += float(losses.sum())
+                    self.squares[one.name][i] += float(np.square(losses - own).sum())
                     if self.labels is not None and outputs.ndim == 2:
                         self.right[one.name][i] += int((_classes(outputs) == self.labels[rows]).sum())
                     done += len(rows)
@@ -273,17 +289,18 @@ def _between(work: _Work, points: int) -> tuple[Array, tuple[str, ...], dict[str
 # ---- what was found -------------------------------------------------------------------------------------------------
 
 
-def _findings(view: LossLandscape, values: Array, details: Mapping[str, Array]) -> Iterator[Finding]:
+def _findings(view: LossLandscape, work: _Work, values: Array, details: Mapping[str, Array]) -> Iterator[Finding]:
     bad = int((~np.isfinite(values)).sum())
     if bad:
         text = later("At {count} of {all} places the loss is infinite or no number.")
         yield Finding(later("loss not finite"), "", text, later("Look at a smaller span."), {"count": bad, "all": values.size}, WARNING)
         return
     own = float(details["loss"])
-    if view.path is None and view.to is None and values.min() < LOWER * own:
+    lowest, less, error = work.below() if view.path is None and view.to is None else np.zeros(3)
+    if less > max(LOWER * own, SURE * error):
         text = later("On this slice the loss falls to {lowest}; at the network's own weights it is {own}.")
         advice = later("Training has not come to a minimum of this loss. Go on training; of samples that it was not trained on this need not worry.")
-        yield Finding(later("not a minimum"), "", text, advice, {"lowest": float(values.min()), "own": own}, NOTE)
+        yield Finding(later("not a minimum"), "", text, advice, {"lowest": float(lowest), "own": own}, NOTE)
     if view.directions:
         mean, error = float(details["curvature_mean"]), float(details["curvature_error"])
         down = int((details["curvature"] < 0).sum())
