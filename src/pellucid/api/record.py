@@ -17,7 +17,7 @@ from pellucid.api import _parts
 from pellucid.api._inputs import gather
 from pellucid.api._provenance import describe
 from pellucid.core import loss
-from pellucid.core.errors import OutputError, PellucidError, SettingError
+from pellucid.core.errors import OutputError, PellucidError, SettingError, SeveralOutputsError
 from pellucid.core.model import Model
 from pellucid.core.view import View
 from pellucid.store import save
@@ -143,7 +143,7 @@ class Recorder:
         if self.network is None or self.probe is None:
             raise SettingError("a recorder needs a network and a probe, samples that its units answer to: pellucid.Recorder(model, x_probe).")
         model, probe = gather(adapt(self.network), self.probe)
-        model.meet(probe)
+        model = _met(model, probe)
         labels = _parts.check_labels(self.labels, len(probe))
         self._model, self._meter, self._watching = model, gradient_meter(model, self.optimizer), True
         truth = None if labels is None or self._meter is not None else _truth(model, probe, np.array(labels))
@@ -234,16 +234,31 @@ def _checked(path: Path) -> Path:
     return path
 
 
+def _met(model: Model, probe: Array) -> Model:
+    """The model, having met the probe; of several outputs, which are all the same to weights and layers, read at the first."""
+    names = list(model.traits.outputs)
+    try:
+        model.meet(probe)
+    except SeveralOutputsError as several:
+        names = list(several.shapes)
+    if names and not model.traits.output:
+        model = model.reading(names[0])
+        model.meet(probe)
+    return model
+
+
 def _truth(model: Model, probe: Array, labels: Array) -> loss.Loss | None:
     """The probe's loss, where the network tells one class a sample and gives gradients of its weights."""
-    output = model.predict(probe[:1]).shape[1:]
-    if len(output) != 1:
+    if model.traits.output:
         return None
-    truth = loss.of_classes(
-        labels, output, loss.kind_for(model.traits.head, output, model.traits.class_axis, labels), model.traits.head, model.traits.class_axis
-    )
+    shape = model.traits.output_shape or model.predict(probe[:1]).shape[1:]
+    output = tuple(size for size in shape if size is not None)
+    if len(output) != 1 or len(shape) != 1:
+        return None
+    head, axis = model.traits.head, model.traits.class_axis
+    truth = loss.of_classes(labels, output, loss.kind_for(head, output, axis, labels), head, axis)
     try:
-        model.weight_gradients(probe[:1], loss.of_classes(labels[:1], output, truth.score, model.traits.head, model.traits.class_axis))
+        model.weight_gradients(probe[:1], loss.of_classes(labels[:1], output, truth.score, head, axis))
     except PellucidError:
         return None
     return truth

@@ -13,8 +13,7 @@ from pellucid.core.loss import Loss
 from pellucid.core.model import Model
 from pellucid.core.scene import Shown
 from pellucid.views import _training_findings
-from pellucid.views._training_look import kernels_last, norm_of, telling_pictures, tells, units_of
-from pellucid.views._units import read
+from pellucid.views._training_look import kernels_last, looked_at, norm_of, readable, telling_pictures, tells
 
 Array = np.ndarray
 Weights = Mapping[str, tuple[Array, ...]]
@@ -84,8 +83,10 @@ class Log:
     ) -> None:
         self.model, self.probe, self.truth, self.snapshots = model, probe, truth, snapshots
         known = model.layers()
-        self.looked = [model.layer(name) for name in layers] if layers is not None else [layer for layer in known if tells(layer)]
-        self.pictured = [model.layer(name) for name in maps] if maps is not None else telling_pictures(known)
+        found = [layer for layer in known if tells(layer)] if layers is None else [model.layer(name) for name in layers]
+        self.looked = readable(model, probe, found) if layers is None and found else found
+        chosen = telling_pictures(known) if maps is None else [model.layer(name) for name in maps]
+        self.pictured = [layer for layer in chosen if layer in self.looked] if layers is None and maps is None else chosen
         self.channels = {name: np.asarray(chosen, int).ravel() for name, chosen in maps.items()} if isinstance(maps, Mapping) else {}
         self.whole: list[bool] = []
         self.steps: list[int] = []
@@ -98,9 +99,9 @@ class Log:
     def add(self, step: int, curves: Mapping[str, float], gradients: Mapping[str, float] | None = None, *, whole: bool = True) -> None:
         """Look at the network as it is now, at the end of an epoch where `whole`, else within one. What is said again of the same step within an epoch adds
         its curves alone."""
-        told = {name: float(value) if np.isfinite(value) else np.inf for name, value in curves.items()}
+        curve = {name: float(value) if np.isfinite(value) else np.inf for name, value in curves.items()}
         if self.whole and not self.whole[-1] and self.steps[-1] == step:
-            self.curves[-1] |= told
+            self.curves[-1] |= curve
             self.whole[-1] = whole
             return
         weights = self.model.weights() if self.model.has_weights else {}
@@ -108,10 +109,11 @@ class Log:
             found = self._norms(weights)
             for layer, norm in (self._gradients(weights) if gradients is None else gradients).items():
                 found.setdefault(layer, {})["gradient_norm"] = norm
-            for name, answers in units_of(self.model, self.probe, self.looked).items():
+            told, values = looked_at(self.model, self.probe, self.looked, self.pictured, ROWS_OF_UNITS)
+            for name, answers in told.items():
                 found.setdefault(name, {}).update(answers)
         moment = len(self.steps)
-        pictures = self._pictures(weights)
+        pictures = self._pictures(weights, values)
         self.pictures.offer(moment, pictures, sum(array.nbytes for array in pictures.values()))
         if self.snapshots:
             flat = {name: np.concatenate([array.ravel() for array in arrays]).astype(np.float32) for name, arrays in weights.items()}
@@ -120,7 +122,7 @@ class Log:
         self.before = weights
         self.whole.append(whole)
         self.steps.append(step)
-        self.curves.append(told)
+        self.curves.append(curve)
         self.layers.append(found)
 
     @property
@@ -152,15 +154,14 @@ class Log:
         found = self.model.weight_gradients(self.probe, self.truth)
         return {layer: norm_of(arrays) / len(self.probe) for layer, arrays in found.items()}
 
-    def _pictures(self, weights: Weights) -> dict[tuple[str, str], Array]:
+    def _pictures(self, weights: Weights, read: Mapping[str, Array]) -> dict[tuple[str, str], Array]:
         """(layer, kind) → what a picture shows of it now."""
         found: dict[tuple[str, str], Array] = {}
-        if self.pictured:
-            for layer, values in read(self.model, self.probe[:ROWS_OF_UNITS], self.pictured).items():
-                if values.ndim - 1 in MAPS:
-                    chosen = self._chosen(layer, values.shape[-1], values.ndim)
-                    rows = values if values.ndim == 2 else values[:SHOWN]
-                    found[layer, MAPS[values.ndim - 1]] = rows[..., chosen].astype(np.float32)
+        for layer, values in read.items():
+            if values.ndim - 1 in MAPS:
+                chosen = self._chosen(layer, values.shape[-1], values.ndim)
+                rows = values if values.ndim == 2 else values[:SHOWN]
+                found[layer, MAPS[values.ndim - 1]] = rows[..., chosen].astype(np.float32)
         first = next((layer for layer in self.model.layers() if "Conv" in layer.kind and layer.name in weights), None)
         kernels = None if first is None else kernels_last(weights[first.name][0], first)
         if first is not None and kernels is not None:

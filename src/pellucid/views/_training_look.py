@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pellucid.core.errors import UnsupportedError
 from pellucid.core.model import Layer, Model, batches
 from pellucid.views._units import Span, by_place, is_head, read, span_of
 
@@ -40,27 +41,46 @@ def telling_pictures(layers: Sequence[Layer]) -> list[Layer]:
     return [found[i] for i in sorted({0, len(found) // 2, len(found) - 1})][:PICTURED] if found else []
 
 
-def units_of(model: Model, probe: Array, layers: Sequence[Layer]) -> dict[str, dict[str, float]]:
-    """Layer → mean and standard deviation of all its values, the share of units that are dead (the same number everywhere for every sample: zero, where the
-    activation has a floor) and saturated (at an end of the activation's range at more than half of the places)."""
+def readable(model: Model, probe: Array, layers: Sequence[Layer]) -> list[Layer]:
+    """Those of some layers that can be read: all, as a rule. One whose output does not count samples cannot."""
+    try:
+        read(model, probe[:2], layers)
+    except UnsupportedError:
+        return [layer for layer in layers if len(layers) > 1 and readable(model, probe, [layer])]
+    return list(layers)
+
+
+def looked_at(
+    model: Model, probe: Array, layers: Sequence[Layer], pictured: Sequence[Layer], rows: int
+) -> tuple[dict[str, dict[str, float]], dict[str, Array]]:
+    """Two things in one pass over the probe. Layer → mean and standard deviation of its values, the share of units that are dead (the same number everywhere
+    for every sample; zero, where the activation has a floor) and those that are saturated (at an end of its range at more than half of the places).
+    And pictured layer → its values for the first rows."""
+    known = {layer.name: layer for layer in [*layers, *pictured]}
+    wanted, shown = {layer.name for layer in layers}, {layer.name for layer in pictured}
     sums: dict[str, list[Array]] = {}
-    one = 4.0 * sum(float(np.prod([size or 64 for size in layer.shape])) for layer in layers if layer.shape)
+    kept: dict[str, list[Array]] = {}
+    one = 4.0 * sum(float(np.prod([size or 64 for size in layer.shape])) for layer in known.values() if layer.shape)
     for part in batches(len(probe), int(max(1, AT_ONCE // max(one, 1)))):
-        for name, values in read(model, probe[part], layers).items() if layers else ():
-            sums.setdefault(name, []).append(_summed(by_place(values), span_of(model.layer(name))))
-    found = {}
-    for layer in layers:
-        parts = np.stack(sums[layer.name])
-        count, total, squares, ends = (parts[:, k].sum(axis=0) for k in range(4))
-        low, high = parts[:, 4].min(axis=0), parts[:, 5].max(axis=0)
-        places, mean = count.sum(), total.sum() / count.sum()
-        told = {"mean": mean, "sd": np.sqrt(max(squares.sum() / places - mean**2, 0.0))}
-        span = span_of(layer)
-        told["dead"] = np.mean((low == 0) & (high == 0) if span.floor else low == high)
-        if span.ends and not is_head(model, layer):
-            told["saturated"] = np.mean(2 * ends > count)
-        found[layer.name] = {name: float(value) for name, value in told.items()}
-    return found
+        for name, values in read(model, probe[part], list(known.values())).items() if known else ():
+            if name in wanted:
+                sums.setdefault(name, []).append(_summed(by_place(values), span_of(known[name])))
+            if name in shown and part.start < rows:
+                kept.setdefault(name, []).append(values[: rows - part.start].copy())
+    told = {layer.name: _told(np.stack(sums[layer.name]), span_of(layer), is_head(model, layer)) for layer in layers}
+    return told, {name: np.concatenate(parts) for name, parts in kept.items()}
+
+
+def _told(parts: Array, span: Span, head: bool) -> dict[str, float]:
+    """What the sums of `_summed` say, of each part of the probe."""
+    count, total, squares, ends = (parts[:, k].sum(axis=0) for k in range(4))
+    low, high = parts[:, 4].min(axis=0), parts[:, 5].max(axis=0)
+    places, mean = count.sum(), total.sum() / count.sum()
+    told = {"mean": mean, "sd": np.sqrt(max(squares.sum() / places - mean**2, 0.0))}
+    told["dead"] = np.mean((low == 0) & (high == 0) if span.floor else low == high)
+    if span.ends and not head:
+        told["saturated"] = np.mean(2 * ends > count)
+    return {name: float(value) for name, value in told.items()}
 
 
 def _summed(values: Array, span: Span) -> Array:
