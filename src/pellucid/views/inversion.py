@@ -1,0 +1,242 @@
+"""Inversion: what a layer still knows of the input, shown by inputs that the layer does not tell from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from pellucid.core.errors import SettingError, unknown
+from pellucid.core.language import later
+from pellucid.core.layout import to_last
+from pellucid.core.model import INPUT, Layer, Model
+from pellucid.core.scene import Scene, Shown, ViewMethod
+from pellucid.core.view import NOTE, WARNING, Finding
+from pellucid.maths.climbing import BUDGET, NOISE, TOLERANCE, Plateau
+from pellucid.maths.colour import channel_root
+from pellucid.maths.parameterisation import Coefficients, Palette, Parameterisation, Pixels
+from pellucid.maths.variation import total_variation
+from pellucid.views._ascent import Ascent, Objective, ascend, model_objective, side_by_side
+from pellucid.views._units import is_head
+
+Array = np.ndarray
+PARAMETERISATIONS = ("fourier", "pixels")
+LAYERS = 4
+"""Layers that are inverted where none are named."""
+TOGETHER = 32e6
+"""Bytes of inputs, in float64, that are climbed side by side."""
+MARGIN, WIDE = 0.05, 0.5
+"""By what share the range of given images and series, and that of rows of a table, is widened."""
+FEW_COLOURS = 4
+TINY = 1e-10
+"""A residual that is none."""
+ALMOST, HARDLY, FAR = 0.95, 0.5, 0.1
+"""The correlation with the input from which a layer is said to know it almost wholly, below which hardly; and the residual from which no inverse was found."""
+ENDS = (NOISE, TOLERANCE, BUDGET)
+
+
+@dataclass(frozen=True)
+class Inversion(ViewMethod):
+    """Inputs that give a layer the same values as the given one, found from noise: what they share is what the layer knows, what differs it has forgotten.
+
+    Use it to see at which depth position, colour or detail are lost. From several random starts ‖Φ(x) − Φ(x₀)‖² / ‖Φ(x₀)‖² is made as small as it gets, Φ being
+    the layer (Mahendran & Vedaldi 2015), by gradient ascent on its negative logarithm; x lies in the range of the given inputs, a little widened. It ends on a
+    measured plateau. Without `layers`, four are taken, evenly over the depth, the head left out.
+
+    restarts: random starts for each sample. most: samples that are inverted, the first ones. parameterisation: "fourier", coefficients scaled by 1/frequency, a
+    prior of smooth inputs, or "pixels"; tables have no other. variation: the greatest total variation, as a multiple of the given inputs'; None for no limit.
+    range: (low, high) instead of the given inputs' own. budget: the most steps. tolerance: a climb ends when the last quarter brought less than this share of
+    all that was gained in the logarithm of the residual, or no more than its standard error.
+    Shapes: per layer (samples, restarts, *input), channels last. Details: "residual", that ratio, and "correlation" with the input (samples, restarts);
+    "spread" (samples, *grid), the standard deviation over restarts as a share of the range, averaged over channels: 0 where the layer determines the input;
+    "steps" and "end" (samples, restarts; 0: gain within noise, 1: below the tolerance, 2: budget).
+    Does not say that what is not found is lost: a climb may stop short, which its residual shows; and a smooth prior fills in what the layer does not tell.
+
+    >>> import numpy as np, pellucid
+    >>> from pellucid.adapters.numpy_model import Dense, NumpyModel
+    >>> model = NumpyModel([Dense(np.array([[0.0, 2.0], [1.0, 0.0]]), np.zeros(2)), Dense(np.ones((2, 1)), np.zeros(1))], (2,))
+    >>> view = pellucid.visualize(model, np.array([[0.3, -0.7]]), "inversion", layers="dense_0")
+    >>> view.values["dense_0"].mean(axis=1).round(1)
+    array([[ 0.3, -0.7]], dtype=float32)
+    """
+
+    restarts: int = 3
+    most: int = 2
+    parameterisation: str = "fourier"
+    variation: float | None = 1.5
+    range: Any = None
+    budget: int = 512
+    tolerance: float = 0.01
+
+    title: ClassVar[str] = "Inversion"
+    answers: ClassVar[str] = "What does a layer still know of the input?"
+    citation: ClassVar[str] = "Mahendran & Vedaldi 2015, arXiv:1412.0035"
+    needs: ClassVar[frozenset[str]] = frozenset({"gradients"})
+    several_inputs: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.parameterisation not in PARAMETERISATIONS:
+            raise SettingError(unknown("parameterisation", self.parameterisation, PARAMETERISATIONS))
+        for name in ("restarts", "most", "budget"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+                raise SettingError(f"{name} must be a whole number of at least 1, got {value!r}.")
+        if self.variation is not None and not self.variation > 0:
+            raise SettingError(f"variation={self.variation} must be above 0, or None for no limit.")
+
+    @classmethod
+    def refuses(cls, model: Model) -> str:
+        reason = super().refuses(model)
+        if not reason and model.traits.tokens and any("Embedding" in layer.kind for layer in model.layers()):
+            return "changes an input's values step by step, and this network reads tokens, whole numbers that have no gradient"
+        return reason
+
+    def show(self, scene: Scene) -> Shown:
+        model, inputs = scene.model, scene.inputs[: self.most]
+        chosen, real = scene.chosen(_default(model)), to_last(inputs, model.traits.channels).astype(np.float64)
+        made = _parameterisation(self.parameterisation, real, self.range)
+        reach = made.palette.high - made.palette.low
+        limit = None if self.variation is None else self.variation * float(total_variation(real, reach).max(initial=0.0)) or None
+        values, details, findings, ended = {}, {}, [], {}
+        for i, layer in enumerate(chosen):
+            begun = i / len(chosen)
+            wanted = model.activations(inputs, [layer.name])[layer.name].astype(np.float64)
+            norms = np.square(wanted).reshape(len(wanted), -1).sum(axis=1)
+            if not norms.all():
+                findings.append(_silent(layer))
+                norms = np.where(norms > 0, norms, 1.0)
+            climb = self._climbed(scene, made, limit, layer, wanted, norms, lambda part, begun=begun: scene.progress(begun + part / len(chosen)))
+            found = climb.inputs.reshape(len(real), self.restarts, *real.shape[1:])
+            values[layer.name] = found.astype(np.float32)
+            details[layer.name] = self._measured(climb, real, found, reach)
+            findings += _told(layer, details[layer.name])
+            ended[layer.name] = dict(Counter(climb.ends))
+        axes = ("sample", "restart", *_axes_of(real))
+        each = dict.fromkeys(("residual", "correlation", "steps", "end"), ("sample", "restart")) | {"spread": ("sample", *_axes_of(real)[: real.ndim - 2 or 1])}
+        resolved = {"samples inverted": len(inputs), "ended": ended, "low": made.palette.low.min().item(), "high": made.palette.high.max().item()}
+        resolved |= {"parameterisation": self.parameterisation if real.ndim > 2 else "pixels"}
+        return Shown(values, dict.fromkeys(values, axes), resolved, details, each, findings, inputs=inputs)
+
+    def _climbed(
+        self, scene: Scene, made: Parameterisation, limit: float | None, layer: Layer, wanted: Array, norms: Array, progress: Any
+    ) -> Ascent:  # fmt: skip
+        """All samples and starts, as many at a time as there is room for."""
+        of = np.repeat(np.arange(len(wanted)), self.restarts)
+        seeds = np.stack([of, np.tile(np.arange(self.restarts), len(wanted))], axis=1)
+        together = max(1, int(TOGETHER // (8 * max(int(np.prod(made.grid)) * made.channels, 1))))
+        parts = [np.arange(start, min(start + together, len(of))) for start in range(0, len(of), together)]
+        plateau = Plateau(self.budget, self.tolerance)
+        climbs = [
+            ascend(
+                _objective(scene.model, layer.name, wanted[of[rows]], norms[of[rows]]),
+                made,
+                plateau,
+                seeds=seeds[rows],
+                seed=scene.seed,
+                limit=limit,
+                progress=lambda part, k=k: progress((k + part) / len(parts)),  # type: ignore[misc]
+            )
+            for k, rows in enumerate(parts)
+        ]
+        return side_by_side(climbs)
+
+    def _measured(self, climb: Ascent, real: Array, found: Array, reach: Array) -> dict[str, Array]:
+        """What the inversions of a layer are worth; the residual is that of the last step."""
+        last = np.array([climb.history[steps - 1, row] for row, steps in enumerate(climb.steps)])
+        shape = (len(real), self.restarts)
+        spread = found.std(axis=1) / np.where(reach > 0, reach, 1.0)
+        ends = np.array([ENDS.index(end) for end in climb.ends])
+        return {
+            "residual": (10.0**-last).reshape(shape),
+            "correlation": _correlation(found, real),
+            "spread": (spread.mean(axis=-1) if real.ndim > 2 else spread).astype(np.float32),
+            "steps": climb.steps.reshape(shape),
+            "end": ends.reshape(shape),
+        }
+
+
+def _objective(model: Model, layer: str, wanted: Array, norms: Array) -> Objective:
+    """−log₁₀ of the residual and its gradient: as a logarithm, so that the plateau is seen whatever the residual's size."""
+
+    def value(inputs: Array, rows: Array) -> tuple[Array, Array]:
+        apart = model.activations(inputs, [layer])[layer].astype(np.float64) - wanted[rows]
+        share = np.square(apart).reshape(len(apart), -1).sum(axis=1) / norms[rows] + TINY
+        slope = -2 / (np.log(10) * norms[rows] * share)
+        cotangents = (slope.reshape(-1, *[1] * (apart.ndim - 1)) * apart).astype(np.float32)
+        return -np.log10(share), model.pullback(inputs, layer, cotangents).gradients[INPUT]
+
+    return model_objective(value, model.traits.channels)
+
+
+def _parameterisation(name: str, real: Array, given: Any) -> Parameterisation:
+    """What the inputs are made of. Rows of a table begin in the middle of one range for all columns, so that the start does not tell of the sample."""
+    grid, count = real.shape[1:-1], real.shape[-1]
+    each = tuple(range(real.ndim - 1)) if grid else None
+    low, high = (np.broadcast_to(np.asarray(end(real, axis=each), np.float64), (count,)).copy() for end in (np.min, np.max))
+    room = (high - low if (high > low).any() else np.maximum(np.abs(high), 1.0)) * (MARGIN if grid else WIDE)
+    low, high = low - room, high + room
+    if given is not None:
+        try:
+            low, high = (np.broadcast_to(np.asarray(end, np.float64), (count,)).copy() for end in given)
+        except (TypeError, ValueError):
+            raise SettingError(f"range={given!r}: give (low, high), each a number or one for each of the {count} channels, e.g. range=(0, 1).") from None
+        if not (low < high).all():
+            raise SettingError(f"range={given!r}: each low must be below its high, e.g. range=(0, 1).")
+    mean = real.mean(axis=each) if grid else (low + high) / 2
+    reach = np.where(high > low, high - low, 1.0)
+    root = channel_root((real - low) / reach) if grid and 1 < count <= FEW_COLOURS else np.eye(count)
+    palette = Palette(low, high, np.asarray(mean), root)
+    return (Coefficients if grid and name == "fourier" else Pixels)(grid, palette)
+
+
+def _axes_of(real: Array) -> tuple[str, ...]:
+    known = {2: ("column",), 3: ("time", "channel"), 4: ("row", "column", "channel")}
+    return known.get(real.ndim, (*(f"axis_{k}" for k in range(real.ndim - 2)), "channel"))
+
+
+def _correlation(found: Array, real: Array) -> Array:
+    """Pearson's, of each inversion with its input, (samples, restarts); 0 where one of them does not vary."""
+    one = found.reshape(*found.shape[:2], -1)
+    two = real.reshape(len(real), 1, -1)
+    one, two = one - one.mean(axis=-1, keepdims=True), two - two.mean(axis=-1, keepdims=True)
+    size = np.sqrt(np.square(one).sum(axis=-1) * np.square(two).sum(axis=-1))
+    return np.divide((one * two).sum(axis=-1), size, out=np.zeros(size.shape), where=size > 0)
+
+
+def _silent(layer: Layer) -> Finding:
+    text = later("{layer} gives nothing but zeros for an input, so that every input for which it does so is an inverse.")
+    return Finding("silent layer", layer.name, text, later("See in activation_statistics whether it is dead for all inputs."), {}, WARNING)
+
+
+def _told(layer: Layer, found: Mapping[str, Array]) -> list[Finding]:
+    """How much a layer knows of the inputs, as far as they could be inverted."""
+    residual, alike = float(found["residual"].min(axis=1).mean()), float(found["correlation"].mean())
+    numbers = {"share_residual": residual, "correlation": alike, "share_spread": float(found["spread"].mean())}
+    if residual > FAR:
+        text = later("No input was found that gives {layer} nearly the values it has: the nearest differ by {share_residual} of their square.")
+        advice = later(
+            "What it knows cannot be read from this. Allow more steps (budget), no limit of variation (variation=None), or parameterisation='pixels'."
+        )
+        return [Finding("not inverted", layer.name, text, advice, numbers, WARNING)]
+    if alike >= ALMOST:
+        text = later("{layer} still knows the input almost wholly: what gives it the same values correlates with the input by {correlation}.")
+        return [Finding("input kept", layer.name, text, "", numbers, NOTE)]
+    if alike < HARDLY:
+        text = later(
+            "{layer} knows little of how the input was: inputs that give it the same values, up to {share_residual} of their square, correlate with it by "
+            "{correlation}, and differ from each other by {share_spread} of the range."
+        )
+        advice = later("What is the same in all of them is what the layers above can still use.")
+        return [Finding("input forgotten", layer.name, text, advice, numbers, NOTE)]
+    return []
+
+
+def _default(model: Model) -> list[Layer]:
+    """Layers with weights, evenly over the depth, the first and the last before the head among them."""
+    telling: Sequence[Layer] = [layer for layer in model.layers() if layer.parameters and layer.shape is not None and not is_head(model, layer)]
+    telling = telling or [layer for layer in model.layers() if layer.shape is not None] or model.layers()
+    places = np.unique(np.linspace(0, len(telling) - 1, LAYERS).round().astype(int))
+    return [telling[int(place)] for place in places]
