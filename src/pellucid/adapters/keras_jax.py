@@ -12,6 +12,7 @@ import numpy as np
 
 from pellucid.adapters import _jax, _keras, _layer_inputs, _losses
 from pellucid.adapters._keras_start import missing
+from pellucid.adapters._numbers import joined
 from pellucid.core.errors import ModelError
 from pellucid.core.loss import LOSSES
 from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, power_of_two_batch
@@ -255,7 +256,7 @@ class KerasJax(_keras.KerasModel):
             return [self._plain(seen[name]) for name in chosen]
 
         found = list(self._batched(self._function((verb, *chosen), step), inputs))
-        return {name: np.concatenate([part[i] for part in found]) for i, name in enumerate(chosen)}
+        return {name: joined([part[i] for part in found]) for i, name in enumerate(chosen)}
 
     # ---- small parts ------------------------------------------------------------------------------------------------
 

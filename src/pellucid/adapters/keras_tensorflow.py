@@ -11,7 +11,7 @@ import numpy as np
 
 from pellucid.adapters import _keras, _layer_inputs, _losses
 from pellucid.adapters._keras_start import missing
-from pellucid.adapters._numbers import wide
+from pellucid.adapters._numbers import joined, wide
 from pellucid.adapters._saved_model import head_of
 from pellucid.core.loss import LOSSES
 from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, batches, power_of_two_batch
@@ -253,7 +253,7 @@ class KerasTensorflow(_keras.KerasModel):
 
     def _recorded(self, verb: str, inputs: Array, chosen: dict[str, Any], record: Callable[..., Any]) -> dict[str, Array]:
         found = list(self._seen(verb, inputs, chosen, record))
-        return {name: np.concatenate([part[i].numpy() for part in found]) for i, name in enumerate(chosen)}
+        return {name: joined([part[i] for part in found]) for i, name in enumerate(chosen)}
 
     def _seen(self, verb: str, inputs: Array, chosen: dict[str, Any], record: Callable[..., Any]) -> Iterator[list[Any]]:
         """What is noted of each chosen layer, batch by batch."""

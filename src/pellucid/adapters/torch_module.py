@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import _losses
+from pellucid.adapters import _losses, _torch_read
 from pellucid.adapters._arguments import Arguments, call_with, specs_of
 from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, ShapeError, UnknownLayerError, UnsafeModelError, UnsupportedError, unknown
 from pellucid.core.loss import LOSSES
@@ -164,6 +164,9 @@ class TorchModule(Model):
         return found
 
     def layer(self, name: str) -> Layer:
+        found = next((layer for layer in self.layers() if layer.name == name), None)
+        if found is not None:
+            return found
         listed = {layer.name: layer for layer in self.layers()}
         known = listed | dict(self._meeting.parts)
         if name not in known:
@@ -191,14 +194,14 @@ class TorchModule(Model):
 
     def activations(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
         self.meet(inputs)
-        return self._read(inputs, layers, every=False)
+        return _torch_read.read(self, inputs, layers, every=False)
 
     def states(self, inputs: Array, layers: Sequence[str]) -> dict[str, Array]:
         self.meet(inputs)
         for name in layers:
             if not self.layer(name).sequential:
                 raise UnsupportedError(f"layer '{name}' is a {self.layer(name).kind}, not a recurrent layer; it has no states over time.")
-        return self._read(inputs, layers, every=True)
+        return _torch_read.read(self, inputs, layers, every=True)
 
     def layer_inputs(self, inputs: Array, layers: Sequence[str]) -> dict[str, tuple[Array, ...]]:
         self.meet(inputs)
@@ -428,36 +431,6 @@ class TorchModule(Model):
                 f"the score does not depend on what layer '{name}' gives at each step but on its last state, whose gradient is not served yet."
             )
         return self.torch.zeros_like(leaf)
-
-    def _read(self, inputs: Array, layers: Sequence[str], *, every: bool) -> dict[str, Array]:
-        """The layers' outputs, of the last call of each; or of `every` call along a time axis, where a cell is called step by step."""
-        chosen = self._named(layers)
-        left: dict[str, int] = {}
-        seen: dict[str, list[Any]] = {}
-
-        def note(name: str, value: Any) -> None:
-            seen[name] = [*(seen.get(name, []) if every else []), value.clone()]
-            left[name] -= 1
-            if not any(left.values()):
-                raise self._help.Reached
-
-        found: dict[str, list[Array]] = {name: [] for name in layers}
-        with self._borrowed(gradients=False), self._help.hooked(chosen, note):
-            for part in batches(len(inputs), self.forward_batch_size):
-                seen.clear()
-                left |= {name: self._meeting.uses.get(name, 0) for name in layers}
-                with contextlib.suppress(self._help.Reached):
-                    self._outputs(self._tensor(inputs[part]), logits=False)
-                for name in layers:
-                    found[name].append(self._layer_rows(name, seen.get(name, []), part.stop - part.start))
-        return {name: np.concatenate(parts) for name, parts in found.items()}
-
-    def _layer_rows(self, name: str, values: list[Any], samples: int) -> Array:
-        if not values or any(len(value) != samples for value in values):
-            given = tuple(values[-1].shape) if values else "nothing"
-            raise UnsupportedError(f"layer '{name}' gave {given} for {samples} samples; only a layer whose first axis counts samples can be shown.")
-        cell = isinstance(self._named([name])[name], self.torch.nn.RNNCellBase)
-        return self._numpy(self.torch.stack(values, dim=1) if cell and len(values) > 1 else values[-1])
 
     # ---- small parts ------------------------------------------------------------------------------------------------
 

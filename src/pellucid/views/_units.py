@@ -86,7 +86,7 @@ def read(model: Model, inputs: Array, layers: Sequence[Layer]) -> dict[str, Arra
 
 def _channels_last(values: Array, layer: Layer) -> Array:
     """A layer's values with the channels last, wherever its framework has them."""
-    return values if layer.channel_axis == -1 else np.ascontiguousarray(np.moveaxis(values, 1 + layer.channel_axis, -1))
+    return values if layer.channel_axis == -1 else np.moveaxis(values, 1 + layer.channel_axis, -1)
 
 
 def by_place(values: Array) -> Array:

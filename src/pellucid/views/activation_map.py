@@ -18,6 +18,9 @@ Array = np.ndarray
 ORDERS = ("number", "strength")
 AT_ONCE = 1 << 17
 """Numbers that are looked at together, so that they stay in a processor's cache."""
+TOGETHER = 1024
+FIRST, FEW_SILENT = 32, 16
+"""Places that are looked at first for an answer; and where no more than one in so many has none there, these are read by themselves."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,10 @@ class ActivationMap(ViewMethod):
     `order` is that of a figure: "number", or "strength", the strongest channel of each sample first, each under its own number.
 
     Shapes: per layer (samples, rows, columns, channels), (samples, time or tokens, units) or (samples, units), in the layer's own units, channels in their
-    own order; channels last also where the framework has them first. Details (samples, channels): "strength", the mean of the absolute value over places;
-    "dead", of a layer that ends in a ReLU, whether it is zero everywhere for this input; "saturated", of one with ends (sigmoid, tanh, softsign, the state
-    of a recurrent layer), the share of places so near an end that the slope is below 4 % of the steepest (Glorot & Bengio 2010, AISTATS 9:249);
-    "order", the channels from the strongest to the weakest, where asked.
+    own order; channels last also where the framework has them first.
+    Details (samples, channels): "dead", of a layer that ends in a ReLU, whether it is zero everywhere for this input; "saturated", of one with ends
+    (sigmoid, tanh, softsign, the state of a recurrent layer), the share of places so near an end that the slope is below 4 % of the steepest (Glorot & Bengio 2010, AISTATS 9:249);
+    where asked, "strength", the mean of the absolute value over places, and "order", the channels from the strongest to the weakest.
     Does not say whether a channel matters for the output, nor whether one that is dead here ever answers: `activation_statistics` does.
 
     >>> import numpy as np, pellucid
@@ -59,25 +62,45 @@ class ActivationMap(ViewMethod):
         model = scene.model
         chosen = scene.chosen(_default(model))
         values = read(model, scene.inputs, chosen)
-        details, findings = {}, []
+        details, findings = {}, _broken(values)
         for i, layer in enumerate(chosen):
             details[layer.name] = self._details(values[layer.name], span_of(layer))
-            findings += _found(layer.name, details[layer.name], is_head(model, layer))
+            findings += _found(layer.name, values[layer.name], details[layer.name], is_head(model, layer))
             scene.progress((i + 1) / len(chosen))
         axes = {name: axes_of(model, array) for name, array in values.items()}
         kinds = {f"kind of {layer.name}": layer.kind for layer in chosen}
         return Shown(values, axes, kinds, details, dict.fromkeys(("strength", "dead", "saturated", "order"), ("sample", "channel")), findings)
 
     def _details(self, values: Array, span: Span) -> dict[str, Array]:
-        placed = by_place(values)
-        found = {"strength": _strength(placed)}
+        placed, found = by_place(values), {}
         if span.floor:
-            found["dead"] = found["strength"] == 0
+            found["dead"] = _silent(placed)
         if span.ends:
             found["saturated"] = span.at_end(placed).mean(axis=1, dtype=np.float32)
         if self.order == "strength":
+            found["strength"] = _strength(placed)
             found["order"] = np.argsort(-found["strength"], axis=1, kind="stable")
         return found
+
+
+def _silent(placed: Array) -> Array:
+    """Which units are zero at every place, (samples, units): most have answered at one of a few places, and of the others alone all places are read."""
+    silent: Array = ~np.asarray(placed[:, :: max(1, placed.shape[1] // FIRST)].any(axis=1))
+    samples, units = np.nonzero(silent)
+    if len(samples) > silent.size // FEW_SILENT:
+        return ~_answered(placed)
+    silent[samples, units] = ~placed[samples, :, units].any(axis=1)
+    return silent
+
+
+def _answered(placed: Array) -> Array:
+    """Which units are not zero at some place, (samples, units); several places are read together, for a step over few units costs as much as over many."""
+    samples, places, units = placed.shape
+    together = max(1, TOGETHER // units) if placed.strides[2] == placed.itemsize else 1
+    whole = places - places % together
+    found: Array = np.asarray(placed[:, whole:].any(axis=1))
+    wide = placed[:, :whole].reshape(samples, -1, together * units).any(axis=1)
+    return found | wide.reshape(samples, together, units).any(axis=1)
 
 
 def _strength(placed: Array) -> Array:
@@ -92,16 +115,21 @@ def _strength(placed: Array) -> Array:
     return found[:, 0]
 
 
-def _found(layer: str, details: Mapping[str, Array], head: bool) -> list[Finding]:
+def _found(layer: str, values: Array, details: Mapping[str, Array], head: bool) -> list[Finding]:
     """What holds for all inputs alike; of few inputs, nothing but a layer that is wholly dead is worth a warning."""
-    strength = details["strength"]
-    samples, units = strength.shape
-    if not np.isfinite(strength).all():
-        return [not_finite(layer, int((~np.isfinite(strength)).sum()))]
+    samples, units = len(values), by_place(values).shape[-1]
     dead = int(details["dead"].all(axis=0).sum()) if "dead" in details else 0
     saturated = int((details["saturated"].mean(axis=0) > 0.5).sum()) if "saturated" in details and not head else 0
     found = told(layer, units, samples, dead=dead, saturated=saturated)
     return [one if one.code == "dead layer" else replace(one, advice=FEW, severity=NOTE) for one in found]
+
+
+def _broken(values: Mapping[str, Array]) -> list[Finding]:
+    """Layers with values that are no numbers, looked for where they have reached the last one that was read, as they do."""
+    if not values or np.isfinite(values[list(values)[-1]]).all():
+        return []
+    counts = {name: int((~np.isfinite(array)).sum()) for name, array in values.items()}
+    return [not_finite(name, count) for name, count in counts.items() if count]
 
 
 def _default(model: Model) -> list[Layer]:
