@@ -89,6 +89,12 @@ class JaxFunction(KerasJax):
     def layers(self) -> tuple[Any, ...]:
         return ()
 
+    def connections(self) -> dict[str, tuple[str, ...]]:
+        return Model.connections(self)
+
+    def kernel_shapes(self) -> dict[str, tuple[tuple[int, ...], ...]]:
+        return Model.kernel_shapes(self)
+
     def weights(self) -> dict[str, tuple[Array, ...]]:
         if not self.has_weights:
             return Model.weights(self)

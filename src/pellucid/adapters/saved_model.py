@@ -107,6 +107,12 @@ class SavedModel(KerasTensorflow):
 
     has_weights = False
 
+    def connections(self) -> dict[str, tuple[str, ...]]:
+        return Model.connections(self)
+
+    def kernel_shapes(self) -> dict[str, tuple[tuple[int, ...], ...]]:
+        return Model.kernel_shapes(self)
+
     def weights(self) -> dict[str, tuple[Array, ...]]:
         return Model.weights(self)
 

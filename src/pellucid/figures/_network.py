@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +72,7 @@ def _stacks(view: View, feeds: Mapping[str, Sequence[str]]) -> list[tuple[str, .
     home: dict[str, int] = {}
     for name, sources in feeds.items():
         before = sources[0] if len(sources) == 1 else ""
-        free = view.values[name][1] == 0 and view.values[name][0] < MOST_HELD
+        free = not view.values[name][1] and view.values[name][0] < MOST_HELD and "multiply_adds" not in view.details[name]["unknown"]
         last = before in home and found[home[before]][-1] == before and len(found[home[before]]) < LINES
         if free and last and readers[before] == 1 and _kind(view, before) != "Input":
             found[home[before]].append(name)
@@ -99,8 +98,7 @@ def shape_of(view: View, name: str) -> str:
 
 def share_of(view: View, name: str) -> float:
     """Its share of the network's multiply-adds; 0 where that is not known."""
-    share = float(view.values[name][3])
-    return share if math.isfinite(share) else 0.0
+    return float(view.values[name][3])
 
 
 def quantity(value: float) -> str:

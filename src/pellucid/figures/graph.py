@@ -43,7 +43,7 @@ def graph(view: View, *, layer: str | None = None, sample: int = 0, ax: Axes | N
 
 
 def _heading(view: View) -> str:
-    cost = sum(value for name in view.values if (value := float(view.values[name][1])) == value)
+    cost = sum(float(numbers[1]) for numbers in view.values.values())
     held = sum(float(numbers[0]) for numbers in view.values.values())
     return _("{parameters} parameters, {cost} multiply-adds a sample").format(parameters=quantity(held), cost=quantity(cost))
 

@@ -72,8 +72,7 @@ def _bent(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _share(view: View, name: str) -> float:
-    share = float(view.values[name][3])
-    return share if share == share else 0.0
+    return float(view.values[name][3])
 
 
 def _layer(view: View, name: str, number: int, left: float, top: float, most: float, severity: int) -> str:

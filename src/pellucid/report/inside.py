@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from pellucid.report.views import caption_for
 from pellucid.report.words import answers, plain_title, shape_words
 from pellucid.store import load
 from pellucid.views import VIEWS
+from pellucid.views.graph import QUANTITIES
 
 Array = np.ndarray
 NETWORK = ""
@@ -211,7 +213,8 @@ def _parts(view: View, names: Sequence[str], shown: Array) -> Iterator[tuple[str
 def _sheet(graph: View | None, name: str, names: Sequence[str], parts: Sequence[Part], findings: Sequence[Finding]) -> Sheet:
     if graph is None:
         return Sheet(name, "", (), tuple(map(_told, findings)), tuple(parts))
-    told, numbers = graph.details[name], graph.values[name]
+    told = graph.details[name]
+    numbers = [math.nan if one in told["unknown"] else float(value) for one, value in zip(QUANTITIES, graph.values[name], strict=True)]
     place = {one: row for row, one in enumerate(names)}
     sources = tuple(place[one] for one in told["inputs"].tolist() if one in place)
     readers = tuple(place[other] for other in names if name in graph.details[other]["inputs"].tolist())
@@ -222,10 +225,14 @@ def _sheet(graph: View | None, name: str, names: Sequence[str], parts: Sequence[
         *([(_("activation"), activation)] if activation and activation != "linear" else []),
         (_("output"), shape_words(shape) if shape else "–"),
         (_("parameters"), number(numbers[0])),
-        (_("multiply-adds a sample"), _("{count} ({share} of the network's)").format(count=number(numbers[1]), share=percent(numbers[3]))),
-        (_("output of a sample"), _("{count} bytes as float32").format(count=number(numbers[2]))),
+        (_("multiply-adds a sample"), _cost(numbers)),
+        (_("output of a sample"), _("{count} bytes as float32").format(count=number(numbers[2])) if math.isfinite(numbers[2]) else "–"),
     ]
     return Sheet(name, str(told["kind"][0]), tuple(facts), tuple(map(_told, findings)), tuple(parts), sources, readers)
+
+
+def _cost(numbers: Sequence[float]) -> str:
+    return _("{count} ({share} of the network's)").format(count=number(numbers[1]), share=percent(numbers[3])) if numbers[1] else number(0)
 
 
 KINDS = {"Input": later("the network's input")}
@@ -238,6 +245,6 @@ def _facts(graph: View | None, provenance: Mapping[str, Any]) -> tuple[tuple[str
         facts += [
             (_("layers"), number(sum(str(graph.details[name]["kind"][0]) != "Input" for name in graph.values))),
             (_("parameters"), number(numbers[:, 0].sum())),
-            (_("multiply-adds a sample"), number(np.nansum(numbers[:, 1]))),
+            (_("multiply-adds a sample"), number(numbers[:, 1].sum())),
         ]
     return tuple(fact for fact in facts if fact[1])

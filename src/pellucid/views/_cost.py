@@ -88,8 +88,8 @@ def _recurrent(layer: Layer, matrices: Kernels, sources: Sequence[Shape | None])
     for shape in deep or matrices:
         biased = shape[0] == 2 and len(kept) > 1 and kept[-1][1] == kept[-2][1] == shape[1]
         kept += [] if biased and not deep else [shape]
-    source = next((shape for shape in sources if shape is not None and len(shape) > 1), None)
-    steps = source[0] if source is not None else layer.shape[0] if layer.shape is not None and len(layer.shape) > 1 else 1 if "Cell" in layer.kind else None
+    source = next((shape for shape in sources if shape is not None and len(shape) > 1), (None,))
+    steps = layer.shape[0] if layer.shape is not None and len(layer.shape) == 2 else 1 if "Cell" in layer.kind else source[0]
     places = _grid(layer.shape[-3:], -1) if "Conv" in layer.kind and layer.shape is not None else 1.0
     return UNKNOWN if steps is None else steps * places * _size(kept)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from pellucid.core.connections import contracted
+from pellucid.core.errors import UnsupportedError
 from pellucid.core.language import later
 from pellucid.core.model import INPUT, Layer
 from pellucid.core.scene import NONE, Scene, Shown, ViewMethod
@@ -32,9 +34,10 @@ class Graph(ViewMethod):
     module that has not met its input, and a network whose lengths are free, show shapes and cost once one is given. With `layers`, what lies between these is
     left out and its connections are seen through.
 
-    Shapes: per layer (4,): parameters; multiply-adds for one sample, of convolutions, dense and recurrent layers and attention, NaN where they are not known;
-    bytes of the output for one sample in float32; the share of the network's multiply-adds. `details`: "inputs", what feeds the layer, "input" for the
-    network's own; "shape" of the output, −1 where a length is free; "kind" and "activation". A sum or another joint that is no layer is an entry too.
+    Shapes: per layer (4,): parameters; multiply-adds for one sample, of convolutions, dense and recurrent layers and attention; bytes of the output for one
+    sample in float32; the share of the network's multiply-adds. `details`: "inputs", what feeds the layer, "input" for the network's own; "shape" of the
+    output, −1 where a length is free; "kind" and "activation"; "unknown", which of the numbers are not known and stand as 0. A sum or another joint that is
+    no layer is an entry too.
     Does not say how long a layer takes, which depends on the machine, nor what a layer costs that is used more than once: it is counted once.
 
     >>> import numpy as np, pellucid
@@ -60,14 +63,15 @@ class Graph(ViewMethod):
         feeds = connections if known else _chain(kept)
         nodes = _nodes(kept, feeds, given)
         total = sum(value for name in nodes if math.isfinite(value := cost.get(name, 0.0)))
-        values = {name: _numbers(node, cost.get(name, 0.0), total) for name, node in nodes.items()}
-        details = {name: _told(node, feeds.get(name, ())) for name, node in nodes.items()}
+        numbers = {name: _numbers(node, cost.get(name, 0.0), total) for name, node in nodes.items()}
+        values = {name: np.nan_to_num(found) for name, found in numbers.items()}
+        details = {name: _told(node, feeds.get(name, ()), numbers[name]) for name, node in nodes.items()}
         return Shown(
             values,
             dict.fromkeys(values, ("quantity",)),
             {"quantities": list(QUANTITIES), "connections": "known" if known else "order of calls"},
             details,
-            {"inputs": ("place",), "shape": ("axis",), "kind": ("word",), "activation": ("word",)},
+            {"inputs": ("place",), "shape": ("axis",), "kind": ("word",), "activation": ("word",), "unknown": ("word",)},
             list(_findings(kept, cost, total, known)),
         )
 
@@ -78,8 +82,20 @@ def _shaped(scene: Scene) -> tuple[list[Layer], tuple[int | None, ...] | None]:
     if not len(scene.inputs):
         return layers, given
     free = [layer.name for layer in layers if layer.shape is not None and None in layer.shape]
-    found = scene.model.activations(scene.inputs[:1], free) if free else {}
+    found = _read(scene, free) if free else {}
     return [replace(layer, shape=found[layer.name].shape[1:]) if layer.name in found else layer for layer in layers], scene.inputs.shape[1:]
+
+
+def _read(scene: Scene, names: Sequence[str]) -> dict[str, Array]:
+    """The outputs of layers for the first sample, together, or one by one without those that cannot be read."""
+    try:
+        return scene.model.activations(scene.inputs[:1], names)
+    except UnsupportedError:
+        found: dict[str, Array] = {}
+        for name in names:
+            with contextlib.suppress(UnsupportedError):
+                found |= scene.model.activations(scene.inputs[:1], [name])
+        return found
 
 
 def _shape_of(layers: Sequence[Layer], name: str) -> tuple[int | None, ...] | None:
@@ -114,13 +130,11 @@ def _numbers(node: Layer, cost: float, total: float) -> Array:
     return np.array([node.parameters, cost, size, cost / total if total else math.nan])
 
 
-def _told(node: Layer, sources: Sequence[str]) -> dict[str, Array]:
+def _told(node: Layer, sources: Sequence[str], numbers: Array) -> dict[str, Array]:
     shape = () if node.shape is None else tuple(-1 if size is None else size for size in node.shape)
-    return {"inputs": _words(sources), "shape": np.array(shape, np.int64), "kind": _words([node.kind]), "activation": _words([node.activation])}
-
-
-def _words(texts: Sequence[str]) -> Array:
-    return np.array(list(texts), dtype=str)
+    unknown = [name for name, value in zip(QUANTITIES, numbers, strict=True) if not math.isfinite(value)]
+    words = {"inputs": sources, "kind": [node.kind], "activation": [node.activation], "unknown": unknown}
+    return {"shape": np.array(shape, np.int64)} | {name: np.array(list(texts), dtype=str) for name, texts in words.items()}
 
 
 def _findings(layers: Sequence[Layer], cost: Mapping[str, float], total: float, known: bool) -> Iterator[Finding]:
