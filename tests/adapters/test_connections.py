@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -135,7 +136,7 @@ def residual_torch() -> Any:
             super().__init__()
             widths = [16, 16, 16, 16, 32, 32, 32, 64, 64, 64]
             self.conv, self.bn = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
-            self.blocks = nn.Sequential(*(Block(before, width) for before, width in zip(widths, widths[1:], strict=False)))
+            self.blocks = nn.Sequential(*(Block(before, width) for before, width in itertools.pairwise(widths)))
             self.linear = nn.Linear(64, 10)
 
         def forward(self, x: Any) -> Any:

@@ -126,7 +126,8 @@ def frames(view: View, shown: Array) -> Iterator[tuple[str, Frames]]:
         arrays = _slid(view, layer)
         for axis in dict.fromkeys(axes[axes.index(one)] for _array, axes in arrays.values() for one in SLID if one in axes):
             for row in rows:
-                tracks = [track for name, (array, axes) in arrays.items() if axis in axes for track in _tracks(name, array, axes, axis, row)][:TRACKS]
+                chosen = {name: found for name, found in arrays.items() if axis in found[1]}
+                tracks = [track for name, (array, axes) in chosen.items() for track in _tracks(name, array, axes, axis, row, _ends(array))][:TRACKS]
                 if tracks:
                     steps = tracks[0].shape[0]
                     yield layer, Frames(row, axis, _labels(view, axis, steps), tuple(track for track in tracks if track.shape[0] == steps))
@@ -141,7 +142,14 @@ def _slid(view: View, layer: str) -> dict[str, tuple[Array, tuple[str, ...]]]:
     return {name: one for name, one in found.items() if any(axis in SLID for axis in one[1]) and one[0].ndim == len(one[1]) and one[0].dtype.kind in "fiub"}
 
 
-def _tracks(name: str, array: Array, axes: tuple[str, ...], axis: str, row: int | None) -> Iterator[Track]:
+def _ends(array: Array) -> tuple[float, float]:
+    """The scale of a quantity, the same for all samples; about zero where it has both signs."""
+    finite = array[np.isfinite(array)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    return (-max(-low, high), max(-low, high)) if low < 0 < high else (low, high)
+
+
+def _tracks(name: str, array: Array, axes: tuple[str, ...], axis: str, row: int | None, ends: tuple[float, float]) -> Iterator[Track]:
     """A quantity of one sample as a track with the axis first; of a probe of several samples one each; nothing where only one number is left a step."""
     if "sample" in axes:
         array, axes = array[row or 0] if axes[0] == "sample" else array, axes[1:] if axes[0] == "sample" else axes
@@ -149,13 +157,13 @@ def _tracks(name: str, array: Array, axes: tuple[str, ...], axis: str, row: int 
         place = axes.index("probe")
         rest = (*axes[:place], *axes[place + 1 :])
         for one in range(min(array.shape[place], 2)):
-            yield from _tracks(f"{name}, {_('sample {number}').format(number=one + 1)}", np.take(array, one, place), rest, axis, row)
+            yield from _tracks(f"{name}, {_('sample {number}').format(number=one + 1)}", np.take(array, one, place), rest, axis, row, ends)
         return
     array = np.moveaxis(array, axes.index(axis), 0)
     if array.ndim < 2 or 0 in array.shape:
         return
     stride = max(math.ceil(len(array) / STEPS), math.ceil(array.size / HELD))
-    yield _packed(name, _flat(array[::stride].astype(np.float64)))
+    yield _packed(name, _flat(array[::stride].astype(np.float64)), *ends)
 
 
 def _flat(array: Array) -> Array:
@@ -168,11 +176,7 @@ def _flat(array: Array) -> Array:
     return array if array.ndim < 4 else array.reshape(len(array), -1)
 
 
-def _packed(name: str, array: Array) -> Track:
-    finite = array[np.isfinite(array)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    if low < 0 < high:
-        low, high = -max(-low, high), max(-low, high)
+def _packed(name: str, array: Array, low: float, high: float) -> Track:
     scaled = (array - low) / (high - low) if high > low else np.zeros_like(array)
     levels = np.where(np.isfinite(scaled), 1 + np.rint(254 * np.clip(np.nan_to_num(scaled), 0, 1)), 0).astype(np.uint8)  # 0 is for what is no number
     return Track(name, tuple(array.shape), low, high, base64.b64encode(levels.tobytes()).decode())

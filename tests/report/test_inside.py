@@ -1,0 +1,184 @@
+"""The page of the inside: its graph as SVG, a sheet a layer whatever the views are, what was found and what is not shown; nothing of a name runs."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import pellucid
+from pellucid.adapters.numpy_model import Dense, NumpyModel
+from pellucid.api.inside import RUNS, Looked, look
+from pellucid.core.errors import InputError, SettingError
+from pellucid.core.language import speaking
+from pellucid.core.view import WARNING, Finding, View
+from pellucid.report.graph_svg import graph_svg
+from pellucid.report.inside import render
+from pellucid.report.languages import language
+from pellucid.views import VIEWS
+
+EVIL = "<script>alert(1)</script>"
+generator = np.random.default_rng(0)
+STACK = [Dense(generator.normal(size=(4, 5)), np.zeros(5), "relu"), Dense(generator.normal(size=(5, 3)), np.zeros(3))]
+X = generator.normal(size=(40, 4))
+NAMES = ("graph", "activation_map", "activation_statistics", "filters", "gradient_flow")
+
+
+@pytest.fixture(scope="module")
+def looked():
+    return look(NumpyModel(STACK, (4,), softmax=True), X, labels=[0] * 40, views=NAMES, network="small")
+
+
+@pytest.fixture(scope="module")
+def page(looked) -> str:
+    return render(looked, None, 0.0)
+
+
+@pytest.fixture(scope="module")
+def graph() -> View:
+    return pellucid.visualize(NumpyModel(STACK, (4,)), view="graph")
+
+
+def steps() -> View:
+    """States of two samples over five steps, and a picture that forms over three epochs."""
+    states = np.linspace(-1, 1, 2 * 5 * 3).reshape(2, 5, 3)
+    maps = np.random.default_rng(1).normal(size=(3, 1, 4, 4, 2))
+    details = {"memory": {"maps": maps}, "network": {"frame_epoch": np.array([0, 2, 7])}}
+    axes = {"memory": ("sample", "time", "unit")}
+    return View(
+        "activation_map", {"memory": states}, axes, np.zeros((2, 5, 1)), details=details, detail_axes={"maps": ("frame", "probe", "row", "column", "channel")}
+    )
+
+
+def test_every_layer_has_a_sheet_with_its_numbers(page) -> None:
+    assert re.findall(r'<template id="layer-(\d+)">\s*<h2>(.*?)</h2>', page) == [("0", "input"), ("1", "dense_0"), ("2", "dense_1")]
+    sheet = page.split('<template id="layer-1">')[1].split("</template>")[0]
+    assert "<dd>25</dd>" in sheet
+    assert "20 (57.1% of the network&#39;s)" in sheet
+    assert sheet.count("data-sample=") == 3  # the activations of the three samples
+    assert '<button type="button" class="jump" data-to="2">dense_1</button>' in sheet
+
+
+def test_what_is_not_shown_says_why_and_time_is_told(looked) -> None:
+    everything = look(NumpyModel(STACK, (4,), softmax=True), X, views=["graph", "recurrent_state", "attention"])
+    assert set(everything.missing) == {"recurrent_state", "attention"}
+    page = render(everything, None, 0.0)
+    assert "needs a recurrent layer; this network has none" in page
+    assert set(everything.seconds) == {view.view for view in everything.views}
+    assert re.search(r"<b>made in</b> [\d,.]+ s", page)
+
+
+def test_a_view_that_breaks_does_not_end_the_others(monkeypatch) -> None:
+    def broken(self, scene):
+        raise ZeroDivisionError("planted")
+
+    monkeypatch.setattr(VIEWS.load("filters"), "show", broken)
+    found = look(NumpyModel(STACK, (4,)), X, views=["graph", "filters", "activation_map"])
+    assert [view.view for view in found.views] == ["graph", "activation_map"]
+    assert found.missing == {"filters": "ZeroDivisionError: planted"}
+
+
+def test_the_same_page_from_records_as_from_the_network(looked, page, tmp_path) -> None:
+    pellucid.save(looked.views, tmp_path / "inside.safetensors")
+    again = pellucid.inside(pellucid.load(tmp_path / "inside.safetensors"), path=tmp_path / "inside.html").read_text()
+    assert again.split('<template id="network">')[1] == page.split('<template id="network">')[1]  # all that the views show, to the byte
+    with pytest.raises(InputError, match="nothing to show"):
+        pellucid.inside([replace(looked.views[0], values={}, details={})], path=tmp_path / "none.html")
+
+
+def test_samples_are_chosen_and_data_is_gone_through(tmp_path) -> None:
+    found = look(NumpyModel(STACK, (4,)), X, samples=[7, 30], views=["activation_map", "activation_statistics"])
+    np.testing.assert_array_equal(found.views[0].inputs, X[[7, 30]])
+    assert found.views[1].details["dense_0"]["samples"].tolist() == [40]
+    for wrong in ([40], [-1], []):
+        with pytest.raises(SettingError, match="from 0 to 39"):
+            look(NumpyModel(STACK, (4,)), X, samples=wrong)
+    with pytest.raises(SettingError, match="activation_mop"):
+        look(NumpyModel(STACK, (4,)), X, views=["activation_mop"])
+    with pytest.raises(InputError, match="no stream"):
+        look(NumpyModel(STACK, (4,)), iter([X]))
+
+
+def test_settings_of_one_view_reach_it() -> None:
+    found = look(NumpyModel(STACK, (4,)), X, views=["activation_statistics"], settings={"activation_statistics": {"bins": 7}})
+    assert found.views[0].provenance["settings"]["bins"] == 7
+
+
+def test_every_view_there_is_has_a_place_in_the_table() -> None:
+    assert set(VIEWS) - {"training"} <= set(RUNS)
+
+
+def test_names_are_shown_as_text(graph) -> None:
+    evil = replace(
+        graph,
+        values={EVIL: graph.values["dense_0"]},
+        axes={EVIL: ("quantity",)},
+        details={EVIL: graph.details["dense_0"]},
+        findings=(Finding(EVIL, EVIL, f"{EVIL} was found", EVIL, {}, WARNING),),
+        provenance={"network": EVIL},
+    )
+    page = render(Looked((evil,), {}, {EVIL: EVIL}))
+    assert EVIL not in page
+    assert page.count("<script>") == 1
+    assert EVIL not in graph_svg(evil)
+
+
+def test_the_svg_is_well_formed_and_says_each_layer(graph) -> None:
+    root = ElementTree.fromstring(graph_svg(graph, marks={"dense_0": WARNING}))  # noqa: S314 - our own
+    space = "{http://www.w3.org/2000/svg}"
+    layers = [part for part in root.iter(f"{space}g") if part.get("class") == "layer"]
+    assert [part.get("aria-label") for part in layers] == ["input, Input, 4", "dense_0, Dense, 5", "dense_1, Dense, 3"]
+    assert all(part.get("role") == "button" and part.get("tabindex") == "-1" for part in layers)
+    dots = [part.get("class") for part in layers[1].iter(f"{space}circle")]
+    assert dots == ["dot warning"]
+    assert not list(layers[2].iter(f"{space}circle"))
+    widths = [[float(part.get("width")) for part in layer.iter(f"{space}rect") if part.get("class") == "cost"] for layer in layers]
+    assert widths[0] == []
+    assert widths[2][0] / widths[1][0] == pytest.approx(15 / 20, abs=0.001)
+    other = pellucid.visualize(NumpyModel(STACK, (4,)), X[:1], "activation_map")
+    with pytest.raises(SettingError, match="only the view 'graph'"):
+        graph_svg(other)
+
+
+def test_what_goes_over_time_and_over_epochs_is_there_step_by_step(graph) -> None:
+    page = render(Looked((steps(),), {}, {}))
+    frames = re.findall(r'class="frames"(?: data-sample="(\d)")? data-labels="([^"]*)"', page)
+    assert frames == [("0", "1|2|3|4|5"), ("1", "1|2|3|4|5"), ("0", "0|2|7"), ("1", "0|2|7")]
+    assert re.findall(r'data-shape="([^"]*)"', page)[:3] == ["5,3", "5,3", "3,4,9"]  # two channels side by side, a line between
+
+
+def test_levels_of_a_slider_are_the_values() -> None:
+    import base64
+
+    from pellucid.report.inside_parts import frames
+
+    ((_, first), *_) = frames(steps(), np.zeros((2, 5, 1)))
+    (track,) = first.tracks
+    levels = np.frombuffer(base64.b64decode(track.data), np.uint8).reshape(track.shape)
+    found = track.low + (levels - 1.0) / 254 * (track.high - track.low)
+    np.testing.assert_allclose(found, steps().values["memory"][0], atol=(track.high - track.low) / 500)
+    assert (track.low, track.high) == (-1.0, 1.0)  # about zero: of a signed quantity the middle of the scale
+
+
+def test_no_number_is_no_level() -> None:
+    import base64
+
+    from pellucid.report.inside_parts import frames
+
+    broken = steps()
+    broken.values["memory"][0, 2, 1] = np.nan
+    ((_, first), *_) = frames(broken, np.zeros((2, 5, 1)))
+    levels = np.frombuffer(base64.b64decode(first.tracks[0].data), np.uint8).reshape(5, 3)
+    assert levels[2, 1] == 0
+    assert (levels > 0).sum() == 14
+
+
+def test_chinese(graph) -> None:
+    with speaking(language("zh")):
+        page = render(Looked((graph,), {"graph": 1.0}, {}))
+    assert '<html lang="zh">' in page
+    for english in ("The whole network", "fed by", "multiply-adds a sample", "Choose a layer", "What it took"):
+        assert english not in page

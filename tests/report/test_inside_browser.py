@@ -1,0 +1,153 @@
+"""The page of the inside in a real browser: layers chosen by click, list and keys, samples, slider, zoom; no complaint, no request, and room on a phone."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import browser
+import numpy as np
+import pytest
+
+import pellucid
+from pellucid.adapters.numpy_model import Dense, NumpyModel
+from pellucid.api.inside import Looked
+from pellucid.core.view import WARNING, Finding, View
+from pellucid.report.inside import render
+
+pytestmark = pytest.mark.skipif(browser.find() is None, reason="no Chromium or Chrome is installed")
+generator = np.random.default_rng(0)
+STACK = [Dense(generator.normal(size=shape), np.zeros(shape[1]), "relu") for shape in ((4, 5), (5, 6), (6, 3))]
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    """Three dense layers; the second has a state over five steps for each of two samples, and a finding."""
+    graph = pellucid.visualize(NumpyModel(STACK, (4,)), view="graph", network="small")
+    states = np.zeros((2, 5, 4))
+    states[0, 4], states[1, 0] = (1, -1, 0.5, 0), (0, 1, 0, 0)
+    found = (Finding("planted", "dense_1", "something was found", "look at it", {}, WARNING),)
+    over = View("activation_map", {"dense_1": states}, {"dense_1": ("sample", "time", "unit")}, np.zeros((2, 5, 1)), {"labels": [3, 4]}, findings=found)
+    return render(Looked((graph, over), {"graph": 0.5}, {}))
+
+
+def acted(html: str, script: str, folder: Any, size: tuple[int, int] = (1280, 900)) -> dict[str, Any]:
+    """What a script notes that acts on the page as a person would."""
+    open_page = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+    helpers = """
+      const noted = {}, all = name => [...document.querySelectorAll(name)], one = name => document.querySelector(name);
+      const heading = () => one('#sheet h2').textContent, box = number => one(`.layer[data-layer="${number}"]`);
+      const click = element => element.dispatchEvent(new MouseEvent('click', { bubbles: true }));
+      const press = key => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+      const view = () => one('#canvas svg').getAttribute('viewBox').split(' ').map(Number);
+      const pixels = canvas => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data];
+      const seen = () => all('#sheet [data-sample]').filter(part => !part.hidden).map(part => part.dataset.sample);
+    """
+    probe = f"<script>addEventListener('load', () => {{ {helpers} {script}; document.body.dataset.noted = JSON.stringify(noted); }})</script>"
+    (folder / "page.html").write_text(open_page.replace("</body>", f"{probe}</body>"), encoding="utf-8")
+    visit = browser.visit(folder / "page.html", folder / "visit", size)
+    assert [line for line in visit.console if "getImageData" not in line] == []  # the probe's own
+    found = re.search(r'data-noted="([^"]*)"', visit.dom)
+    assert found is not None
+    return json.loads(found.group(1).replace("&quot;", '"').replace("&amp;", "&"))
+
+
+def test_the_script_runs_under_its_policy_and_nothing_is_asked_of_anybody(html: str, tmp_path: Any) -> None:
+    (tmp_path / "page.html").write_text(html, encoding="utf-8")
+    visit = browser.visit(tmp_path / "page.html", tmp_path / "visit")
+    assert visit.console == []
+    assert visit.requests == []
+    assert 'class="layer" data-layer="0" tabindex="0"' in visit.dom  # what the script does first
+
+
+def test_layers_are_chosen_by_click_by_list_and_by_what_was_found(html: str, tmp_path: Any) -> None:
+    found = acted(
+        html,
+        """noted.start = heading(); click(box(2)); noted.clicked = [heading(), one('#choice').value, all('.layer.chosen').map(part => part.dataset.layer)];
+        noted.facts = one('#sheet dl').textContent.replace(/\\s+/g, ' '); noted.findings = all('#sheet .findings li').map(part => part.className);
+        click(all('#sheet .jump')[0]); noted.jumped = heading();
+        one('#choice').value = '3'; one('#choice').dispatchEvent(new Event('change', { bubbles: true })); noted.listed = heading();
+        one('#choice').value = ''; one('#choice').dispatchEvent(new Event('change', { bubbles: true })); noted.home = heading();
+        click(one('#sheet .jump')); noted.found = heading();""",
+        tmp_path,
+    )
+    assert found["start"] == found["home"] == "The whole network"
+    assert found["clicked"] == ["dense_1", "2", ["2"]]
+    assert "kindDense" in found["facts"]
+    assert "parameters36" in found["facts"]
+    assert found["findings"] == ["warning"]
+    assert (found["jumped"], found["listed"], found["found"]) == ("dense_0", "dense_2", "dense_1")
+
+
+def test_samples_and_the_slider_over_time_steps(html: str, tmp_path: Any) -> None:
+    found = acted(
+        html,
+        """const shown = name => one(`#sheet .frames:not([hidden]) ${name}`), slider = () => shown('input'), said = () => shown('output').textContent;
+        const drawn = () => pixels(shown('canvas'));
+        click(box(2)); noted.first = seen(); noted.last = said(); const full = drawn();
+        slider().value = 0; slider().dispatchEvent(new Event('input', { bubbles: true })); noted.step = said(); const none = drawn();
+        noted.differ = full.some((value, place) => value !== none[place]);
+        const count = (data, colour) => data.filter((value, at) => at % 4 === 0 && [0, 1, 2].every(place => data[at + place] === colour[place])).length;
+        const coloured = data => [count(data, [178, 24, 43]), count(data, [33, 102, 172])];
+        noted.full = coloured(full); noted.none = coloured(none);
+        click(all('.sample-button')[1]); noted.second = seen(); noted.pressed = all('.sample-button').map(part => part.getAttribute('aria-pressed'));
+        slider().value = 0; slider().dispatchEvent(new Event('input', { bubbles: true })); noted.other = coloured(drawn());""",
+        tmp_path,
+    )
+    assert found["first"] == ["0", "0"]  # the picture and the slider of the first sample
+    assert found["second"] == ["1", "1"]
+    assert found["pressed"] == ["false", "true"]
+    assert (found["last"], found["step"]) == ("5 / 5", "1 / 5")
+    assert found["differ"]
+    red, blue = found["full"]
+    assert red == pytest.approx(1.5 * blue, rel=0.05)  # 1 and 0.5 above zero, 1 below
+    assert sum(found["none"]) <= 0.02 * red  # nothing but zeros, a pixel each
+    assert found["other"][1] <= 0.02 * red < found["other"][0]
+
+
+def test_keys_walk_through_the_graph_and_zoom_it(html: str, tmp_path: Any) -> None:
+    found = acted(
+        html,
+        """noted.stops = all('.layer[tabindex="0"]').length; box(0).focus(); press('ArrowDown'); press('ArrowDown');
+        noted.down = [heading(), document.activeElement.dataset.layer];
+        press('ArrowUp'); noted.up = heading(); const before = view(); press('+'); const near = view(); noted.nearer = near[2] < before[2]; press('0');
+        const whole = view(), part = all('.box').map(box => ['x', 'y', 'width', 'height'].map(name => Number(box.getAttribute(name))));
+        noted.all = part.every(([x, y, w, h]) => x >= whole[0] && y >= whole[1] && x + w <= whole[0] + whole[2] && y + h <= whole[1] + whole[3]);
+        one('#canvas').dispatchEvent(new WheelEvent('wheel', { deltaY: -400, clientX: 200, clientY: 300, bubbles: true, cancelable: true }));
+        noted.wheel = view()[2] < whole[2];
+        click(one('#in')); const button = view(); click(one('#out')); noted.out = view()[2] > button[2];
+        const point = (kind, x, y) => one('#canvas svg').dispatchEvent(new PointerEvent(kind, { pointerId: 1, clientX: x, clientY: y, bubbles: true }));
+        click(one('#in')); click(one('#in')); click(one('#in')); const still = view();
+        point('pointerdown', 200, 400); point('pointermove', 200, 300); point('pointerup', 200, 300);
+        noted.moved = view()[1] > still[1]; const chosen = heading(); click(box(3)); noted.dragged = heading() === chosen;
+        box(1).focus(); press('Escape'); noted.escaped = heading();""",
+        tmp_path,
+    )
+    assert found["stops"] == 1  # one stop of the Tab key, arrows from there
+    assert found["down"] == ["dense_1", "2"]
+    assert found["up"] == "dense_0"
+    assert found["nearer"]
+    assert found["all"]
+    assert found["wheel"]
+    assert found["out"]
+    assert found["moved"]
+    assert found["dragged"]  # the end of a drag is no click
+    assert found["escaped"] == "The whole network"
+
+
+def test_on_a_phone_the_graph_is_on_top_and_nothing_runs_out_of_the_page(html: str, tmp_path: Any) -> None:
+    told = (
+        "parent.postMessage([innerWidth, document.documentElement.scrollWidth, one('#map').offsetTop + one('#map').offsetHeight, one('#panel').offsetTop], '*')"
+    )
+    helpers = "const one = name => document.querySelector(name); one('.layer[data-layer=\"2\"]').dispatchEvent(new MouseEvent('click', { bubbles: true }));"
+    inner = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", html)
+    inner = inner.replace("</body>", f"<script>addEventListener('load', () => {{ {helpers} {told} }})</script></body>")
+    (tmp_path / "inner.html").write_text(inner, encoding="utf-8")
+    outer = "<body><script>addEventListener('message', event => { document.body.dataset.noted = JSON.stringify(event.data); })</script>"
+    (tmp_path / "page.html").write_text(f'{outer}<iframe src="inner.html" width="390" height="844" style="border:0"></iframe></body>', encoding="utf-8")
+    visit = browser.visit(tmp_path / "page.html", tmp_path / "visit", (500, 900))
+    width, needed, end, start = browser.noted(visit.dom, "noted")
+    assert width == 390
+    assert needed <= width
+    assert end <= start
