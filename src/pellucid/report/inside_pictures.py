@@ -36,3 +36,9 @@ def of_top_examples(view: View, row: int) -> Iterator[tuple[str, str, Mapping[st
         for first in range(0, len(values), UNITS_TOGETHER):
             text = _("what of the data excites units of {layer} most and least, cut to what they see").format(layer=name)
             yield f"{name}-{first}" if first else name, "top_examples", {"layer": name, "sample": first}, text
+
+
+def of_inversion(view: View, row: int) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
+    """All layers beside the input."""
+    text = _("the input, and what {count} layers do not tell from it, with how far these inputs differ").format(count=len(view.values))
+    yield "inversion", "inversion", {"sample": row}, text

@@ -10,7 +10,7 @@ from pellucid.core.language import number as in_figures
 from pellucid.core.language import said as _
 from pellucid.core.view import View
 from pellucid.figures import FIGURES, png_bytes
-from pellucid.report import data_pictures, graph_svg, inside_pictures, signal_pictures, training_pictures
+from pellucid.report import data_pictures, graph_svg, inside_pictures, signal_pictures, training_pictures, unit_pictures
 from pellucid.report.pictures import Picture
 
 Figure = tuple[str, str, Mapping[str, Any], str]
@@ -18,11 +18,14 @@ Figure = tuple[str, str, Mapping[str, Any], str]
 DPI = 110
 
 SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {
-    "loss_landscape": signal_pictures.loss_landscape,
     "gradient_flow": signal_pictures.gradient_flow,
+    "loss_landscape": signal_pictures.loss_landscape,
     "attention": inside_pictures.of_attention,
     "top_examples": inside_pictures.of_top_examples,
+    "inversion": inside_pictures.of_inversion,
     "graph": graph_svg.of_graph,
+    "activation_statistics": unit_pictures.of_activation_statistics,
+    "filters": unit_pictures.of_filters,
     "training": training_pictures.of_training,
     "embedding": data_pictures.of_embedding,
     "similarity": data_pictures.of_similarity,
@@ -67,10 +70,21 @@ def caption_for(view: View, which: str) -> str:
         return _(CAPTIONS[view.view]).format(which=which)
     if any("time" in axes for axes in view.axes.values()):
         return _("For {which}. Time runs to the right, one row a unit; the scale is symmetric about zero.").format(which=which)
+    if any("token" in axes for axes in view.axes.values()):
+        return _("For {which}. Tokens run to the right, one row a unit; each layer has a scale of its own.").format(which=which)
     return _("For {which}. All tiles of a layer share one scale; the number on a tile is its channel.").format(which=which)
 
 
 CAPTIONS: Mapping[str, str] = {
+    "activation_statistics": later(
+        "Over the whole data set, all places of a channel together. Distributions of layers lie on one scale and are as high as each other; exact zeros are "
+        "left out of them and told by the bars. A unit is dead when it never answers to any sample, and saturated when nearly all of its values lie at an end "
+        "of its range. Then each layer by itself."
+    ),
+    "filters": later(
+        "The weights themselves: the same whatever the data. Tiles of a layer share one scale; of a filter over many inputs its first principal component is "
+        "shown, which is one of many patterns that it holds. Of gates, what they read of the input is above, what they read of the state before below."
+    ),
     "loss_landscape": later(
         "The mean loss at weights around the network's own, which lie at the cross; one unit moves each filter by its own length, in the plane of a path one "
         "unit of length. Dark is low. The way that training took, where it is known, begins at the ring. Other directions, of which there are very many, may "
@@ -93,6 +107,10 @@ CAPTIONS: Mapping[str, str] = {
         "A row a unit: the samples of the data set that excite it most, some at random, and those that excite it least, each cut to the part that the unit's "
         "place sees. Above each the unit's answer, below it the class; beside the row the share of all samples that excite the unit to half of its most, and "
         "the class that is most common among them."
+    ),
+    "inversion": later(
+        "For {which}. Inputs that give a layer the values it has for this one, found from random starts: what they share is what the layer knows, what differs "
+        "it has forgotten. The residual says how far the layer's values still are, as a share of their square; the likeness is the correlation with the input."
     ),
     "recurrent_state": later(
         "For {which}. Time runs to the right, one row a unit, the slowest on top. Gates lie between 0, shut, and 1, open; candidate and states are signed. "

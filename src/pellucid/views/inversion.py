@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 
 from pellucid.core.errors import SettingError, unknown
 from pellucid.core.language import later
-from pellucid.core.layout import to_last
+from pellucid.core.layout import from_last, to_last
+from pellucid.core.method import Progress
 from pellucid.core.model import INPUT, Layer, Model
 from pellucid.core.scene import Scene, Shown, ViewMethod
 from pellucid.core.view import NOTE, WARNING, Finding
@@ -35,6 +37,8 @@ TINY = 1e-10
 """A residual that is none."""
 ALMOST, HARDLY, FAR = 0.95, 0.5, 0.1
 """The correlation with the input from which a layer is said to know it almost wholly, below which hardly; and the residual from which no inverse was found."""
+FINER, FINE_SHARE = 10.0, 4
+"""By what steps are smaller at the end of a climb, for which the budget keeps one of so many."""
 ENDS = (NOISE, TOLERANCE, BUDGET)
 
 
@@ -102,16 +106,17 @@ class Inversion(ViewMethod):
         limit = None if self.variation is None else self.variation * float(total_variation(real, reach).max(initial=0.0)) or None
         values, details, findings, ended = {}, {}, [], {}
         for i, layer in enumerate(chosen):
-            begun = i / len(chosen)
             wanted = model.activations(inputs, [layer.name])[layer.name].astype(np.float64)
             norms = np.square(wanted).reshape(len(wanted), -1).sum(axis=1)
             if not norms.all():
                 findings.append(_silent(layer))
                 norms = np.where(norms > 0, norms, 1.0)
-            climb = self._climbed(scene, made, limit, layer, wanted, norms, lambda part, begun=begun: scene.progress(begun + part / len(chosen)))
+            part = _within(scene.progress, i / len(chosen), (i + 1) / len(chosen))
+            climb = self._climbed(scene, made, limit, layer, wanted, norms, part)
             found = climb.inputs.reshape(len(real), self.restarts, *real.shape[1:])
             values[layer.name] = found.astype(np.float32)
             details[layer.name] = self._measured(climb, real, found, reach)
+            details[layer.name]["residual"] = _residuals(model, layer.name, climb.inputs, wanted, norms)
             findings += _told(layer, details[layer.name])
             ended[layer.name] = dict(Counter(climb.ends))
         axes = ("sample", "restart", *_axes_of(real))
@@ -120,42 +125,41 @@ class Inversion(ViewMethod):
         resolved |= {"parameterisation": self.parameterisation if real.ndim > 2 else "pixels"}
         return Shown(values, dict.fromkeys(values, axes), resolved, details, each, findings, inputs=inputs)
 
-    def _climbed(
-        self, scene: Scene, made: Parameterisation, limit: float | None, layer: Layer, wanted: Array, norms: Array, progress: Any
-    ) -> Ascent:  # fmt: skip
+    def _climbed(self, scene: Scene, made: Parameterisation, limit: float | None, layer: Layer, wanted: Array, norms: Array, progress: Progress) -> Ascent:
         """All samples and starts, as many at a time as there is room for."""
         of = np.repeat(np.arange(len(wanted)), self.restarts)
         seeds = np.stack([of, np.tile(np.arange(self.restarts), len(wanted))], axis=1)
         together = max(1, int(TOGETHER // (8 * max(int(np.prod(made.grid)) * made.channels, 1))))
         parts = [np.arange(start, min(start + together, len(of))) for start in range(0, len(of), together)]
-        plateau = Plateau(self.budget, self.tolerance)
-        climbs = [
-            ascend(
-                _objective(scene.model, layer.name, wanted[of[rows]], norms[of[rows]]),
-                made,
-                plateau,
-                seeds=seeds[rows],
-                seed=scene.seed,
-                limit=limit,
-                progress=lambda part, k=k: progress((k + part) / len(parts)),  # type: ignore[misc]
-            )
-            for k, rows in enumerate(parts)
-        ]
-        return side_by_side(climbs)
+        found = []
+        for rows in parts:
+            halves = [_within(progress, (rows[0] + len(rows) * half / 2) / len(of), (rows[0] + len(rows) * (half + 1) / 2) / len(of)) for half in (0, 1)]
+            objective = _objective(scene.model, layer.name, wanted[of[rows]], norms[of[rows]])
+            settings: dict[str, Any] = {"seeds": seeds[rows], "seed": scene.seed, "limit": limit}
+            first = ascend(objective, made, Plateau(self.budget - self.budget // FINE_SHARE, self.tolerance), progress=halves[0], **settings)
+            if self.budget >= FINE_SHARE:
+                fine = Plateau(self.budget // FINE_SHARE, self.tolerance)
+                finer = ascend(objective, _finer(made), fine, start=first.parameters, progress=halves[1], **settings)
+                first = replace(finer, steps=first.steps + finer.steps)
+            found.append(first)
+        return side_by_side(found)
 
     def _measured(self, climb: Ascent, real: Array, found: Array, reach: Array) -> dict[str, Array]:
-        """What the inversions of a layer are worth; the residual is that of the last step."""
-        last = np.array([climb.history[steps - 1, row] for row, steps in enumerate(climb.steps)])
+        """What the inversions of a layer are worth, their residuals aside."""
         shape = (len(real), self.restarts)
         spread = found.std(axis=1) / np.where(reach > 0, reach, 1.0)
         ends = np.array([ENDS.index(end) for end in climb.ends])
         return {
-            "residual": (10.0**-last).reshape(shape),
             "correlation": _correlation(found, real),
             "spread": (spread.mean(axis=-1) if real.ndim > 2 else spread).astype(np.float32),
             "steps": climb.steps.reshape(shape),
             "end": ends.reshape(shape),
         }
+
+
+def _within(progress: Progress, begin: float, end: float) -> Progress:
+    """What tells how far a part has come, to what is told how far the whole has."""
+    return lambda share: progress(begin + (end - begin) * share)
 
 
 def _objective(model: Model, layer: str, wanted: Array, norms: Array) -> Objective:
@@ -169,6 +173,14 @@ def _objective(model: Model, layer: str, wanted: Array, norms: Array) -> Objecti
         return -np.log10(share), model.pullback(inputs, layer, cotangents).gradients[INPUT]
 
     return model_objective(value, model.traits.channels)
+
+
+def _residuals(model: Model, layer: str, found: Array, wanted: Array, norms: Array) -> Array:
+    """How far a layer's values of inputs (samples · restarts, *input), channels last, are from those wanted, (samples, restarts)."""
+    taken = np.ascontiguousarray(from_last(found, model.traits.channels), np.float32)
+    values = model.activations(taken, [layer])[layer].astype(np.float64).reshape(len(wanted), -1, *wanted.shape[1:])
+    apart = np.square(values - wanted[:, None]).reshape(*values.shape[:2], -1).sum(axis=-1)
+    return np.asarray(apart / norms[:, None])
 
 
 def _parameterisation(name: str, real: Array, given: Any) -> Parameterisation:
@@ -190,6 +202,13 @@ def _parameterisation(name: str, real: Array, given: Any) -> Parameterisation:
     root = channel_root((real - low) / reach) if grid and 1 < count <= FEW_COLOURS else np.eye(count)
     palette = Palette(low, high, np.asarray(mean), root)
     return (Coefficients if grid and name == "fourier" else Pixels)(grid, palette)
+
+
+def _finer(made: Parameterisation) -> Parameterisation:
+    """The same with small steps, for the end of a climb, which large ones only go round."""
+    found = copy.copy(made)
+    object.__setattr__(found, "rate", made.rate / FINER)
+    return found
 
 
 def _axes_of(real: Array) -> tuple[str, ...]:
