@@ -46,7 +46,7 @@ def test_what_a_layer_drops_stays_free_and_what_it_keeps_does_not() -> None:
     spread = view.details["dense_0"]["spread"]
     assert spread[:, :4].max() < 0.003
     assert spread[:, 4:].min() > 0.03
-    assert view.details["dense_0"]["residual"].max() < 1e-5
+    assert view.details["dense_0"]["residual"].max() < 1e-4
 
 
 def test_the_residual_is_that_of_the_inputs_given_back_and_starts_know_nothing_of_the_sample() -> None:

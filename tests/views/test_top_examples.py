@@ -59,6 +59,7 @@ def test_equals_come_in_the_order_of_the_data_and_the_place_is_where_the_unit_is
     assert view.details["dense_0"]["most_index"].tolist() == [[1, 2, 4], [0, 1, 2]]
     assert view.details["dense_0"]["least_index"].tolist() == [[3, 0, 1], [0, 1, 2]]
     assert view.details["dense_0"]["above_half"].tolist() == [0.6, 0.0]  # a unit that is never above zero is excited by nothing
+    assert [(finding.code, finding.numbers["unit"]) for finding in view.findings] == [("silent units", 1)]
     signed = NumpyModel([Dense(np.eye(3), np.zeros(3)), Dense(np.ones((3, 1)), np.zeros(1))], (3,))
     assert shown(signed, x, layers="dense_0", units=1, count=2).details["dense_0"]["least_index"].tolist() == [[3, 2]]
     assert shown(signed, x, layers="dense_0", units=1, count=2, seed=3).details["dense_0"]["between_index"].shape == (1, 3)

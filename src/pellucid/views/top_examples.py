@@ -84,7 +84,7 @@ class TopExamples(ViewMethod):
             seen = seen_by(model, scene.inputs, layer, made, scene.seed)
             fields[f"a place of {layer.name} sees"] = seen.how
             details[layer.name] = rank.details(number, seen, made.shape[1:-1], scene.labels) | counted[layer.name].details()
-            findings += _owned(layer, rank.units, counted[layer.name])
+            findings += _silent(layer, rank) + _owned(layer, rank.units, counted[layer.name])
         values = {name: rank.most.value for name, rank in ranks.items()}
         chose = {f"least of {name}": "the lowest values" if rank.signed else "the weakest of the strongest places" for name, rank in ranks.items()}
         axes = dict.fromkeys(values, ("unit", "example"))
@@ -271,6 +271,16 @@ class _Counted:
         if self.by_class.shape[1]:
             found |= dict(zip(("owner", "owner_share"), self.owners(), strict=True))
         return found
+
+
+def _silent(layer: Layer, rank: Rank) -> list[Finding]:
+    """Units that no sample excites, of a layer that never gives less than zero."""
+    silent = (rank.most.value[:, 0] <= 0) & (not rank.signed)
+    if not silent.any():
+        return []
+    text = later("{count} of the {units} units shown of {layer}, unit {unit} among them, give zero for every sample: their examples mean nothing.")
+    numbers = {"count": int(silent.sum()), "units": len(silent), "unit": int(rank.units[silent.argmax()])}
+    return [Finding("silent units", layer.name, text, later("See in activation_statistics whether they are dead."), numbers, NOTE)]
 
 
 def _owned(layer: Layer, units: Array, counted: _Counted) -> list[Finding]:
