@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pellucid.maths.variation import unit
+
 Array = np.ndarray
 NOISE, TOLERANCE, BUDGET = "not told apart from noise", "below the tolerance", "budget"
 """Why a climb ended: what the last steps gained was within its own error, or small; or there were no steps left."""
@@ -26,12 +28,10 @@ class Adam:
 
     def step(self, values: Array, gradients: Array) -> Array:
         """The values (rows, ...) one step further up."""
-        each = tuple(range(1, gradients.ndim))
-        size = np.sqrt(np.mean(gradients**2, axis=each, keepdims=True))
-        unit = np.divide(gradients, size, out=np.zeros_like(gradients), where=size > 0)
+        even = unit(gradients)
         self._steps += 1
-        self._mean = self.first * self._mean + (1 - self.first) * unit
-        self._square = self.second * self._square + (1 - self.second) * unit**2
+        self._mean = self.first * self._mean + (1 - self.first) * even
+        self._square = self.second * self._square + (1 - self.second) * even**2
         mean, square = self._mean / (1 - self.first**self._steps), self._square / (1 - self.second**self._steps)
         return np.asarray(values + self.rate * mean / (np.sqrt(square) + self.floor))
 

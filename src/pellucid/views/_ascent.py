@@ -5,23 +5,25 @@ The loop knows no model: an objective takes inputs with channels last and gives 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pellucid.core.layout import from_last, to_last
 from pellucid.core.method import Progress
-from pellucid.core.model import Model
-from pellucid.maths.climbing import Adam, Plateau
+from pellucid.maths.climbing import BUDGET, Adam, Plateau
 from pellucid.maths.parameterisation import Parameterisation
-from pellucid.maths.transformations import Moves
+from pellucid.maths.transformations import Moves, Resampling
+from pellucid.maths.variation import Limit
 
 Array = np.ndarray
 Objective = Callable[[Array, Array], tuple[Array, Array]]
 """(inputs (n, *grid, channels), their numbers (n,) among all that are climbed) → (values (n,), gradients like the inputs)."""
 AGAIN = 8
 """How often a start without a gradient is drawn again, each time louder."""
+WITHIN = 0.02
+"""By what share a row may be above its limit of variation when it rests."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,29 @@ class Ascent:
     redrawn: Array
     importance: Array
 
+    def taken(self, rows: Array) -> Ascent:
+        """Some of the climbs, in this order."""
+        ends = tuple(self.ends[int(row)] for row in rows)
+        found = {name: getattr(self, name)[rows] for name in _BY_ROW}
+        return Ascent(history=self.history[:, rows], ends=ends, **found)
 
-def model_objective(model: Model, value: Callable[[Array, Array], tuple[Array, Array]]) -> Objective:
-    """An objective of inputs as a model takes them, as one of inputs with channels last in float64."""
-    channels, dtype = model.traits.channels, np.float32
+
+_BY_ROW = ("inputs", "parameters", "steps", "redrawn", "importance")
+
+
+def side_by_side(parts: Sequence[Ascent]) -> Ascent:
+    """Climbs that were made one after the other, as one."""
+    longest = max(len(part.history) for part in parts)
+    histories = [np.pad(part.history, ((0, longest - len(part.history)), (0, 0)), constant_values=np.nan) for part in parts]
+    together = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _BY_ROW}
+    return Ascent(history=np.concatenate(histories, axis=1), ends=tuple(end for part in parts for end in part.ends), **together)
+
+
+def model_objective(value: Callable[[Array, Array], tuple[Array, Array]], channels: str) -> Objective:
+    """An objective of inputs as a model takes them, whose channels lie `channels`, as one of inputs with channels last in float64."""
 
     def objective(inputs: Array, rows: Array) -> tuple[Array, Array]:
-        values, gradients = value(np.ascontiguousarray(from_last(inputs, channels), dtype=dtype), rows)
+        values, gradients = value(np.ascontiguousarray(from_last(inputs, channels), dtype=np.float32), rows)
         return np.asarray(values, np.float64), to_last(np.asarray(gradients), channels).astype(np.float64)
 
     return objective
@@ -58,41 +76,71 @@ def ascend(
     moves: Moves | None = None,
     seed: int = 0,
     start: Array | None = None,
-    rate: float | None = None,
+    limit: float | None = None,
     progress: Progress = lambda share: None,
 ) -> Ascent:
     """Climb side by side from random starts, one for each of `seeds` (n, k) of whole numbers, or from given parameters `start` (n, ...).
 
     At each step all inputs go through one random transformation. What has reached its plateau rests, the rest goes on. What has no gradient at its start, such
-    as a unit that is silent there, is drawn again, louder.
+    as a unit that is silent there, is drawn again, louder. `limit` is the greatest total variation, in shares of the range; what is above does not rest.
     """
     generators = [np.random.default_rng([seed, *map(int, row)]) for row in seeds]
-    parameters = parameterisation.starts(generators) if start is None else np.array(start, np.float64)
-    shaken, moves, grid = np.random.default_rng(seed), moves or Moves(), parameterisation.grid
-    adam, rows = Adam(parameterisation.rate if rate is None else rate), np.arange(len(parameters))
-    history = np.full((plateau.budget, len(rows)), np.nan)
-    redrawn, steps, ends = np.zeros(len(rows), int), np.zeros(len(rows), int), [""] * len(rows)
-    importance = np.zeros((len(rows), *grid))
+    climb = _Climb(parameterisation, parameterisation.starts(generators) if start is None else np.array(start, np.float64), plateau.budget, limit)
+    shaken, moves = np.random.default_rng(seed), moves or Moves()
     for step in range(plateau.budget):
-        inputs = parameterisation.made_of(parameters[rows])
-        move = moves.draw(shaken, grid)
-        history[step, rows], gradients = objective(move(inputs), rows)
-        gradients = move.transpose(gradients)
-        importance[rows] += np.abs(gradients).mean(axis=-1)
-        parameters[rows] = adam.step(parameters[rows], parameterisation.transpose(parameters[rows], inputs, gradients))
-        flat = ~gradients.reshape(len(rows), -1).any(axis=1)
-        for row in rows[flat & (redrawn[rows] < AGAIN)] if start is None else ():
-            redrawn[row] += 1
-            parameters[row] = parameterisation.start(generators[row], 0.1 * 1.5 ** redrawn[row])
-        why = plateau.ended(history[: step + 1, rows])
-        steps[rows] = step + 1
-        for row, reason in zip(rows, why, strict=True):
-            ends[row] = reason
-        going = np.array([not reason for reason in why])
-        progress(float(np.mean([1.0 if end else (step + 1) / plateau.budget for end in ends])))
-        if not going.all():
-            adam.keep(going)
-            rows = rows[going]
-        if not len(rows):
+        silent = climb.one_step(objective, moves.draw(shaken, parameterisation.grid), step)
+        for row in silent[climb.redrawn[silent] < AGAIN] if start is None else ():
+            climb.redrawn[row] += 1
+            climb.parameters[row] = parameterisation.start(generators[row], 0.1 * 1.5 ** climb.redrawn[row])
+        climb.rest(plateau)
+        progress(float(np.mean(np.where(np.isin(np.arange(len(climb.ends)), climb.rows), (step + 1) / plateau.budget, 1.0))))
+        if not len(climb.rows):
             break
-    return Ascent(parameterisation.made_of(parameters), parameters, history[: int(steps.max(initial=0))], steps, tuple(ends), redrawn, importance)
+    return climb.result()
+
+
+class _Climb:
+    """The state of a climb; `rows` are those that still go on."""
+
+    def __init__(self, made: Parameterisation, parameters: Array, budget: int, limit: float | None) -> None:
+        self.made, self.parameters, self.rows = made, parameters, np.arange(len(parameters))
+        self.adam = Adam(made.rate)
+        self.limit = None if limit is None or not made.grid else Limit(limit, made.palette.high - made.palette.low)
+        self.history = np.full((budget, len(parameters)), np.nan)
+        self.redrawn, self.steps, self.ends = np.zeros(len(parameters), int), np.zeros(len(parameters), int), [""] * len(parameters)
+        self.importance = np.zeros((len(parameters), *made.grid))
+        self.above, self.since = np.zeros(len(parameters), bool), np.zeros(len(parameters), int)
+
+    def one_step(self, objective: Objective, move: Resampling, step: int) -> Array:
+        """All rows one step further up; the numbers of those that have no gradient."""
+        rows, parameters = self.rows, self.parameters[self.rows]
+        inputs = self.made.made_of(parameters)
+        self.history[step, rows], gradients = objective(move(inputs), rows)
+        gradients = move.transpose(gradients)
+        self.importance[rows] += np.abs(gradients).mean(axis=-1)
+        silent = ~gradients.reshape(len(rows), -1).any(axis=1)
+        if self.limit is not None:
+            gradients, excess = self.limit.joined(inputs, gradients)
+            self.since[rows] = np.where((excess > 0) & (self.since[rows] == 0), step, self.since[rows])
+            self.above[rows] = excess > WITHIN
+        self.parameters[rows] = self.adam.step(parameters, self.made.transpose(parameters, inputs, gradients))
+        self.steps[rows] = step + 1
+        return rows[silent]
+
+    def rest(self, plateau: Plateau) -> None:
+        """Let those rest that have reached their plateau within the limit, as seen since they first met it, or for which no step is left."""
+        taken = int(self.steps.max())
+        for row in self.rows:
+            (why,) = plateau.ended(self.history[self.since[row] : taken, [row]])
+            self.ends[row] = BUDGET if taken >= plateau.budget else "" if self.above[row] else why
+        going = np.array([not self.ends[row] for row in self.rows])
+        if not going.all():
+            self.adam.keep(going)
+            if self.limit is not None:
+                self.limit.keep(going)
+            self.rows = self.rows[going]
+
+    def result(self) -> Ascent:
+        taken = int(self.steps.max(initial=0))
+        inputs = self.made.made_of(self.parameters)
+        return Ascent(inputs, self.parameters, self.history[:taken], self.steps, tuple(self.ends), self.redrawn, self.importance)
