@@ -10,7 +10,7 @@ from pellucid.core.language import number as in_figures
 from pellucid.core.language import said as _
 from pellucid.core.view import View
 from pellucid.figures import FIGURES, png_bytes
-from pellucid.report import data_pictures, graph_svg, inside_pictures, signal_pictures, training_pictures, unit_pictures
+from pellucid.report import data_pictures, feature_pictures, graph_svg, inside_pictures, signal_pictures, training_pictures, unit_pictures
 from pellucid.report.pictures import Picture
 
 Figure = tuple[str, str, Mapping[str, Any], str]
@@ -21,6 +21,7 @@ SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {
     "gradient_flow": signal_pictures.gradient_flow,
     "loss_landscape": signal_pictures.loss_landscape,
     "attention": inside_pictures.of_attention,
+    "feature_visualization": feature_pictures.of_features,
     "top_examples": inside_pictures.of_top_examples,
     "inversion": inside_pictures.of_inversion,
     "graph": graph_svg.of_graph,
@@ -76,6 +77,11 @@ def caption_for(view: View, which: str) -> str:
 
 
 CAPTIONS: Mapping[str, str] = {
+    "feature_visualization": later(
+        "Inputs that the network made itself: each is what excites one class or channel most, found by gradient ascent from noise, with no more variation from "
+        "place to place than real inputs allow. Below it, the score it reached and, in brackets, the share of real inputs that score lower; of a class also "
+        "its probability when the image is shifted, turned and scaled. What excites a unit most need not be what it answers to in real inputs."
+    ),
     "activation_statistics": later(
         "Over the whole data set, all places of a channel together. Distributions of layers lie on one scale and are as high as each other; exact zeros are "
         "left out of them and told by the bars. A unit is dead when it never answers to any sample, and saturated when nearly all of its values lie at an end "
