@@ -47,6 +47,7 @@ SECTIONS = (
     "metrics_road",
     "metrics_mprt",
     "metrics_time",
+    "views_training_signals",
 )
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"} | {
     f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")

@@ -195,14 +195,15 @@ class KerasModel(Model):
 
     @contextlib.contextmanager
     def _replaced(self, changed: Sequence[tuple[Any, Array]]) -> Iterator[Model]:
-        before = [(variable, self._on_host(variable)) for variable, _ in changed]
+        found = [(variable, self._on_host(variable), array) for variable, array in changed]
+        other = [(variable, own, array) for variable, own, array in found if not np.array_equal(own, array)]  # to assign costs more than to compare
         try:
-            for variable, array in changed:
+            for variable, _, array in other:
                 variable.assign(array)
             yield self
         finally:
-            for variable, array in before:
-                variable.assign(array)
+            for variable, own, _ in other:
+                variable.assign(own)
 
     def kernel_shapes(self) -> dict[str, tuple[tuple[int, ...], ...]]:
         return {name: tuple(tuple(one.shape) for one in found) for name, found in self._trained().items()}

@@ -20,10 +20,10 @@ from pellucid.figures._canvas import drawn as _
 Array = np.ndarray
 QUANTITIES = ("gradient_norm", "gradient_rms", "weight_rms", "noise", "update_ratio")
 GRADIENT, WEIGHT, STEP, RULE = "#3b6ea5", "#c8691c", "#6a4c93", 1e-3
-EACH, BELOW = 0.19, 0.42
+EACH, BELOW = 0.19, 0.28
 """Inches a row, and below all rows."""
-COLUMNS = ((0.0, 0.50), (0.55, 0.27))
-"""Where the two columns begin and how broad they are; what was found stands right of them."""
+ALONE, BESIDE = ((0.0, 0.58), (0.65, 0.35)), ((0.0, 0.48), (0.53, 0.26))
+"""Where the two columns begin and how broad they are, alone and with what was found right of them."""
 
 
 def gradient_flow(view: View, *, layer: str | None = None, sample: int = 0, ax: Axes | None = None, title: str | None = None) -> tuple[Artist, ...]:
@@ -39,11 +39,12 @@ def gradient_flow(view: View, *, layer: str | None = None, sample: int = 0, ax: 
         raise UnknownLayerError(unknown("layer", layer, view.values))
     names = [layer] if layer is not None else list(view.values)
     inches = EACH * len(names)
-    ax = own_axes(ax, "rows", 0.74 + BELOW + inches, 5.4 / (inches + BELOW))
+    marked = any(view.of(name) for name in names)
+    ax = own_axes(ax, "rows", 0.74 + BELOW + inches, (4.8 if marked else 3.9) / (inches + BELOW))
     ax.set_axis_off()
     ax.set_title(title if title is not None else _("Gradient and weights, layer by layer"), y=1.0, **words(9))
     share = BELOW / (BELOW + inches)
-    left, right = (ax.inset_axes((start, share, width, 1 - share)) for start, width in COLUMNS)
+    left, right = (ax.inset_axes((start, share, width, 1 - share)) for start, width in (BESIDE if marked else ALONE))
     found = {quantity: np.array([float(view.details[name][quantity]) for name in names]) for quantity in QUANTITIES}
     noise = found["noise"] * _divided(found["gradient_rms"], found["gradient_norm"])
     gradients = _bars(left, found["gradient_rms"], GRADIENT, _("gradient (RMS)"))
