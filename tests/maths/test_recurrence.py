@@ -148,7 +148,7 @@ def test_states_to_begin_with_go_on_from_where_a_part_ended() -> None:
 
 
 def test_horizons_and_time_constants_of_known_decay() -> None:
-    back = 0.5 ** np.arange(12)[::-1]
+    back = 3.0 * 0.5 ** np.arange(12)[::-1]
     assert horizon(np.stack([back, np.ones(12), np.zeros(12)]), 0.01)[0] == 7  # 2⁻⁷ is the first below 1 %
     assert np.isinf(horizon(np.ones((1, 4)), 0.01))[0]
     assert np.isnan(horizon(np.zeros((1, 4)), 0.01))[0]
