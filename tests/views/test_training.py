@@ -77,6 +77,7 @@ def test_layers_that_are_thrown_about_frozen_starved_or_dying_are_named() -> Non
     still = {"weight_norm": np.ones(31), "update_ratio": np.r_[np.nan, np.zeros(30)]}
     usual = {"weight_norm": np.ones(31), "update_ratio": np.r_[np.nan, np.full(30, 0.05)]}
     wild = {"weight_norm": np.ones(31), "update_ratio": np.r_[np.nan, np.full(30, 12.0)]}
+    grown = usual | {"weight_norm": np.geomspace(1, 500, 31)}
     starved = {"weight_norm": np.ones(31), "update_ratio": np.r_[np.nan, np.full(30, 1e-6)]}
     dying = usual | {"dead": np.linspace(0, 0.95, 31)}
     saturated = usual | {"saturated": np.r_[0.1, np.full(30, 0.4)]}
@@ -85,6 +86,7 @@ def test_layers_that_are_thrown_about_frozen_starved_or_dying_are_named() -> Non
     assert codes(FALLS, layers=layers) == []
     assert codes(FALLS, layers=layers | {"still": still}) == ["layer does not move"]
     assert codes(FALLS, layers=layers | {"wild": wild}) == ["exploding updates"]
+    assert codes(FALLS, layers=layers | {"grown": grown}) == ["exploding updates"]
     assert codes(FALLS, layers=layers | {"starved": starved}) == ["vanishing updates"]
     assert codes(FALLS, layers=layers | {"dying": dying}) == ["dead units grow"]
     assert codes(FALLS, layers=layers | {"saturated": saturated}) == ["saturated units grow"]

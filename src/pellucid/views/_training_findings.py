@@ -121,7 +121,8 @@ def _updates(layers: Details) -> Iterator[Finding]:
         growth = float(finite.max() / finite[0]) if finite[0] > 0 else 0.0
         if largest > EXPLODED or growth > GREW:
             text = later("The weights of {layer} are thrown about: from one moment to the next they changed by up to {largest} times their size.")
-            yield Finding("exploding updates", name, text, DIVERGED, {"largest": largest, "growth": growth}, FAULT)
+            grew = later("The weights of {layer} grew to {growth} times their size.")
+            yield Finding("exploding updates", name, text if largest > EXPLODED else grew, DIVERGED, {"largest": largest, "growth": growth}, FAULT)
         elif median > 0 and not ratio.any():
             text = later("The weights of {layer} did not change at all.")
             advice = later("Where the layer is not frozen on purpose, no gradient reaches it: look at the layers after it for dead units.")
