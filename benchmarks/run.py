@@ -9,7 +9,7 @@ Each section is a file of `sections/` and runs in a process of its own, one thre
 come with a package is looked for in the folder that PELLUCID_DATA names; a section that needs it says so where it is not there. The peers, beside what
 Pellucid's extras install:
 
-    pip install --no-deps captum shapiq xplique einops deprecated grad-cam ttach opencv-python-headless quantus cachetools
+    pip install --no-deps torchlens captum shapiq xplique einops deprecated grad-cam ttach opencv-python-headless quantus cachetools
 """
 
 from __future__ import annotations
@@ -47,7 +47,12 @@ SECTIONS = (
     "metrics_road",
     "metrics_mprt",
     "metrics_time",
+    "feature_visualization",
+    "views_activations",
     "views_training_signals",
+    "views_recurrent",
+    "views_embedding",
+    "training_recorder",
 )
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"} | {
     f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
