@@ -13,7 +13,7 @@ import pytest
 import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.api._data import Batches
-from pellucid.core.errors import InputError, NonFiniteError, SettingError
+from pellucid.core.errors import InputError, NonFiniteError, PellucidError, SettingError, SeveralOutputsError
 from pellucid.core.scene import DATA, NONE, Scene, Shown, ViewMethod
 
 MODEL = NumpyModel([Dense(np.eye(3), np.zeros(3))], (3,))
@@ -93,3 +93,17 @@ def test_a_view_of_the_network_alone_needs_no_samples_and_others_say_that_they_d
         pellucid.visualize(MODEL, None, "activation_map")
     with pytest.raises(InputError, match="no stream"):
         pellucid.visualize(MODEL, batches_of(X), "activation_map")
+
+
+@pytest.mark.keras
+def test_a_view_reads_the_output_that_is_named_and_says_how_to_name_one() -> None:
+    pytest.importorskip("keras")
+    import architectures_keras
+    from architectures import CASES
+
+    network, x = architectures_keras.build("several outputs"), CASES["several outputs"].inputs("keras")
+    with pytest.raises(SeveralOutputsError, match="for a view, output='kind'"):
+        pellucid.visualize(network, x, "activation_map")
+    assert len(pellucid.visualize(network, x, "activation_map", output="kind")) == len(x)
+    with pytest.raises(PellucidError, match="kind"):
+        pellucid.visualize(network, x, "activation_map", output="kin")

@@ -29,6 +29,7 @@ def visualize(
     layers: Sequence[str] | str | None = None,
     class_names: Sequence[str] | None = None,
     labels: Sequence[int] | None = None,
+    output: str | None = None,
     seed: int = 0,
     network: str | None = None,
     preprocessing: Any = None,
@@ -46,7 +47,7 @@ def visualize(
     view: a name from `pellucid list views`, or a view object.
     layers: names of layers (`pellucid inspect MODEL`); None lets the view choose.
     class_names: names of the outputs; None takes the model's own where it brings some. labels: true classes. network: a name for reports.
-    seed: of all that is drawn.
+    output: which of several outputs of a network is read. seed: of all that is drawn.
     preprocessing: what makes the network's numbers of sentences, rows, images or series as a person gives them; `x` are then these.
     progress: a bar on standard error when it takes longer than two seconds; None shows it on a terminal.
     **view_settings: the view's own settings.
@@ -65,7 +66,9 @@ def visualize(
         raise SettingError("layers is empty; give at least one name, or None to let the view choose.")
     _parts.check_seed(seed)
     x, given = applied_to_view(preprocessing, x)
-    adapted, inputs, data = _looked_at(name, chosen, adapt(model, allow_unsafe=allow_unsafe), x)
+    opened = adapt(model, allow_unsafe=allow_unsafe)
+    opened = opened if output is None else _parts.split_output(opened, {output: None})[0]
+    adapted, inputs, data = _looked_at(name, chosen, opened, x)
     _parts.check_serves(name, chosen, adapted)
     true_classes = _parts.check_labels(labels, len(inputs) if data is None else data.count)
     if "labels" in chosen.needs and true_classes is None:

@@ -223,6 +223,7 @@ def visualize(
     index: Annotated[
         str | None, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6, 0,4,9, or : for all; 0:6 or, for a view of a data set, all.")
     ] = None,
+    output: Annotated[str | None, typer.Option("--output", metavar="NAME", help="Which of several outputs of a network is read.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of all that is drawn.")] = 0,
     class_names: Annotated[str | None, typer.Option("--class-names", metavar="A,B|@FILE", help="Names of the outputs, or a file of them.")] = None,
     preprocessing: Preprocessed = None,
@@ -234,6 +235,7 @@ def visualize(
     from pellucid.apps import work
 
     more: dict[str, Any] = {"allow_unsafe": allow_unsafe, "lang": lang, "seed": seed, "class_names": class_names, "preprocessing": preprocessing}
+    more["output"] = output
     if everything:
         from pellucid.apps import looking
 

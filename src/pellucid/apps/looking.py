@@ -37,6 +37,7 @@ def run(
     seed: int,
     class_names: str | None,
     preprocessing: str | None,
+    output: str | None,
 ) -> None:
     """Look, write the page or the records, print what each view took, what was found, and which views gave nothing."""
     from pellucid.report.inside import render_file, training_of
@@ -52,7 +53,7 @@ def run(
     if class_names is not None:
         more["class_names"] = arguments.parse_class_names(class_names)
     samples = None if index is None or x is None else parse_index(index, len(x))
-    looked = look(model, x, samples=samples, settings=settings, seed=seed, network=path.stem, progress=None, **more)
+    looked = look(model, x, samples=samples, settings=settings, seed=seed, network=path.stem, output=output, progress=None, **more)
     looked = Looked((*looked.views, *earlier), looked.seconds, looked.missing)
     if out.suffix.lower() == ".html":
         render_file(looked, out, lang=lang, start=start)

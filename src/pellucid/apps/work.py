@@ -200,6 +200,7 @@ def visualize(
     seed: int = 0,
     class_names: str | None = None,
     preprocessing: str | None = None,
+    output: str | None = None,
     training: Path | None = None,
 ) -> None:
     """Show the inside of the network, for the chosen samples where the view looks at samples, write the view, print its layers and what was found."""
@@ -219,7 +220,7 @@ def visualize(
     if class_names is not None:
         more["class_names"] = arguments.parse_class_names(class_names)
     layers = None if layer is None else [one.strip() for one in layer.split(",")]
-    found = visualize_samples(model, x, name, layers=layers, network=path.stem, seed=seed, **more, **settings)
+    found = visualize_samples(model, x, name, layers=layers, network=path.stem, seed=seed, output=output, **more, **settings)
     found = located(found, data, chosen) if data is not None and len(found) == len(chosen) else found
     write([found], out, f"{path.name}: {name}" + (f" on {data}" if data else ""), lang=lang)
     console.show_view(found)

@@ -218,7 +218,8 @@ def class_index(name: str | int, names: Sequence[str]) -> int:
 def several_outputs(shapes: Mapping[str, tuple[int | None, ...] | None]) -> SeveralOutputsError:
     """A network gives several outputs, of these shapes, and the target does not say which one it is of."""
     told = ", ".join(f"'{name}'" if shape is None else f"'{name}' {shape}" for name, shape in shapes.items())
-    text = f"the network returns several outputs: {told}. Say which one the target is of, e.g. target={{'{next(iter(shapes))}': 0}}."
+    first = next(iter(shapes))
+    text = f"the network returns several outputs: {told}. Say which one the target is of, e.g. target={{'{first}': 0}}, or, for a view, output='{first}'."
     return SeveralOutputsError(text, shapes)
 
 
