@@ -288,6 +288,9 @@ def test_planted_heads_are_named() -> None:
 def test_what_is_refused_and_asked_for_wrongly(oracle: NumpyModel) -> None:
     with pytest.raises(UnsupportedError, match="needs attention layers; this network shows none"):
         shown(oracle, np.zeros((1, 6)))
+    torch = pytest.importorskip("torch")
+    with pytest.raises(UnsupportedError, match="this network shows none"):  # the softmax over the classes of a segmentation is none
+        shown(torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.Softmax(dim=1)), np.zeros((1, 1, 6, 6), np.float32))
     with pytest.raises(SettingError, match="residual=2"):
         shown(oracle, np.zeros((1, 6)), residual=2)
     with pytest.raises(SettingError, match="heads=0"):

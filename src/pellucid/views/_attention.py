@@ -96,7 +96,7 @@ def sources(model: Model) -> list[Source]:
     """Every attention of a network, in the order its layers are called, as far as kinds and names of layers tell."""
     table = model.layers()
     place = {layer.name: i for i, layer in enumerate(table)}
-    found = [Source(layer.name, kind, (layer.name,)) for layer in table if (kind := _kind(layer))]
+    found = [Source(layer.name, kind, (layer.name,)) for layer in table if (kind := _kind(layer)) and not (kind == "shares" and layer is table[-1])]
     taken = [place[source.name] for source in found if source.kind == "shares"]
     for group in _groups(table):
         last = max(place[name] for name in group.parts)
