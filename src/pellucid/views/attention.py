@@ -52,8 +52,9 @@ class Attention(ViewMethod):
     Does not say what the output depends on: attention is not importance, and other shares can give the same output (Jain & Wallace 2019, arXiv:1902.10186).
     For that take an explanation, such as `integrated_gradients` or `shap`.
 
-    >>> import numpy as np, pellucid
+    >>> import numpy as np
     >>> from pellucid.adapters.numpy_model import Dense, NumpyModel
+    >>> from pellucid.views.attention import Attention
     >>> Attention.refuses(NumpyModel([Dense(np.eye(2), np.zeros(2))], (2,)))
     'needs attention layers; this network shows none'
     """
