@@ -30,6 +30,16 @@ def test_components_are_scikit_learns(columns: int) -> None:
     np.testing.assert_allclose(found.project(x), signs * peer.transform(x), atol=1e-5)
 
 
+def test_projections_find_directions_of_a_spectrum_that_falls_slowly() -> None:
+    decomposition = pytest.importorskip("sklearn.decomposition")
+    generator = np.random.default_rng(6)
+    x = (generator.normal(size=(250, 80)) * 0.85 ** np.arange(80)) @ np.linalg.qr(generator.normal(size=(1_200, 80)))[0].T
+    found, peer = pca(x, 3), decomposition.PCA(3, svd_solver="full").fit(x)
+    assert not found.exact
+    np.testing.assert_allclose(np.abs((found.directions * peer.components_).sum(axis=1)), 1.0, atol=1e-6)
+    np.testing.assert_allclose(found.shares, peer.explained_variance_ratio_, rtol=1e-6)
+
+
 def test_the_largest_entry_of_a_direction_is_positive_so_that_a_mirrored_matrix_gives_the_same() -> None:
     x = rows(60, 9)
     found = pca(x, 5)

@@ -206,6 +206,7 @@ def test_a_single_sigmoid_is_two_classes() -> None:
     np.testing.assert_allclose(view.values["network"], wanted.values["network"], atol=1e-5)
     led = pellucid.visualize(model, SAMPLES[:1].astype(np.float32), "decision_boundary", directions="gradient", reach=3.0)
     np.testing.assert_allclose(details(led)["boundary"], abs(OFFSET) / np.linalg.norm(NORMAL), rtol=1e-4)
+    assert led.values["network"][0, -1, 1] > 0.5 > led.values["network"][0, 0, 1], "the way goes to the other class"
 
 
 def test_tokens_have_nothing_between_them() -> None:

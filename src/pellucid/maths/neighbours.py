@@ -44,7 +44,7 @@ def _nearest_of(rows: Rows, asked: Array, k: int, step: int) -> tuple[Array, Arr
         numbers = np.arange(start, start + squared.shape[1])
         squared[asked[:, None] == numbers] = np.inf
         if squared.shape[1] > k:
-            kept = np.argpartition(squared, k - 1, axis=1)[:, :k]
+            kept = np.argpartition(squared, k - 1, axis=1)[:, :k].copy()  # the rest of it goes
             ties = squared <= np.take_along_axis(squared, kept, axis=1).max(axis=1, keepdims=True)
             if ties.sum() > kept.size:  # equals at the edge: the earlier ones are to be kept
                 kept = np.argsort(squared, axis=1, kind="stable")[:, :k]
@@ -61,15 +61,20 @@ def _taken(rows: Rows, numbers: Array) -> Array:
     """Chosen rows in float64; where they follow each other they are read at once."""
     if len(numbers) and numbers[-1] - numbers[0] == len(numbers) - 1 and (np.diff(numbers) == 1).all():
         return rows[int(numbers[0]) : int(numbers[-1]) + 1].astype(np.float64)
-    return np.concatenate([rows[int(number) : int(number) + 1] for number in numbers]).astype(np.float64)
+    found = np.empty((len(numbers), rows.shape[1]))
+    for place, number in enumerate(numbers.tolist()):
+        found[place] = rows[number : number + 1][0]
+    return found
 
 
 def _squared(queries: Array, block: Array) -> Array:
     """Squared distances (queries, rows). The common middle is taken out first, so that little is lost to rounding."""
     middle = queries.mean(axis=0)
     a, b = queries - middle, block.astype(np.float64) - middle
-    found = np.square(a).sum(axis=1)[:, None] + np.square(b).sum(axis=1) - 2 * (a @ b.T)
-    return np.maximum(found, 0)
+    found = a @ (-2 * b.T)
+    found += np.square(a).sum(axis=1)[:, None]
+    found += np.square(b).sum(axis=1)
+    return np.maximum(found, 0, out=found)
 
 
 def trustworthiness(high: Rows, low: Rows, k: int, queries: Array | None = None) -> tuple[float, float]:

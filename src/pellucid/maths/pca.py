@@ -13,7 +13,7 @@ EXACT_WIDTH = 1_024
 """Up to so many columns the covariance is held whole; beyond, its leading part is found by random projections."""
 OVERSAMPLING, ROUNDS = 10, 4
 """Directions that are followed beside those asked for, and how often they are multiplied by the covariance."""
-BLOCK_BYTES, BLOCK_ROWS = 4e6, 1_024
+BLOCK_BYTES, BLOCK_ROWS = 4e6, 512
 
 
 class Rows(Protocol):
@@ -50,7 +50,7 @@ def block_rows(columns: int, itemsize: int = 8) -> int:
     """How many rows of so many columns are read at a time.
 
     >>> block_rows(64), block_rows(100_000)
-    (1024, 5)
+    (512, 5)
     """
     return int(max(1, min(BLOCK_ROWS, BLOCK_BYTES // max(columns * itemsize, 1))))
 

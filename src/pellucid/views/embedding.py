@@ -15,7 +15,7 @@ from pellucid.core.model import Layer
 from pellucid.core.scene import DATA, Scene, Shown, ViewMethod
 from pellucid.core.view import FAULT, NOTE, WARNING, Finding
 from pellucid.maths.neighbours import nearest, trustworthiness
-from pellucid.maths.pca import Components, blocks, pca
+from pellucid.maths.pca import BLOCK_ROWS, Components, blocks, pca
 from pellucid.views import _projections
 from pellucid.views._kept import Kept, spread
 from pellucid.views._representation import Reader, check_pooling, last_hidden, pooled
@@ -104,9 +104,9 @@ class Embedding(ViewMethod):
         plane = np.full((len(rows), 2), np.nan)
         plane[placed] = self._plane(rows, components, placed, scene.seed)
         scene.progress(0.8)
-        neighbours = self._neighbours(rows, points, generator)
+        quality = self._quality(rows, plane, placed, generator)
         scene.progress(0.9)
-        return _Seen(components, plane, neighbours, self._quality(rows, plane, placed, generator), len(placed))
+        return _Seen(components, plane.astype(np.float32), self._neighbours(rows, points, generator), quality, len(placed))
 
     def _plane(self, rows: Spool, components: Components, placed: Array, seed: int) -> Array:
         if self.projection == "pca":
@@ -121,8 +121,11 @@ class Embedding(ViewMethod):
         searched = np.arange(len(rows)) if len(rows) <= SEARCHED else _drawn(generator, len(rows), SEARCHED)
         places, distances = np.full((len(rows), k), -1, np.int32), np.full((len(rows), k), np.nan, np.float32)
         with rows.of(searched) if len(searched) < len(rows) else ExitStack() as part:
-            found = nearest(part if isinstance(part, Spool) else rows, k)
-        places[searched], distances[searched] = searched[found.places], found.distances
+            among = part if isinstance(part, Spool) else rows
+            for start in range(0, len(searched), BLOCK_ROWS):  # a block at a time, so that what comes back in full width is short-lived
+                block = np.arange(start, min(start + BLOCK_ROWS, len(searched)))
+                found = nearest(among, k, block)
+                places[searched[block]], distances[searched[block]] = searched[found.places], found.distances
         classes = points.label if points.label is not None else points.predicted
         near = {"neighbours": places, "distances": distances}
         if classes is None:
@@ -163,7 +166,7 @@ class Embedding(ViewMethod):
         resolved |= {"samples searched": min(len(points), SEARCHED), "samples asked": min(seen[layers[0].name].placed, QUERIES)}
         resolved |= {f"width of {layer.name}": len(seen[layer.name].components.mean) for layer in layers}
         return Shown(
-            {name: one.plane.astype(np.float32) for name, one in seen.items()},
+            {name: one.plane for name, one in seen.items()},
             dict.fromkeys(seen, ("point", "component")),
             resolved,
             details,

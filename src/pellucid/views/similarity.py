@@ -57,7 +57,7 @@ class Similarity(ViewMethod):
     """
 
     other: Any = None
-    batch: int = 256
+    batch: int = 128
     title: ClassVar[str] = "Similarity of layers"
     answers: ClassVar[str] = "Which layers represent the data alike, in one network or in two?"
     citation: ClassVar[str] = "Kornblith et al. 2019, arXiv:1905.00414; Nguyen et al. 2021, arXiv:2010.15327"
