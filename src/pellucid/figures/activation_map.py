@@ -184,6 +184,9 @@ def _words_below(image: Artist, view: View, sample: int, steps: int) -> None:
 def _units(values: Array, numbers: Array, marks: list[str], heading: str, ax: Axes | None) -> tuple[Artist, ...]:
     """Cells beside each other, line below line, each with its unit's number where there is room."""
     columns = min(len(values), STRIP if len(values) <= NUMBERED else WIDE)
+    if ax is not None:  # cells that are about as high as they are wide
+        box = ax.get_window_extent()
+        columns = min(len(values), WIDE, max(8, round(math.sqrt(len(values) * box.width / box.height))))
     rows = math.ceil(len(values) / columns)
     cells = np.full(rows * columns, np.nan)
     cells[: len(values)] = values
