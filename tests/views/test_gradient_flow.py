@@ -13,7 +13,7 @@ import pellucid
 from numpy_networks import random_stack
 from pellucid.adapters import adapt
 from pellucid.adapters.numpy_model import Dense, NumpyModel
-from pellucid.core.errors import SettingError, ShapeError, UnknownLayerError, UnsupportedError
+from pellucid.core.errors import SettingError, SeveralOutputsError, ShapeError, UnknownLayerError, UnsupportedError
 from pellucid.core.loss import Loss, of_classes
 from pellucid.core.view import View
 from pellucid.store.file import from_bytes, to_bytes
@@ -140,6 +140,35 @@ def test_regression_by_true_outputs_and_one_sigmoid() -> None:
     assert one.provenance["resolved"]["loss"] == "binary_cross_entropy"
 
 
+@pytest.mark.once
+def test_classes_at_every_place_and_one_of_several_outputs() -> None:
+    torch = pytest.importorskip("torch")
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = torch.nn.Conv2d(1, 3, 3, padding=1)
+    x = np.random.default_rng(0).normal(size=(4, 1, 5, 5)).astype(np.float32)
+    truth = np.random.default_rng(1).integers(0, 3, (4, 5, 5))
+    view = flow(module, x, None, truth=truth, loss="cross_entropy")
+    total = torch.nn.functional.cross_entropy(module(torch.tensor(x)), torch.tensor(truth))
+    wanted = [float(one.square().mean().sqrt()) for one in torch.autograd.grad(total, list(module.parameters()))]
+    assert view.values["conv2d"] == pytest.approx(wanted, rel=1e-5)
+    with pytest.raises(ShapeError, match=r"truth=array \(samples, 3, 5, 5\)"):
+        flow(module, x, [0, 1, 2, 0])
+
+    class Two(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = torch.nn.Linear(6, 3), torch.nn.Linear(6, 2)
+
+        def forward(self, x: Any) -> Any:
+            return {"one": self.first(x), "other": self.second(x)}
+
+    with pytest.raises(SeveralOutputsError, match="output='one'"):
+        flow(Two())
+    read = flow(Two(), output="one")
+    assert codes(read) == [("no gradient", "second")]
+
+
 def test_chosen_layers_and_records(oracle: NumpyModel) -> None:
     view = flow(oracle, layers=["dense_1"], batch=8)
     assert list(view.values) == ["dense_1"]
@@ -238,7 +267,7 @@ def test_weights_that_are_no_numbers() -> None:
     stack[0].weights[0, :3] = np.nan
     view = flow(NumpyModel(stack, (6,), softmax=True))
     assert codes(view) == [("weights not finite", "dense_0")]
-    assert "3 of the weights" in str(view.findings[0])
+    assert "no number: 3" in str(view.findings[0])
 
 
 @pytest.mark.slow

@@ -113,7 +113,8 @@ def of_classes(labels: Array, output: tuple[int, ...], kind: str, head: str | No
     """
     check_kind(kind, head)
     if len(output) != 1:
-        raise ShapeError(f"one class a sample is no truth of outputs of shape {output}; give the truth of every place: truth=array (samples, *{output}).")
+        whole = ", ".join(map(str, output))
+        raise ShapeError(f"one class a sample is no truth of outputs of shape {output}; give that of every place: truth=array (samples, {whole}).")
     classes = max(output[0], 2)
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < classes:
         raise UnknownClassError(f"labels run from {int(labels.min())} to {int(labels.max())}, and the network tells {classes} classes, 0 to {classes - 1}.")

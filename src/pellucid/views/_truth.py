@@ -27,13 +27,9 @@ class Judge(NamedTuple):
 
 def judge(scene: Scene, kind: str, truth: Any) -> Judge:
     """What judges the network: the true outputs where they are given, else the true classes of the samples."""
-    traits = scene.model.traits
-    output = _output(scene.model, scene.inputs)
+    output, traits = _output(scene.model, scene.inputs), scene.model.traits
     if truth is not None:
-        given = np.asarray(truth, dtype=np.float32)
-        given = given[:, None] if given.ndim == 1 and output == (1,) else given
-        if given.shape[1:] != output:
-            raise ShapeError(f"truth has shape {given.shape}, and the network's outputs are of (samples, {', '.join(map(str, output))}).")
+        given = _as_outputs(np.asarray(truth), output, traits.class_axis)
         chosen = kind_for(traits.head, output, traits.class_axis, None) if kind == "auto" else kind
         check_kind(chosen, traits.head)
         return Judge(chosen, lambda rows: Loss(given[rows], chosen, (), head=traits.head, class_axis=traits.class_axis), len(given))
@@ -54,6 +50,19 @@ def _output(model: Model, inputs: Array) -> tuple[int, ...]:
     """The shape of one sample's output."""
     known = model.traits.output_shape
     return model.predict(inputs[:1]).shape[1:] if known is None or None in known else tuple(size for size in known if size is not None)
+
+
+def _as_outputs(truth: Array, output: tuple[int, ...], class_axis: int) -> Array:
+    """The truth as (samples, *output), float32: of one output also (samples,), and of classes at many places their whole numbers, (samples, *places)."""
+    if truth.ndim == 1 and output == (1,):
+        truth = truth[:, None]
+    axis = class_axis % max(len(output), 1)
+    places = output[:axis] + output[axis + 1 :]
+    if truth.dtype.kind in "iu" and len(output) > 1 and truth.shape[1:] == places and output[axis] > int(truth.max(initial=0)) and truth.min(initial=0) >= 0:
+        truth = np.moveaxis(np.eye(output[axis], dtype=np.float32)[truth], -1, axis + 1)
+    if truth.shape[1:] != output:
+        raise ShapeError(f"truth has shape {truth.shape}, and the network's outputs are of shape (samples, {', '.join(map(str, output))}).")
+    return truth.astype(np.float32)
 
 
 def drawn(scene: Scene, count: int, samples: int, size: int, generator: np.random.Generator) -> Iterator[tuple[Array, Array]]:

@@ -179,7 +179,7 @@ def _findings(scene: Scene, weights: Layers, sums: _Sums, details: Mapping[str, 
         yield Finding(
             later("weights not finite"),
             name,
-            later("{count} of the weights of {layer} are infinite or no number."),
+            later("Weights of {layer} that are infinite or no number: {count}."),
             later("Training has diverged: go back to weights saved before, with a lower learning rate or clipped gradients."),
             {"count": count},
             FAULT,
@@ -200,19 +200,18 @@ def _without(scene: Scene, details: Mapping[str, Mapping[str, Array]]) -> Iterat
         if not none:
             continue
         dead = _dead(scene, run)
-        others = {"others": len(run) - 1}
         if dead:
-            text = later("{layer} is dead: on these samples it gives out nothing but zeros, so that no gradient reaches it, nor {others} other layers with it.")
+            text = later("{layer} is dead: on these samples it gives out nothing but zeros. Layers in a row without any gradient: {count}.")
             advice = later("Set its weights anew, with a lower learning rate or an activation that is never flat; activation_statistics shows its units.")
-        elif run[-1] == names[-1]:
-            text = later("No gradient reaches {layer}, the last layer, nor {others} before it: it is zero to the last digit.")
+        elif len(run) == len(names):
+            text = later("No layer has any gradient, up to {layer}, the last of {count}: it is zero to the last digit.")
             advice = later("The output is saturated, or the loss is already zero on these samples; take others, or see what the network gives out.")
         else:
-            text = later("No gradient reaches {layer}, nor {others} layers before it: it is zero to the last digit.")
+            text = later("No gradient reaches {layer}: it is zero to the last digit. Layers in a row without any: {count}.")
             advice = later(
                 "What reads the layer is flat, or the layer is not connected to the loss; see graph, and activation_statistics of the layers after it."
             )
-        yield Finding(later("no gradient"), dead or run[-1], text, advice, others, FAULT)
+        yield Finding(later("no gradient"), dead or run[-1], text, advice, {"count": len(run)}, FAULT)
 
 
 def _dead(scene: Scene, run: Sequence[str]) -> str:
@@ -245,7 +244,7 @@ def _vanishing(kinds: Mapping[str, str], weights: Layers, sums: _Sums) -> Iterat
         yield Finding(
             later("vanishing gradient"),
             first,
-            later("In {layer} the gradient of a weight is {first} (RMS), {times} times less than in the last layer ({last}): a factor of {each} a layer."),
+            later("In {layer} the gradient of a weight is {first} (RMS), in the last layer {last}: {times} times less, a factor of {each} a layer."),
             later(
                 "The first layers hardly learn. Use activations that are not flat (ReLU and the like), weights set for them (He), normalisation, or shortcuts "
                 "round layers; in a recurrent network LSTM or GRU."
@@ -259,8 +258,8 @@ def _exploding(details: Mapping[str, Mapping[str, Array]]) -> Iterator[Finding]:
     advice = later("Clip the gradient, lower the learning rate, set the weights smaller (He or Glorot), or normalise between layers.")
     endless = [name for name, found in details.items() if not np.isfinite(found["gradient_norm"])]
     if endless:
-        text = later("The gradient of {layer}, and of {more} other layers, is infinite or no number, though the weights are finite.")
-        yield Finding(later("exploding gradient"), endless[0], text, advice, {"more": len(endless) - 1}, FAULT)
+        text = later("The gradient of {layer} is infinite or no number, though the weights are finite; layers of which that is so: {count}.")
+        yield Finding(later("exploding gradient"), endless[0], text, advice, {"count": len(endless)}, FAULT)
         return
     over = {name: float(found["gradient_norm"] / found["weight_norm"]) for name, found in details.items() if found["weight_norm"] > 0}
     large = [name for name, ratio in over.items() if ratio > EXPLODING]
@@ -269,7 +268,7 @@ def _exploding(details: Mapping[str, Mapping[str, Array]]) -> Iterator[Finding]:
         yield Finding(
             later("exploding gradient"),
             worst,
-            later("The gradient of {layer} is {ratio} times as long as its weights; of {count} layers it is more than {most} times as long."),
+            later("The gradient of {layer} is {ratio} times as long as its weights; layers where it is more than {most} times as long: {count}."),
             advice,
             {"ratio": over[worst], "count": len(large), "most": EXPLODING},
             WARNING,
