@@ -22,23 +22,31 @@ class Adam:
 
     def __init__(self, rate: float, floor: float = 1e-3, first: float = 0.9, second: float = 0.99) -> None:
         self.rate, self.floor, self.first, self.second = rate, floor, first, second
-        self._mean: Array | float = 0.0
-        self._square: Array | float = 0.0
+        self._mean, self._square = np.zeros(0), np.zeros(0)
         self._steps = 0
 
     def step(self, values: Array, gradients: Array) -> Array:
         """The values (rows, ...) one step further up."""
         even = unit(gradients)
         self._steps += 1
-        self._mean = self.first * self._mean + (1 - self.first) * even
-        self._square = self.second * self._square + (1 - self.second) * even**2
-        mean, square = self._mean / (1 - self.first**self._steps), self._square / (1 - self.second**self._steps)
-        return np.asarray(values + self.rate * mean / (np.sqrt(square) + self.floor))
+        if self._steps == 1:
+            self._mean, self._square = np.zeros(even.shape), np.zeros(even.shape)
+        self._mean *= self.first
+        self._mean += (1 - self.first) * even
+        self._square *= self.second
+        even *= even
+        even *= 1 - self.second
+        self._square += even
+        size = np.sqrt(self._square / (1 - self.second**self._steps), out=even)
+        size += self.floor
+        step = np.divide(self._mean, size, out=size)
+        step *= self.rate / (1 - self.first**self._steps)
+        return np.asarray(values + step)
 
     def keep(self, rows: Array) -> None:
         """Go on with some of the rows alone."""
         if self._steps:
-            self._mean, self._square = np.asarray(self._mean)[rows], np.asarray(self._square)[rows]
+            self._mean, self._square = self._mean[rows], self._square[rows]
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Plateau:
         steps, rows = history.shape
         length = max(self.window, steps // 4)
         found = [""] * rows
-        if steps >= 2 * length + self.window and steps % max(self.window // 4, 1) == 0:
+        if steps >= 2 * length + self.window:
             late, early = history[-length:], history[-2 * length : -length]
             gain = late.mean(axis=0) - early.mean(axis=0)
             error = np.sqrt((_scatter(late) + _scatter(early)) / length)

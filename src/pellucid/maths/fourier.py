@@ -65,12 +65,14 @@ class Fourier:
 
     def coefficients(self, signals: Array) -> Array:
         """The inverse of `made_of`: the real coefficients of signals (n, *grid, channels)."""
-        found = fft.rfftn(signals, axes=self._axes, norm="ortho")
-        return np.stack([found.real, found.imag], axis=1)
+        spectrum = fft.rfftn(signals, axes=self._axes, norm="ortho")
+        return np.stack([spectrum.real, spectrum.imag], axis=1)
 
     def transpose(self, signals: Array) -> Array:
         """The transpose of `made_of`: from gradients with respect to the signals to those with respect to the coefficients."""
-        return self.coefficients(signals) * self.multiplicity[:, None]
+        found = self.coefficients(signals)
+        found *= self.multiplicity[:, None]
+        return found
 
     def amplitudes(self, signals: Array) -> Array:
         """The mean amplitude of each coefficient over signals (n, *grid, channels), shape (*half, channels)."""
@@ -78,4 +80,6 @@ class Fourier:
 
 
 def _complex(coefficients: Array) -> Array:
-    return np.asarray(coefficients[:, 0] + 1j * coefficients[:, 1])
+    found = np.empty((len(coefficients), *coefficients.shape[2:]), complex)
+    found.real, found.imag = coefficients[:, 0], coefficients[:, 1]
+    return found

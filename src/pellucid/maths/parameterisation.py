@@ -38,7 +38,12 @@ class Palette:
 
     def painted(self, raw: Array) -> Array:
         """Values of raw numbers (n, *grid, channels)."""
-        return np.asarray(self.low + (self.high - self.low) * expit(self._middle + 4 * self.spread * (raw @ self.root.T)))
+        mixed = raw @ (4 * self.spread * self.root.T)
+        mixed += self._middle
+        found = expit(mixed, out=mixed)
+        found *= self.high - self.low
+        found += self.low
+        return np.asarray(found)
 
     def unpainted(self, values: Array) -> Array:
         """The raw numbers of values, as near as there are any: values at an end of the range, which the sigmoid does not reach, are taken a little within."""
@@ -50,8 +55,9 @@ class Palette:
     def transpose(self, values: Array, gradients: Array) -> Array:
         """Gradients with respect to the raw numbers, at these painted values."""
         reach = self.high - self.low
-        share = np.divide(values - self.low, reach, out=np.zeros_like(values), where=reach > 0)
-        return np.asarray((gradients * reach * 4 * self.spread * share * (1 - share)) @ self.root)
+        found = (values - self.low) * (self.high - values)  # reach × the sigmoid's slope is this over reach
+        found *= gradients
+        return np.asarray(found @ (np.divide(4 * self.spread, reach, out=np.zeros_like(reach), where=reach > 0)[:, None] * self.root))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ picture mirrored at its edge, so that nothing but the picture is ever seen.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import dataclass
 
@@ -69,18 +70,27 @@ class Moves:
 def resampled(grid: tuple[int, ...], linear: Array, shifts: Array) -> sparse.csr_array:
     """The matrix that reads element x of the new grid at centre + `linear` (x − centre) + `shifts` of the old one."""
     centre = (np.array(grid) - 1) / 2
-    places = np.stack(np.meshgrid(*(np.arange(side) for side in grid), indexing="ij"), axis=-1).reshape(-1, len(grid))
-    read = (places - centre) @ np.asarray(linear).T + centre + shifts
+    read = np.asarray(linear) @ _centred(grid) + (centre + shifts)[:, None]
     low = np.floor(read)
-    above = read - low
-    corners = list(itertools.product((0, 1), repeat=len(grid)))
-    columns, weights = np.empty((len(read), len(corners)), np.int64), np.empty((len(read), len(corners)))
-    for k, corner in enumerate(corners):
-        at = [_mirrored((low[:, axis] + step).astype(np.int64), side) for axis, (step, side) in enumerate(zip(corner, grid, strict=True))]
-        columns[:, k] = np.ravel_multi_index(at, grid)
-        weights[:, k] = np.prod([above[:, axis] if step else 1 - above[:, axis] for axis, step in enumerate(corner)], axis=0)
-    starts = np.arange(0, columns.size + 1, len(corners))
-    return sparse.csr_array((weights.ravel(), columns.ravel(), starts), shape=(len(read), len(read)))
+    above, first = read - low, low.astype(np.int32)
+    ends = [[(_mirrored(first[axis] + step, side), above[axis] if step else 1 - above[axis]) for step in (0, 1)] for axis, side in enumerate(grid)]
+    count, corners = read.shape[1], 2 ** len(grid)
+    columns, weights = np.empty((count, corners), np.int32), np.empty((count, corners))
+    for k, corner in enumerate(itertools.product((0, 1), repeat=len(grid))):
+        flat, weight = ends[0][corner[0]]
+        for axis in range(1, len(grid)):
+            place, share = ends[axis][corner[axis]]
+            flat, weight = flat * grid[axis] + place, weight * share
+        columns[:, k], weights[:, k] = flat, weight
+    starts = np.arange(0, columns.size + 1, corners, dtype=np.int32)
+    return sparse.csr_array((weights.ravel(), columns.ravel(), starts), shape=(count, count))
+
+
+@functools.lru_cache(maxsize=4)
+def _centred(grid: tuple[int, ...]) -> Array:
+    """How far each element is from the centre, (axes, elements)."""
+    places = np.stack(np.meshgrid(*(np.arange(side) - (side - 1) / 2 for side in grid), indexing="ij"))
+    return places.reshape(len(grid), -1)
 
 
 def _mirrored(places: Array, side: int) -> Array:

@@ -28,15 +28,30 @@ def total_variation(signals: Array, reach: Array | float = 1.0) -> Array:
 
 def smoothed_gradient(signals: Array, reach: Array | float = 1.0) -> Array:
     """The gradient of `total_variation` with each |d| made √(d² + `SMOOTH`²), like `signals`."""
-    reach = np.where(np.asarray(reach) > 0, reach, 1.0)
-    signals, found = signals / reach, np.zeros(signals.shape)
+    return _with_gradient(signals, reach)[1]
+
+
+def _with_gradient(signals: Array, reach: Array | float) -> tuple[Array, Array]:
+    """`total_variation` and `smoothed_gradient`, from differences made once."""
+    shares = np.where(np.asarray(reach) > 0, reach, 1.0)
+    signals, values = signals / shares, np.zeros(len(signals))
+    found = np.zeros(signals.shape)
     for axis in range(1, signals.ndim - 1):
-        difference = np.diff(signals, axis=axis)
-        pull = difference / np.sqrt(difference**2 + SMOOTH**2) / max(difference[0].size, 1)
-        edge = [(0, 0)] * signals.ndim
-        edge[axis] = (1, 1)
-        found -= np.diff(np.pad(pull, edge), axis=axis)
-    return np.asarray(found / reach)
+        before = (slice(None),) * axis
+        low, high = (*before, slice(None, -1)), (*before, slice(1, None))
+        pull = signals[high] - signals[low]
+        count = pull[0].size
+        if not count:
+            continue
+        values += np.abs(pull).reshape(len(pull), -1).mean(axis=1)
+        size = pull * pull
+        size += SMOOTH**2
+        pull /= np.sqrt(size, out=size)
+        pull /= count
+        found[high] += pull
+        found[low] -= pull
+    found /= shares
+    return values, found
 
 
 @dataclass
@@ -50,11 +65,12 @@ class Limit:
 
     def joined(self, signals: Array, gradients: Array) -> tuple[Array, Array]:
         """The gradient to climb, and by how much each row is above the limit, (n,), as the logarithm of their ratio."""
-        excess = np.log(np.maximum(total_variation(signals, self.reach), 1e-12) / self.most)
+        values, slope = _with_gradient(signals, self.reach)
+        excess = np.log(np.maximum(values, 1e-12) / self.most)
         weight = np.zeros(len(signals)) if self._weight is None else self._weight
         self._weight = np.clip(weight + FIRMNESS * excess, 0, MOST)
         spread = np.clip(self._weight + PROMPTNESS * excess, 0, MOST).reshape(-1, *[1] * (signals.ndim - 1))
-        return unit(gradients) - spread * unit(smoothed_gradient(signals, self.reach)), excess
+        return unit(gradients) - spread * unit(slope) if spread.any() else unit(gradients), excess
 
     def keep(self, rows: Array) -> None:
         """Go on with some of the rows alone."""
@@ -63,5 +79,6 @@ class Limit:
 
 def unit(gradients: Array) -> Array:
     """Each row's gradient with a root mean square of 1; zero where it is."""
-    size = np.sqrt(np.mean(gradients**2, axis=tuple(range(1, gradients.ndim)), keepdims=True))
-    return np.divide(gradients, size, out=np.zeros(gradients.shape), where=size > 0)
+    flat = gradients.reshape(len(gradients), -1)
+    size = np.sqrt(np.einsum("nk,nk->n", flat, flat) / max(flat.shape[1], 1))
+    return gradients * np.divide(1.0, size, out=np.zeros_like(size), where=size > 0).reshape(-1, *[1] * (gradients.ndim - 1))

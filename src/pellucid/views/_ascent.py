@@ -22,6 +22,8 @@ Objective = Callable[[Array, Array], tuple[Array, Array]]
 """(inputs (n, *grid, channels), their numbers (n,) among all that are climbed) → (values (n,), gradients like the inputs)."""
 AGAIN = 8
 """How often a start without a gradient is drawn again, each time louder."""
+EVERY = 4
+"""At every so many steps it is asked which rows have reached their plateau."""
 WITHIN = 0.02
 """By what share a row may be above its limit of variation when it rests."""
 
@@ -117,11 +119,11 @@ class _Climb:
         inputs = self.made.made_of(parameters)
         self.history[step, rows], gradients = objective(move(inputs), rows)
         gradients = move.transpose(gradients)
-        self.importance[rows] += np.abs(gradients).mean(axis=-1)
+        self.importance[rows] += np.abs(gradients) @ np.full(gradients.shape[-1], 1 / gradients.shape[-1])
         silent = ~gradients.reshape(len(rows), -1).any(axis=1)
         if self.limit is not None:
             gradients, excess = self.limit.joined(inputs, gradients)
-            self.since[rows] = np.where((excess > 0) & (self.since[rows] == 0), step, self.since[rows])
+            self.since[rows] = np.where((excess > 0) & (self.since[rows] == 0), step - step % EVERY, self.since[rows])
             self.above[rows] = excess > WITHIN
         self.parameters[rows] = self.adam.step(parameters, self.made.transpose(parameters, inputs, gradients))
         self.steps[rows] = step + 1
@@ -130,6 +132,8 @@ class _Climb:
     def rest(self, plateau: Plateau) -> None:
         """Let those rest that have reached their plateau within the limit, as seen since they first met it, or for which no step is left."""
         taken = int(self.steps.max())
+        if taken % EVERY and taken < plateau.budget:
+            return
         for row in self.rows:
             (why,) = plateau.ended(self.history[self.since[row] : taken, [row]])
             self.ends[row] = BUDGET if taken >= plateau.budget else "" if self.above[row] else why
