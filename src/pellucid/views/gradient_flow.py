@@ -42,7 +42,7 @@ class GradientFlow(ViewMethod):
     `loss`: "auto" is cross-entropy before a softmax, binary before a sigmoid; with `truth`, (samples, *output), any kind.
 
     Flagged: vanishing, where the first layer's RMS gradient is less than 1/1000 of the last one's (kernels alone, embeddings aside); exploding, where a
-    gradient is 100 times as long as a layer's weights, or not finite. Healthy networks, trained or not, lie between 1/6 and 4, and below 10
+    gradient is 100 times as long as a layer's weights, or not finite. Healthy networks, trained or not, lie between 1/10 and 4, and below 10
     (`docs/theory/gradient-flow.md`). That about 1/1000 is a good update ratio is a rule of thumb (Karpathy, CS231n) and advice only: optimisers such as
     Adam take steps of another length. Does not say whether training will succeed, nor what dropout and batches' own statistics do to the gradient while a
     network is trained.
