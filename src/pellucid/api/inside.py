@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,45 +15,63 @@ from pellucid.api._progress import progress_after_patience
 from pellucid.api.visualize import visualize
 from pellucid.core.errors import InputError, PellucidError, SettingError, UnsupportedError, unknown
 from pellucid.core.model import Model
-from pellucid.core.scene import DATA, NONE
+from pellucid.core.scene import NONE
 from pellucid.core.view import View
 from pellucid.views import VIEWS
 
 Array = np.ndarray
 SAMPLES = 3
 """Samples that are shown where nothing is said."""
-MOST_MAPS = 90
-"""Layers whose activations are shown; of a network with more, those that compute with weights, and then the first of the others."""
+MOST_MAPS, FEATURED = 90, 3
+"""Layers whose activations are shown, of a network with more those that compute with weights and then the first of the others; and layers with features."""
 FAILURES = (PellucidError, ArithmeticError, ImportError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 """What a view may end in without ending those that follow."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One view: how many samples it goes through, 0 for those that are shown; its settings; a guess of its share of the time."""
+    """One view: how many samples it goes through, 0 for those that are shown; its settings; which layers, where the view's own choice is not taken; and a
+    guess of its share of the time."""
 
+    view: str
     rows: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    layers: Callable[[Model], list[str]] | None = None
     weight: float = 1.0
 
 
-RUNS: Mapping[str, Run] = {
-    "graph": Run(weight=0.2),
-    "activation_map": Run(),
-    "recurrent_state": Run(),
-    "attention": Run(),
-    "filters": Run(),
-    "activation_statistics": Run(rows=1000, weight=2),
-    "gradient_flow": Run(rows=512, settings={"samples": 512}, weight=2),
-    "top_examples": Run(rows=1000, weight=4),
-    "feature_visualization": Run(weight=20),
-    "embedding": Run(rows=1000, weight=2),
-    "similarity": Run(rows=512, weight=4),
-    "inversion": Run(weight=10),
-    "loss_landscape": Run(rows=256, weight=10),
-    "decision_boundary": Run(weight=3),
-}
-"""The views of `inside`, in the order of the page. Numbers of samples are such that a small network is shown within a minute or two on a processor."""
+def _mapped(model: Model) -> list[str]:
+    """The layers whose activations are shown: as many as fit, those with weights before the others, in their order."""
+    layers = [layer for layer in model.layers() if layer.shape is not None or layer.sequential]
+    kept = sorted(sorted(layers, key=lambda layer: not (layer.parameters and "Norm" not in layer.kind))[:MOST_MAPS], key=layers.index)
+    return [layer.name for layer in kept]
+
+
+def _featured(model: Model) -> list[str]:
+    """Three convolutions, evenly over the depth, the last among them: those whose channels are drawn as features and top examples."""
+    convolutions = [layer.name for layer in model.layers() if "Conv" in layer.kind and layer.shape is not None]
+    places = set(np.linspace(0, len(convolutions) - 1, FEATURED + 1).astype(int)[1:].tolist()) if convolutions else set()
+    return [convolutions[place] for place in sorted(places)]
+
+
+RUNS = (
+    Run("graph", weight=0.2),
+    Run("activation_map", layers=_mapped),
+    Run("recurrent_state"),
+    Run("attention"),
+    Run("filters"),
+    Run("activation_statistics", rows=1000, weight=2),
+    Run("gradient_flow", rows=256, settings={"samples": 256}, weight=2),
+    Run("top_examples", rows=1000, settings={"count": 6}, layers=_featured, weight=4),
+    Run("feature_visualization", rows=64, settings={"budget": 96, "most": 6}, layers=_featured, weight=20),
+    Run("embedding", rows=1000, weight=2),
+    Run("similarity", rows=256, weight=4),
+    Run("inversion", settings={"budget": 96, "most": 1, "restarts": 2}, weight=10),
+    Run("loss_landscape", rows=128, settings={"samples": 128, "points": 9, "directions": 3}, weight=10),
+    Run("decision_boundary", settings={"points": 32}, weight=3),
+)
+"""The views of `inside`, in the order of the page, and what each may cost: a small network is shown within a minute or two on a processor, at any of these
+numbers by `settings` of the caller's."""
 
 
 @dataclass(frozen=True)
@@ -83,37 +101,36 @@ def look(
     `views` are the names of those that are wanted, `settings` those of single views by name.
     """
     adapted = adapt(model, allow_unsafe=allow_unsafe)
-    names = _names(views, settings or {})
+    runs = _runs(views, settings or {})
     rows = _count(x)
     shown = np.arange(min(SAMPLES, rows)) if samples is None else _shown(samples, rows)
     found: list[View] = []
     seconds: dict[str, float] = {}
     missing: dict[str, str] = {}
-    total, done = sum(RUNS[name].weight for name in names), 0.0
+    total, done = sum(run.weight for run in runs), 0.0
     with progress_after_patience("inside", progress) as report:
-        for name in names:
+        for run in runs:
             start = time.perf_counter()
             try:
-                index = _index(name, shown, rows)
-                if reason := VIEWS.load(name).refuses(adapted):
+                index = _index(run, shown, rows)
+                if reason := VIEWS.load(run.view).refuses(adapted):
                     raise UnsupportedError(reason)
-                one = _one(adapted, None if index is None else picked(x, index), name, _of(labels, index), (settings or {}).get(name, {}), more)
-                found.append(one)
-                seconds[name] = time.perf_counter() - start
+                found.append(_one(run, adapted, None if index is None else picked(x, index), _of(labels, index), (settings or {}).get(run.view, {}), more))
+                seconds[run.view] = time.perf_counter() - start
             except FAILURES as error:
-                missing[name] = str(error) if isinstance(error, PellucidError) else f"{type(error).__name__}: {error}"
-            done += RUNS[name].weight
+                missing[run.view] = str(error) if isinstance(error, PellucidError) else f"{type(error).__name__}: {error}"
+            done += run.weight
             report(done / total)
     return Looked(tuple(found), seconds, missing)
 
 
-def _names(views: Sequence[str] | None, settings: Mapping[str, Any]) -> list[str]:
-    """The views to run, in the table's order; those that this release has."""
-    known = [name for name in RUNS if name in VIEWS]
+def _runs(views: Sequence[str] | None, settings: Mapping[str, Any]) -> list[Run]:
+    """The views to run, in the table's order."""
+    known = [run.view for run in RUNS]
     for name in (*(views or ()), *settings):
         if name not in known:
             raise SettingError(unknown("view of the page", name, known))
-    return [name for name in known if views is None or name in views]
+    return [run for run in RUNS if views is None or run.view in views]
 
 
 def _count(x: Any) -> int:
@@ -132,32 +149,20 @@ def _shown(samples: Sequence[int], rows: int) -> Array:
     return chosen
 
 
-def _index(name: str, shown: Array, rows: int) -> Array | None:
+def _index(run: Run, shown: Array, rows: int) -> Array | None:
     """The rows of x that a view is given; None for a view of the network alone where there are none."""
-    run, part = RUNS[name], VIEWS.load(name)
-    if not rows and part.looks_at == NONE:
+    if not rows and VIEWS.load(run.view).looks_at == NONE:
         return None
     if not rows:
         raise InputError("looks at samples, and none were given.")
-    most = run.rows if part.looks_at == DATA or run.rows else len(shown)
-    return shown if most <= len(shown) and not run.rows else np.unique(np.linspace(0, rows - 1, min(most, rows)).astype(int))
+    return np.unique(np.linspace(0, rows - 1, min(run.rows, rows)).astype(int)) if run.rows else shown
 
 
 def _of(labels: Sequence[int] | None, index: Array | None) -> list[int] | None:
     return None if labels is None or index is None else [int(labels[row]) for row in index]
 
 
-def _one(model: Model, x: Any, name: str, labels: list[int] | None, settings: Mapping[str, Any], more: Mapping[str, Any]) -> View:
-    """One view; it must be served, and is given the table's settings and the caller's."""
-    layers = None
-    if name == "activation_map":
-        visualize(model, x, "graph", progress=False, **more)  # a module meets its input by it, and has its layers in order
-        layers = _mapped(model) or None
-    return visualize(model, x, name, labels=labels, layers=layers, progress=False, **more, **{**RUNS[name].settings, **settings})
-
-
-def _mapped(model: Model) -> list[str]:
-    """The layers whose activations are shown: as many as fit, those with weights before the others, in their order."""
-    layers = [layer for layer in model.layers() if layer.shape is not None or layer.sequential]
-    kept = sorted(sorted(layers, key=lambda layer: not (layer.parameters and "Norm" not in layer.kind))[:MOST_MAPS], key=layers.index)
-    return [layer.name for layer in kept]
+def _one(run: Run, model: Model, x: Any, labels: list[int] | None, settings: Mapping[str, Any], more: Mapping[str, Any]) -> View:
+    """One view, with the table's settings and the caller's, which come first."""
+    layers = run.layers(model) or None if run.layers is not None else None
+    return visualize(model, x, run.view, labels=labels, layers=layers, progress=False, **more, **{**run.settings, **settings})

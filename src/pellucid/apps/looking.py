@@ -45,7 +45,7 @@ def run(
     arguments.check_file(out, SUFFIXES)
     arguments.check_language(lang, out)
     earlier = training_of(training)
-    parts = {name: VIEWS.load(name) for name in RUNS if name in VIEWS}
+    parts = {run.view: VIEWS.load(run.view) for run in RUNS}
     settings = {name: given for name, given in arguments.parse_settings(pairs, parts).items() if given}
     start = time.perf_counter()
     model, x, more = (work.open_model(path, allow_unsafe), None, {}) if data is None else work.looked_at(path, data, ":", preprocessing, allow_unsafe)

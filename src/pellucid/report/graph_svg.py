@@ -42,6 +42,7 @@ def graph_svg(view: View, *, marks: Mapping[str, int] | None = None) -> str:
         raise SettingError(f"only the view 'graph' is a graph; this is '{view.view}': pellucid.visualize(model, view='graph').")
     plan = plan_of_graph(view)
     wide, high = (plan.width - 1) * (BROAD + 2 * GAP) + BROAD + 2 * EDGE, plan.height * LINE + 2 * EDGE
+    named = _("The network as a graph, from the input down to the output")
     wires = "".join(f'<path class="wire" d="{_bent(points)}"/>' for *_ends, points in plan.lines)
     most = max((_share(view, name) for name in view.values), default=0.0) or 1.0
     numbered = {name: place for place, name in enumerate(view.values)}
@@ -52,7 +53,7 @@ def graph_svg(view: View, *, marks: Mapping[str, int] | None = None) -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="graph" viewBox="0 0 {wide:.0f} {high:.0f}" width="{wide:.0f}" height="{high:.0f}" '
-        f'role="group" aria-label="{escape(_("The network as a graph, from the input down to the output"))}" lang="{current().tag}">'
+        f'role="group" aria-label="{escape(named, quote=True)}" lang="{current().tag}">'
         f"<style>{STYLE}</style>{wires}{boxes}</svg>"
     )
 
