@@ -142,3 +142,15 @@ def test_a_record_without_snapshots_says_how_to_get_them() -> None:
         recorder.epoch(loss=1.0)
     with pytest.raises(SettingError, match="snapshots=True"):
         snapshots_of(recorder.view)
+
+
+def test_a_rise_as_small_as_the_noise_of_neighbouring_epochs_is_seldom_called_overfitting() -> None:
+    slow = np.where(EPOCHS < 8, 2 / EPOCHS, 0.29 + 0.002 * (EPOCHS - 8))
+    flagged = sum("overfitting" in codes(FALLS, slow * np.exp(0.06 * np.random.default_rng(seed).standard_normal(30))) for seed in range(200))
+    assert flagged <= 40  # more than a hundred where noise is not asked after
+
+
+def test_a_unit_with_a_floor_is_dead_at_zero_alone() -> None:
+    log = Log(NumpyModel([Dense(np.array([[0.0, -1.0, 1.0]]), np.array([2.0, 0.0, 0.0]), "relu")], (1,)), np.ones((3, 1)), maps=())
+    log.add(0, {})
+    assert log.layers[0]["dense_0"]["dead"] == pytest.approx(1 / 3)  # the first gives 2 for whatever it is given, and the last its input
