@@ -128,7 +128,7 @@ def test_gradients_to_the_states_are_finite_differences(name: str, masked: bool)
 def test_slopes_are_finite_differences(name: str) -> None:
     function, slope = ACTIVATIONS[name]
     z = np.array([-4.1, -1.7, -0.3, 0.2, 1.9, 3.6])
-    np.testing.assert_allclose(slope(z), (function(z + STEP) - function(z - STEP)) / (2 * STEP), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(slope(function(z)), (function(z + STEP) - function(z - STEP)) / (2 * STEP), rtol=1e-6, atol=1e-8)
 
 
 def test_a_masked_step_leaves_the_state_and_has_no_gates() -> None:

@@ -273,6 +273,16 @@ def test_a_planted_growth_is_named_with_its_factor(radius: float, code: str | No
 
 
 @pytest.mark.once
+def test_states_that_overflow_are_named() -> None:
+    x = np.random.default_rng(0).normal(size=(2, 20, WIDTH)).astype(np.float32)
+    view = pellucid.visualize(scaled(1e3), x, "recurrent_state", target=0)
+    codes = {finding.code: finding for finding in view.findings}
+    assert {"exploding state", "exploding gradient"} <= set(codes)
+    assert 0.2 < codes["exploding state"].numbers["share"] < 0.6  # 1e3 to the 13th is beyond float32
+    assert codes["exploding gradient"].numbers["factor"] == pytest.approx(1e3, rel=1e-3)
+
+
+@pytest.mark.once
 def test_stuck_gates_and_units_that_are_never_written_are_named() -> None:
     made = network(layers.LSTM(4, name="r"))
     kernel, recurrent, bias, *rest = made.get_weights()

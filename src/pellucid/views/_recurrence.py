@@ -15,6 +15,9 @@ Array = np.ndarray
 DIFFERENCE = 1e-3
 """How far the states may be from the framework's own, of their largest, before the view refuses to show gates."""
 
+OVERFLOWING = 1e30
+"""From here on a state may be finite on one side alone."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -150,8 +153,12 @@ def check_states(layer: str, described: Recurrence, levels: Sequence[Sequence[Ru
     used = levels[-1][0].used
     if found.shape != states.shape:
         raise UnsupportedError(f"layer '{layer}' has states of shape {states.shape}, and its recurrence gives {found.shape}; it computes something else.")
-    difference = float(np.abs(found - states)[used].max(initial=0.0))
-    largest = float(np.abs(states[used]).max(initial=0.0)) or 1.0
+    mine, known = found[used], states[used]
+    finite = np.isfinite(mine) & np.isfinite(known)
+    difference = float(np.abs(mine[finite] - known[finite]).max(initial=0.0))
+    largest = float(np.abs(known[finite]).max(initial=0.0)) or 1.0
+    if (~finite & ((np.abs(mine) < OVERFLOWING) | (np.abs(known) < OVERFLOWING))).any():  # what overflows does so in both, if not at the same step
+        difference = np.inf
     if not difference <= DIFFERENCE * largest:
         raise UnsupportedError(
             f"layer '{layer}': its recurrence, gone through again, gives states that differ by {difference / largest:.1e} of their largest from the network's "

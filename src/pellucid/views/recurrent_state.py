@@ -67,6 +67,10 @@ class RecurrentState(ViewMethod):
         return "" if known else f"cannot go through the recurrence again: {problems[0]}"
 
     def show(self, scene: Scene) -> Shown:
+        with np.errstate(over="ignore", invalid="ignore"):  # an exploding recurrence is told by name
+            return self._gone_through(scene)
+
+    def _gone_through(self, scene: Scene) -> Shown:
         model, inputs = scene.model, scene.inputs
         model.meet(inputs)
         names = [layer.name for layer in scene.chosen(_described(model)[0])]
