@@ -66,6 +66,8 @@ def test_two_networks_are_told_apart_by_their_layers(tmp_path: Path) -> None:
     assert "0x" not in view.provenance["settings"]["other"]
     same = pellucid.visualize(one, X, "similarity", other=stack(turn(1), np.diag([9.0, 1, 1, 1])))
     np.testing.assert_allclose(np.diag(same.values["network"]), 1.0)
+    assert [one.code for one in same.findings] == ["the same representation"]
+    assert [one.code for one in view.findings] == ["what two networks share"]
     with pytest.raises(ShapeError, match="both networks must take the same"):
         pellucid.visualize(one, X, "similarity", other=NumpyModel([Dense(np.eye(3), np.zeros(3))], (3,)))
 

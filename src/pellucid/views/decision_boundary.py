@@ -252,7 +252,7 @@ def _findings(samples: Array, taken: Slice, sure: Array, boundary: Array, away: 
             {},
             NOTE,
         )
-    near = np.flatnonzero(boundary < NEAR * nearest)
+    near = np.flatnonzero((boundary < NEAR * nearest) & (taken.off == 0))
     if len(near) and plain:
         first = int(near[np.argmin(boundary[near] / nearest[near])])
         yield Finding(

@@ -227,6 +227,10 @@ def _between(values: Array, sides: tuple[list[Layer], list[Layer]]) -> Iterator[
     """What two networks have in common: for each layer of the first the most similar one of the second."""
     best = values.max(axis=1)
     least = int(best.argmin())
+    if best[least] >= ALIKE:
+        text = later("The two networks represent the data alike: every layer has a counterpart in the other with a CKA of at least {least}.")
+        yield Finding("the same representation", "", text, "", {"least": float(best[least])}, NOTE)
+        return
     yield Finding(
         "what two networks share",
         sides[0][least].name,
