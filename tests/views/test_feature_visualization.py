@@ -11,12 +11,13 @@ import pellucid
 from numpy_networks import random_stack
 from pellucid.adapters import adapt
 from pellucid.adapters.numpy_model import Dense, NumpyModel
-from pellucid.core.errors import SettingError, ShapeError, UnknownClassError, UnsupportedError
+from pellucid.core.errors import ModelError, SettingError, ShapeError, UnknownClassError, UnsupportedError
 from pellucid.core.model import Layer
 from pellucid.core.view import View
 from pellucid.maths.fourier import Fourier
 from pellucid.maths.variation import total_variation
 from pellucid.store.file import to_bytes
+from pellucid.views import _feature_ground
 from pellucid.views._features import APART, Facets
 
 NAME = "feature_visualization"
@@ -292,6 +293,27 @@ def test_one_sigmoid_has_an_image_for_each_of_two_classes() -> None:
 def test_what_cannot_be_meant_is_refused(oracle: NumpyModel, settings: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         pellucid.visualize(oracle, None, NAME, **settings)
+
+
+def test_a_network_without_known_layers_shows_its_classes_and_no_facets(small_cnn: Any, saved_cnn: Any, images: np.ndarray) -> None:
+    one, other = (pellucid.visualize(model, images, NAME, classes=[1, 3], budget=12, seed=2) for model in (small_cnn, saved_cnn))
+    np.testing.assert_allclose(other.values["output"], one.values["output"], atol=1e-3)
+    if not saved_cnn.layers():
+        with pytest.raises(SettingError, match="this network shows none"):
+            pellucid.visualize(saved_cnn, images, NAME, classes=[1], budget=2, diversity=2)
+
+
+def test_a_gradient_that_is_no_number_is_an_error_that_says_so() -> None:
+    model = NumpyModel([Dense(np.full((4, 1), np.nan), np.zeros(1))], (2, 2, 1))
+    with pytest.raises(ModelError, match="gradient is infinite or no number"):
+        pellucid.visualize(model, None, NAME)
+
+
+def test_colours_and_spectra_of_many_inputs_are_those_of_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_feature_ground, "MOST_BYTES", 8 * 16 * 10)
+    real = np.arange(37.0).reshape(37, 1, 1, 1) * np.ones((37, 4, 4, 1))
+    np.testing.assert_array_equal(_feature_ground._some(real)[:, 0, 0, 0], np.arange(0, 37, 4))
+    assert len(_feature_ground._some(real[:0])) == 0
 
 
 def test_tokens_are_refused_with_the_reason() -> None:

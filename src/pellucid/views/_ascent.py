@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pellucid.core.errors import ModelError
 from pellucid.core.layout import from_last, to_last
 from pellucid.core.method import Progress
 from pellucid.maths.climbing import BUDGET, Adam, Plateau
@@ -118,6 +119,8 @@ class _Climb:
         rows, parameters = self.rows, self.parameters[self.rows]
         inputs = self.made.made_of(parameters)
         self.history[step, rows], gradients = objective(move(inputs), rows)
+        if not np.isfinite(gradients.sum()):
+            raise ModelError(f"at step {step} the network's gradient is infinite or no number; look at gradient_flow, and at its weights.")
         gradients = move.transpose(gradients)
         self.importance[rows] += np.abs(gradients) @ np.full(gradients.shape[-1], 1 / gradients.shape[-1])
         silent = ~gradients.reshape(len(rows), -1).any(axis=1)

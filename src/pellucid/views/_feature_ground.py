@@ -22,6 +22,7 @@ from pellucid.views._features import input_shape
 Array = np.ndarray
 SHIFT, ROTATION, SCALE = 1 / 16, 10.0, 0.1
 """What a strength of 1 draws from: shifts of a share of each side, degrees, and a factor."""
+MOST_BYTES = 64e6
 FEW_CHANNELS = 16
 """Up to so many channels are decorrelated."""
 STANDARD, UNKNOWN_CONTRAST, NOISES = (-3.0, 3.0), 0.2, 8
@@ -45,9 +46,10 @@ class Ground:
         real = to_last(scene.inputs, lies) if len(scene.inputs) else np.zeros((0, *to_last(np.zeros((1, *taken)), lies).shape[1:]))
         grid, count = real.shape[1:-1], real.shape[-1]
         low, high = _range(limits, real, scene.model)
-        palette = _palette(real, low, high)
+        some = _some(real)
+        palette = _palette(some, low, high)
         name = parameterisation if grid else "pixels"
-        variation = float(total_variation(np.asarray(real, np.float64) if len(real) else _noise(grid, palette, scene.seed), high - low).mean())
+        variation = float(total_variation(some if len(some) else _noise(grid, palette, scene.seed), high - low).mean())
         resolved = {
             "parameterisation": name,
             "low": low.tolist() if count <= FEW_CHANNELS else [float(low.min())],
@@ -55,7 +57,7 @@ class Ground:
             "real inputs": len(real),
             "variation of real inputs" if len(real) else "variation of noise with amplitudes of 1/frequency": variation,
         }
-        return cls(_parameterisation(name, grid, palette, real), real, variation, lies, resolved)
+        return cls(_parameterisation(name, grid, palette, some), real, variation, lies, resolved)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -77,6 +79,12 @@ class Ground:
 def moves(strength: float) -> Moves:
     """What is drawn from at each step."""
     return Moves(SHIFT * strength, ROTATION * strength, SCALE * strength)
+
+
+def _some(real: Array) -> Array:
+    """So many of the real inputs, evenly spread, as tell their colours, spectrum and variation without a large copy; float64."""
+    rows = max(1, int(MOST_BYTES // (8 * max(real[:1].size, 1))))
+    return np.asarray(real[:: -(-len(real) // rows) or 1], np.float64)
 
 
 def _noise(grid: tuple[int, ...], palette: Palette, seed: int) -> Array:

@@ -169,6 +169,8 @@ class FeatureVisualization(ViewMethod):
     def _part(self, scene: Scene, ground: Ground, subjects: Subjects, rows: Array, start: Array | None, progress: Progress) -> Ascent:
         model, channels = scene.model, scene.model.traits.channels
         layer = facet_layer(model.layers(), None if subjects.layer == "output" else subjects.layer) if self.diversity > 1 else None
+        if layer is None and self.diversity > 1:
+            raise SettingError("diversity keeps images apart by what a layer answers to them, and this network shows none; leave it at 1.")
         facets = None if layer is None else Facets(model, layer, np.asarray(subjects.numbers)[rows])
 
         def value(inputs: Array, which: Array) -> tuple[Array, Array]:
