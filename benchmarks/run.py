@@ -53,6 +53,7 @@ SECTIONS = (
     "views_recurrent",
     "views_embedding",
     "training_recorder",
+    "inside_page",
 )
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"} | {
     f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "NUMBA")
