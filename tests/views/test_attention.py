@@ -24,6 +24,13 @@ def shown(network: Any, x: Array, **settings: Any) -> Any:
     return pellucid.visualize(network, x, "attention", progress=False, **settings)
 
 
+def numbers(tensor: Any) -> Array:
+    """A tensor of whatever Keras runs on, as NumPy's array."""
+    import keras
+
+    return np.asarray(keras.ops.convert_to_numpy(tensor))
+
+
 # ---- Keras ----------------------------------------------------------------------------------------------------------
 
 
@@ -34,7 +41,7 @@ def test_keras_shares_are_those_that_its_layers_return(name: str) -> None:
 
     network, x = architectures_keras.build(name), architectures.CASES[name].inputs("keras")
     for variable in network.trainable_variables:
-        variable.assign(2.5 * np.asarray(variable))  # heads that tell tokens apart
+        variable.assign(2.5 * numbers(variable))  # heads that tell tokens apart
     model = adapt(network)
     view = shown(model, x)
     layers = [layer for layer in network.layers if type(layer).__name__ == "MultiHeadAttention"]
@@ -43,7 +50,7 @@ def test_keras_shares_are_those_that_its_layers_return(name: str) -> None:
     for layer in layers:
         query, value, *masks = given[layer.name]
         mask = (masks[0][:, :, None] & masks[0][:, None]) if masks else None
-        wanted = np.asarray(layer(query, value, attention_mask=mask, return_attention_scores=True)[1])
+        wanted = numbers(layer(query, value, attention_mask=mask, return_attention_scores=True)[1])
         looks = wanted.sum(axis=-1) > 0  # what a query of padding looks at, which sees no key, means nothing, and differs with how Keras computes it
         assert looks.mean() > 0.5
         np.testing.assert_allclose(view.values[layer.name][looks], wanted[looks], **CLOSE)
@@ -58,12 +65,12 @@ def test_keras_layers_with_fewer_heads_of_keys_and_without_weights() -> None:
     network = keras.Model(inputs, keras.layers.Dense(3, name="out")(keras.layers.GlobalAveragePooling1D()(bare)))
     x = np.random.default_rng(0).normal(size=(3, 6, 8)).astype(np.float32)
     view = shown(network, x)
-    wanted = np.asarray(network.get_layer("grouped")(x, x, use_causal_mask=True, return_attention_scores=True)[1])
+    wanted = numbers(network.get_layer("grouped")(x, x, use_causal_mask=True, return_attention_scores=True)[1])
     np.testing.assert_allclose(view.values["grouped"], wanted, **CLOSE)
     assert view.provenance["resolved"]["attention of grouped"] == "4 heads, later tokens hidden"
     given = adapt(network).layer_inputs(x, ["bare"])["bare"]
     _, wanted = network.get_layer("bare")(list(given), return_attention_scores=True)
-    np.testing.assert_allclose(view.values["bare"][:, 0], np.asarray(wanted), **CLOSE)
+    np.testing.assert_allclose(view.values["bare"][:, 0], numbers(wanted), **CLOSE)
 
 
 def test_the_reference_transformer_hides_padding() -> None:

@@ -3,6 +3,7 @@ what the network makes of them. That check tells heads, scale and mask; what doe
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -148,21 +149,65 @@ def _called(name: str, words: list[str]) -> str:
 # ---- what they hold -------------------------------------------------------------------------------------------------
 
 
-def read(model: Model, inputs: Array, source: Source, heads: int | None = None, weights: Mapping[str, tuple[Array, ...]] | None = None) -> Read | str:
-    """The shares of one attention, or why they cannot be told. `weights` are those of the model, where they are at hand."""
+class Looked:
+    """A network looked at with some inputs: what its layers are given and what they make of it, each read once."""
+
+    def __init__(self, model: Model, inputs: Array, ahead: Sequence[Source] = ()) -> None:
+        """What `ahead` will be read for is read together, which compiles once, where all of it can be."""
+        self.model, self.inputs = model, inputs
+        self.weights = model.weights() if model.has_weights else {}
+        self._given: dict[str, tuple[Array, ...]] = {}
+        self._made: dict[str, Array] = {}
+        parts = [name for source in ahead for name in source.parts]
+        into = [source.name for source in ahead if source.kind in ("keras", "torch", "bare")]
+        follow = [layer.name for source in ahead if source.kind in ("parts", "fused") for layer in following(model, source)]
+        with contextlib.suppress(PellucidError):
+            self.made([*parts, *(name for name in follow if model.layer(name).kind in DENSE)])
+        with contextlib.suppress(PellucidError):
+            self._given |= model.layer_inputs(inputs, list(dict.fromkeys([*into, *follow])))
+
+    def made(self, names: Sequence[str]) -> dict[str, Array]:
+        """Layer → its output."""
+        missing = [name for name in dict.fromkeys(names) if name not in self._made]
+        if missing:
+            self._made |= self.model.activations(self.inputs, missing)
+        return {name: self._made[name] for name in names}
+
+    def given(self, name: str) -> tuple[Array, ...]:
+        """What a layer is given."""
+        if name not in self._given:
+            self._given |= self.model.layer_inputs(self.inputs, (name,))
+        return self._given[name]
+
+    def arrays(self, name: str) -> tuple[Array, ...]:
+        """The same; nothing where it is not shown."""
+        try:
+            return self.given(name)
+        except PellucidError:
+            return ()
+
+
+def following(model: Model, source: Source) -> Sequence[Layer]:
+    """The layers after those of queries, keys and values, one of which takes in what was attended."""
+    table = model.layers()
+    last = max(i for i, layer in enumerate(table) if layer.name in source.parts)
+    return table[last + 1 : last + 1 + FOLLOWING]
+
+
+def read(looked: Looked, source: Source, heads: int | None = None) -> Read | str:
+    """The shares of one attention, or why they cannot be told."""
     if source.kind == "shares":
-        found = model.activations(inputs, source.parts)[source.name]
+        found = looked.made(source.parts)[source.name]
         alike = bool(np.allclose(found.sum(axis=-1), 1, atol=1e-2))
         seen = np.asarray((found > 0).any(axis=(1, 2)))
         return Read(found, f"{found.shape[1]} heads, as the network gives them", seen, source.name) if alike else "its rows do not add up to 1"
     try:
-        own = model.weights() if weights is None else weights
-        inside = _INSIDE[source.kind](model, inputs, source, own)
+        inside = _INSIDE[source.kind](looked, source)
     except PellucidError as error:
         return str(error)
     if isinstance(inside, str):
         return inside
-    return _fitted(inside, inputs if model.traits.tokens and inputs.ndim == 2 else None, heads)
+    return _fitted(inside, looked.inputs if looked.model.traits.tokens and looked.inputs.ndim == 2 else None, heads)
 
 
 def _projected(x: Array, kernel: Array, bias: Array | None) -> Array:
@@ -171,17 +216,17 @@ def _projected(x: Array, kernel: Array, bias: Array | None) -> Array:
     return found if bias is None else found + bias
 
 
-def _of_keras(model: Model, inputs: Array, source: Source, weights: Mapping[str, tuple[Array, ...]]) -> Inside | str:
-    arrays = weights.get(source.name, ())
+def _of_keras(looked: Looked, source: Source) -> Inside | str:
+    arrays = looked.weights.get(source.name, ())
     if len(arrays) not in (4, 8):
         return f"has {len(arrays)} arrays of weights, not those of queries, keys, values and outputs"
     kernels, biases = (arrays, [None] * 4) if len(arrays) == 4 else (arrays[::2], arrays[1::2])
     if any(kernel.ndim != 3 for kernel in kernels):
         return f"has kernels of the shapes {[kernel.shape for kernel in kernels]}, of which only those over one axis of tokens are served"
-    given, masks = _given(model, inputs, source.name)
+    given, masks = _given(looked, source.name)
     query, value, key = given[0], given[min(1, len(given) - 1)], given[2] if len(given) > 2 else given[min(1, len(given) - 1)]
     parts = [_projected(x, kernels[i], biases[i]) for i, x in enumerate((query, key, value))]
-    wanted = model.activations(inputs, (source.name,))
+    wanted = looked.made((source.name,))
 
     def made(context: Array) -> Array:
         found: Array = np.einsum("nqhd,hdw->nqw", context, kernels[3], optimize=True)
@@ -190,8 +235,8 @@ def _of_keras(model: Model, inputs: Array, source: Source, weights: Mapping[str,
     return Inside(parts[0], parts[1], parts[2], parts[0].shape[2], wanted, made, kernels[3], masks, (None,))
 
 
-def _of_torch(model: Model, inputs: Array, source: Source, weights: Mapping[str, tuple[Array, ...]]) -> Inside | str:
-    own, last = list(weights.get(source.name, ())), weights.get(f"{source.name}.out_proj", ())
+def _of_torch(looked: Looked, source: Source) -> Inside | str:
+    own, last = list(looked.weights.get(source.name, ())), looked.weights.get(f"{source.name}.out_proj", ())
     if not own or not last:
         return "its projections have no weights of their own"
     bias = own.pop() if own[-1].ndim == 1 else None
@@ -199,7 +244,7 @@ def _of_torch(model: Model, inputs: Array, source: Source, weights: Mapping[str,
     if len(kernels) != 3:
         return f"has {len(own)} arrays of weights, not those of queries, keys and values"
     biases = [None] * 3 if bias is None else np.split(bias, 3)
-    given, masks = _given(model, inputs, source.name)
+    given, masks = _given(looked, source.name)
     given = [*given, *given[-1:] * 2][:3]
     parts = [_projected(x, kernel.T[:, None], added) for x, kernel, added in zip(given, kernels, biases, strict=True)]
     out, after = last[0].astype(np.float64), last[1] if len(last) > 1 else 0.0
@@ -208,19 +253,19 @@ def _of_torch(model: Model, inputs: Array, source: Source, weights: Mapping[str,
         found: Array = context.reshape(*context.shape[:2], -1) @ out.T + after
         return found
 
-    return Inside(parts[0], parts[1], parts[2], None, model.activations(inputs, (source.name,)), made, out.T[None], masks, (None,))
+    return Inside(parts[0], parts[1], parts[2], None, looked.made((source.name,)), made, out.T[None], masks, (None,))
 
 
-def _bare(model: Model, inputs: Array, source: Source, weights: Mapping[str, tuple[Array, ...]]) -> Inside | str:
-    given, masks = _given(model, inputs, source.name)
+def _bare(looked: Looked, source: Source) -> Inside | str:
+    given, masks = _given(looked, source.name)
     query, value, key = given[0], given[1], given[2] if len(given) > 2 else given[1]
-    scale = [float(np.ravel(one)[0]) for one in weights.get(source.name, ()) if one.size == 1]
+    scale = [float(np.ravel(one)[0]) for one in looked.weights.get(source.name, ()) if one.size == 1]
     parts = [x.astype(np.float64)[:, :, None] for x in (query, key, value)]
-    return Inside(parts[0], parts[1], parts[2], 1, model.activations(inputs, (source.name,)), masks=masks, scales=(*scale, 1.0, None))
+    return Inside(parts[0], parts[1], parts[2], 1, looked.made((source.name,)), masks=masks, scales=(*scale, 1.0, None))
 
 
-def _of_parts(model: Model, inputs: Array, source: Source, weights: Mapping[str, tuple[Array, ...]]) -> Inside | str:
-    found = model.activations(inputs, source.parts)
+def _of_parts(looked: Looked, source: Source) -> Inside | str:
+    found = looked.made(source.parts)
     arrays = [found[name].astype(np.float64) for name in source.parts]
     if source.kind == "fused":
         if arrays[0].ndim != 3 or arrays[0].shape[-1] % 3:
@@ -230,28 +275,25 @@ def _of_parts(model: Model, inputs: Array, source: Source, weights: Mapping[str,
         return f"its queries, keys and values have the shapes {[array.shape[1:] for array in arrays]}, not (tokens, width)"
     heads = arrays[0].shape[2] if arrays[0].ndim == 4 else None
     whole = [array if array.ndim == 4 else array[:, :, None] for array in arrays]
-    table = list(model.layers())
-    names = [layer.name for layer in table]
-    last = max(names.index(name) for name in source.parts) + 1
     wanted, known = {}, {}
-    for layer in table[last : last + FOLLOWING]:
-        with_tokens = [array for array in _arrays(model, inputs, layer.name) if array.ndim >= 3 and array.shape[:2] == whole[0].shape[:2]]
+    for layer in following(looked.model, source):
+        with_tokens = [array for array in looked.arrays(layer.name) if array.ndim >= 3 and array.shape[:2] == whole[0].shape[:2]]
         if with_tokens:
             wanted[layer.name] = with_tokens[0].reshape(*with_tokens[0].shape[:2], -1)
-            if layer.kind in DENSE and layer.name in weights:
-                known[layer.name] = weights[layer.name][0]
+            if layer.kind in DENSE and layer.name in looked.weights:
+                known[layer.name] = looked.weights[layer.name][0]
     if not wanted:
         return "no layer was found that takes in what it attends to"
-    masks = [array for name in _around(source.parts[0]) for array in _arrays(model, inputs, name)]
-    return Inside(whole[0], whole[1], whole[2], heads, wanted, masks=masks, known=_turned(model, inputs, known, wanted))
+    masks = [array for name in _around(source.parts[0]) for array in looked.arrays(name)]
+    return Inside(whole[0], whole[1], whole[2], heads, wanted, masks=masks, known=_turned(looked, known, wanted))
 
 
-def _turned(model: Model, inputs: Array, kernels: Mapping[str, Array], given: Mapping[str, Array]) -> dict[str, Array]:
+def _turned(looked: Looked, kernels: Mapping[str, Array], given: Mapping[str, Array]) -> dict[str, Array]:
     """Kernels (width in, width out), whichever of its two axes a framework has first, as the layer's outputs tell."""
     found = {}
     for name, kernel in kernels.items():
         flat = kernel.reshape(-1, kernel.shape[-1]).astype(np.float64)
-        output = model.activations(inputs[:1], (name,))[name].reshape(1, given[name].shape[1], -1)
+        output = looked.made((name,))[name][:1].reshape(1, given[name].shape[1], -1)
         x = given[name][:1].astype(np.float64)
         for one in (flat, flat.T):
             if one.shape == (x.shape[-1], output.shape[-1]):
@@ -262,7 +304,7 @@ def _turned(model: Model, inputs: Array, kernels: Mapping[str, Array], given: Ma
     return found
 
 
-_INSIDE: Mapping[str, Callable[[Model, Array, Source, Mapping[str, tuple[Array, ...]]], Inside | str]] = {
+_INSIDE: Mapping[str, Callable[[Looked, Source], Inside | str]] = {
     "keras": _of_keras,
     "torch": _of_torch,
     "bare": _bare,
@@ -279,17 +321,9 @@ def _around(name: str) -> Iterator[str]:
             yield name
 
 
-def _arrays(model: Model, inputs: Array, name: str) -> tuple[Array, ...]:
-    """What a layer is given; nothing where that is not shown."""
-    try:
-        return model.layer_inputs(inputs, (name,))[name]
-    except PellucidError:
-        return ()
-
-
-def _given(model: Model, inputs: Array, name: str) -> tuple[list[Array], list[Array]]:
+def _given(looked: Looked, name: str) -> tuple[list[Array], list[Array]]:
     """The tokens that a layer is given, and all else, which may be a mask."""
-    arrays = model.layer_inputs(inputs, (name,))[name]
+    arrays = looked.given(name)
     tokens = list(itertools.takewhile(lambda array: array.ndim == arrays[0].ndim and not _is_binary(array), arrays))[:3]
     return tokens, list(arrays[len(tokens) :])
 

@@ -99,9 +99,9 @@ class Attention(ViewMethod):
 
     def _read(self, scene: Scene, chosen: list[Source]) -> tuple[dict[str, Read], dict[str, str]]:
         """What could be read, and why the rest could not."""
-        found, failed, weights = {}, {}, scene.model.weights() if scene.model.has_weights else {}
+        found, failed, looked = {}, {}, _attention.Looked(scene.model, scene.inputs, chosen)
         for i, source in enumerate(chosen):
-            one = _attention.read(scene.model, scene.inputs, source, self.heads, weights)
+            one = _attention.read(looked, source, self.heads)
             if isinstance(one, str):
                 failed[source.name] = one
             else:
