@@ -10,7 +10,7 @@ import pytest
 
 import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
-from pellucid.core.errors import InputError, SettingError, ShapeError
+from pellucid.core.errors import InputError, SettingError, ShapeError, UnsupportedError
 from pellucid.maths.cka import full_cka
 from pellucid.views import similarity
 
@@ -120,3 +120,31 @@ def test_a_network_and_its_twin_with_channels_first_are_the_same_network(small_c
     view = pellucid.visualize(torch_cnn, turned, "similarity", other=str(tmp_path / "cnn.keras"), layers=["relu_a", "pool", "relu_b"])
     assert view.provenance["resolved"]["other layers"] == ["conv_a", "pool", "conv_b", "out"]
     np.testing.assert_allclose(np.diag(view.values["network"]), 1.0, atol=1e-4)
+
+
+@pytest.mark.once
+def test_layers_without_a_row_a_sample_are_passed_over_unless_asked_for() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Placed(torch.nn.Module):
+        """A table that is the same for all samples is added to them."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.places, self.out = torch.nn.Embedding(4, 4), torch.nn.Linear(16, 3)
+
+        def forward(self, x: Any) -> Any:
+            return self.out((x[:, :, None] + self.places(torch.arange(4)[None])).flatten(1))
+
+    network = Placed().eval()
+    view = pellucid.visualize(network, X[:64].astype(np.float32), "similarity")
+    assert view.provenance["resolved"]["layers"] == ["out"]
+    with pytest.raises(UnsupportedError, match="places"):
+        pellucid.visualize(network, X[:64].astype(np.float32), "similarity", layers="places")
+
+
+def test_half_widths_are_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = stack(turn(1), "relu")
+    whole, real = pellucid.visualize(model, X, "similarity").values["network"], NumpyModel.activations
+    monkeypatch.setattr(NumpyModel, "activations", lambda self, x, names: {name: array.astype(np.float16) for name, array in real(self, x, names).items()})
+    np.testing.assert_allclose(pellucid.visualize(model, X, "similarity").values["network"], whole, atol=1e-3)

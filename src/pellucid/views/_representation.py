@@ -27,15 +27,18 @@ def check_pooling(pooling: str) -> None:
 
 def pooled(values: Array, layer: Layer, pooling: str) -> Array:
     """A layer's output (samples, ...) as rows: "mean" over places and time steps, "last" time step (mean over places of a grid), or everything side by side."""
-    values = np.asarray(values)
-    if values.dtype.kind == "f" and values.dtype.itemsize < 4:
-        values = values.astype(np.float32)
+    values = widened(np.asarray(values))
     if values.ndim < 3 or pooling == "flat":
         return flat(values)
     last = values if layer.channel_axis == -1 else np.moveaxis(values, 1 + layer.channel_axis, -1)
     if pooling == "last" and last.ndim == 3:
         return last[:, -1]
     return np.asarray(last.reshape(len(last), -1, last.shape[-1]).mean(axis=1))
+
+
+def widened(values: Array) -> Array:
+    """Numbers of half a width, bfloat16 among them, in single precision; others as they are."""
+    return values.astype(np.float32) if values.dtype.kind not in "iub" and values.dtype.itemsize < 4 else values
 
 
 def last_hidden(model: Model) -> Layer:

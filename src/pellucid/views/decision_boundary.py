@@ -40,7 +40,8 @@ class DecisionBoundary(ViewMethod):
     names or numbers, lets two columns vary, the others staying as in the first sample.
 
     `points`: how many along the longer side. `margin`: what is seen beyond the samples, as a share of what they take. `reach`: how far the slice goes from a
-    sample that is alone, in the input's units; None takes the sample's own length. Points are made and asked batch by batch.
+    sample that is alone, in the input's units; None takes the sample's own length. Points are made and asked batch by batch. Outputs of a network without a
+    softmax or sigmoid count as what a softmax would be given, unless they add up to 1.
 
     Shapes: (rows, columns, classes) of "network", probabilities; of a line (places, classes). Details: `across` and `down`, the places of columns and rows, in
     the input's units along a direction or in those of a table's column; `positions` (samples, 2) of the samples there, `off` how far from these they lie;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -10,13 +11,14 @@ import numpy as np
 from scipy.stats import chi2_contingency
 
 from pellucid.adapters import adapt
-from pellucid.core.errors import InputError, SettingError, ShapeError
+from pellucid.core.errors import InputError, SettingError, ShapeError, UnsupportedError
 from pellucid.core.language import later
 from pellucid.core.layout import from_last, to_last
 from pellucid.core.model import Layer, Model
 from pellucid.core.scene import DATA, Scene, Shown, ViewMethod
 from pellucid.core.view import NOTE, WARNING, Finding
 from pellucid.maths.cka import LEAST, Minibatches, centred_gram
+from pellucid.views._representation import widened
 from pellucid.views._spool import flat
 
 Array = np.ndarray
@@ -68,28 +70,28 @@ class Similarity(ViewMethod):
             raise SettingError(f"batch must be at least {LEAST}, got {self.batch}.")
 
     def show(self, scene: Scene) -> Shown:
-        first = _Side(scene.model, scene.chosen(_default(scene.model)), scene.inputs[:1])
+        first = _Side(scene.model, None if scene.layers is None else scene.chosen(()), scene.inputs[:2])
         second = None
         if self.other is not None:
             other = adapt(self.other)
-            sample = _as_taken(scene.inputs[:1], scene.model, other)
-            other.meet(sample)
-            second = _Side(other, _default(other), sample)
-        found, spread, samples = Minibatches(), _Spread(), 0
+            samples = _as_taken(scene.inputs[:2], scene.model, other)
+            other.meet(samples)
+            second = _Side(other, None, samples)
+        found, spread, count = Minibatches(), _Spread(), 0
         for part, labels in self._parts(scene):
             one = first.grams(part)
             found.add_grams(one, one if second is None else second.grams(_as_taken(part, scene.model, second.model)))
             spread.add(first.last_winner if labels is None else labels)
-            samples += len(part)
+            count += len(part)
             if scene.data is not None and scene.data.count:
-                scene.progress(samples / scene.data.count)
+                scene.progress(count / scene.data.count)
         if not len(found):
             raise InputError(f"similarity needs at least {LEAST} samples, better some hundreds, and {len(scene.inputs)} came.")
         values, error = found.similarity(), found.error()
         sides = (first.layers, first.layers if second is None else second.layers)
         findings = [*_constant(values, sides, second is not None), *spread.findings()]
         findings += _redundant(np.nan_to_num(values), first.layers) if second is None else _between(np.nan_to_num(values), sides)
-        resolved: dict[str, Any] = {"layers": [layer.name for layer in first.layers], "minibatches": len(found), "samples": samples}
+        resolved: dict[str, Any] = {"layers": [layer.name for layer in first.layers], "minibatches": len(found), "samples": count}
         if second is not None:
             resolved |= {"other layers": [layer.name for layer in second.layers], "other network": second.model.traits.framework}
         return Shown(
@@ -118,11 +120,18 @@ class Similarity(ViewMethod):
 class _Side:
     """One of the networks: its layers, asked in groups that fit into memory."""
 
-    def __init__(self, model: Model, layers: list[Layer], sample: Array) -> None:
-        self.model, self.layers = model, layers
-        found = model.activations(sample, [layer.name for layer in layers])
-        self.layers = [layer for layer in layers if found[layer.name].dtype.kind == "f"]
-        self._bytes = [found[layer.name].nbytes for layer in self.layers]
+    def __init__(self, model: Model, asked: list[Layer] | None, samples: Array) -> None:
+        layers = _default(model) if asked is None else asked
+        try:
+            found = model.activations(samples, [layer.name for layer in layers])
+        except UnsupportedError:
+            if asked is not None:
+                raise
+            found = _readable(model, layers, samples)
+        self.model, self.layers = model, [layer for layer in layers if layer.name in found and found[layer.name].dtype.kind not in "iub"]
+        if not self.layers:
+            raise UnsupportedError("similarity needs layers that give numbers, a row a sample; none of this network's does. Name some: layers=[...].")
+        self._bytes = [found[layer.name].nbytes / len(samples) for layer in self.layers]
         self.last_winner: Array = np.zeros(0, np.int64)
 
     def grams(self, inputs: Array) -> Array:
@@ -131,18 +140,18 @@ class _Side:
         for group in self._groups(len(inputs)):
             activations = self.model.activations(inputs, [layer.name for layer in group])
             for layer in group:
-                rows = flat(activations.pop(layer.name))
-                found.append(centred_gram(rows if rows.dtype.itemsize >= 4 else rows.astype(np.float32)))
+                rows = widened(flat(activations.pop(layer.name)))
+                found.append(centred_gram(rows))
                 self.last_winner = rows.argmax(axis=1)
         return np.stack(found)
 
     def _groups(self, rows: int) -> Iterator[list[Layer]]:
         group: list[Layer] = []
-        held = 0
+        held = 0.0
         for layer, size in zip(self.layers, self._bytes, strict=True):
             if group and held + size * rows > HELD:
                 yield group
-                group, held = [], 0
+                group, held = [], 0.0
             group.append(layer)
             held += size * rows
         yield group
@@ -156,6 +165,15 @@ def _default(model: Model) -> list[Layer]:
     if len(layers) > MOST_LAYERS:
         layers = [layers[place] for place in np.linspace(0, len(layers) - 1, MOST_LAYERS).round().astype(int)]
     return layers
+
+
+def _readable(model: Model, layers: list[Layer], samples: Array) -> dict[str, Array]:
+    """Outputs of those layers that have one for each sample."""
+    found: dict[str, Array] = {}
+    for layer in layers:
+        with suppress(UnsupportedError):
+            found |= model.activations(samples, [layer.name])
+    return found
 
 
 def _as_taken(inputs: Array, model: Model, other: Model) -> Array:
