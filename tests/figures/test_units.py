@@ -69,6 +69,13 @@ def test_a_strip_is_wrapped_and_every_cell_has_its_unit() -> None:
     within(image)
 
 
+def test_slices_of_a_volume_lie_below_each_other() -> None:
+    view = maps((2, 13, 26, 3), ("sample", "depth", "row", "column", "channel"))
+    image, *texts = draw("activation_map", view)
+    left, top = (int(number) for number in texts[1].get_position())
+    np.testing.assert_allclose(image.get_array()[top + 1 : top + 27, left : left + 26], view.values["layer"][0, ..., 1].reshape(26, 26))
+
+
 def test_tokens_have_their_words_and_units_their_marks() -> None:
     view = maps((3, 6), ("sample", "token", "unit"), saturated=np.array([[0, 0.8, 0, 0, 0, 0.6]] * 2))
     view.provenance.update(given=[{"names": ["good", "film"], "of": [0, 1, -1]}] * 2)

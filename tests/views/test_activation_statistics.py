@@ -9,7 +9,7 @@ import pytest
 
 import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
-from pellucid.core.errors import SettingError
+from pellucid.core.errors import SettingError, UnsupportedError
 from pellucid.core.view import FAULT, WARNING
 from pellucid.views import activation_statistics
 
@@ -124,3 +124,22 @@ def test_states_of_a_recurrent_layer_are_pooled_over_time(small_rnn: Any, torch_
     np.testing.assert_allclose(ours.values["lstm"], states.mean(axis=(0, 1)), atol=1e-6)
     np.testing.assert_allclose(theirs.values["lstm"], ours.values["lstm"], atol=1e-5)
     assert ours.details["lstm"]["edges"][[0, -1]].tolist() == [-1, 1]
+
+
+def test_a_layer_without_a_row_for_each_sample_is_left_out_unless_it_is_asked_for() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Places(torch.nn.Module):
+        """Adds what an embedding gives for the places, one row for all samples."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.places, self.mix = torch.nn.Embedding(6, 3), torch.nn.Linear(3, 2)
+
+        def forward(self, x: Any) -> Any:
+            return self.mix(x + self.places(torch.arange(6)[None]))
+
+    data = np.random.default_rng(0).normal(size=(9, 6, 3)).astype(np.float32)
+    assert list(pellucid.visualize(Places(), data, "activation_statistics").values) == ["mix"]
+    with pytest.raises(UnsupportedError, match="only a layer whose first axis counts samples"):
+        pellucid.visualize(Places(), data, "activation_statistics", layers=["places"])

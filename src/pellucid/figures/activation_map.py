@@ -37,9 +37,10 @@ WORDS = 48
 def activation_map(view: View, *, layer: str | None = None, sample: int = 0, ax: Axes | None = None, title: str | None = None) -> tuple[Artist, ...]:
     """One layer's values for one sample; `layer` may be left out where there is one.
 
-    Channels over a grid: one numbered tile a channel, all on one scale (row by row, channel 0 first, or the strongest first where the view was asked for
-    that). A state over time, or units over tokens: units × steps. Units alone: a strip of cells, wrapped. Scales are symmetric about zero where a value is
-    negative. ∅ marks a channel that is zero everywhere, ▲ one that lies at an end of its range at most places; a text below says how many there are.
+    Channels over a grid: one numbered tile a channel, a volume's slices below each other, all on one scale (row by row, channel 0 first, or the strongest
+    first where the view was asked for that). A state over time, or units over tokens: units × steps. Units alone: a strip of cells, wrapped. Scales are
+    symmetric about zero where a value is negative. ∅ marks a channel that is zero everywhere, ▲ one that lies at an end of its range at most places; a text
+    below says how many there are.
     """
     name = view_layer(view, layer)
     row = check_sample(sample, len(view))
@@ -48,14 +49,15 @@ def activation_map(view: View, *, layer: str | None = None, sample: int = 0, ax:
     order = details.get("order", np.arange(values.shape[-1] if values.ndim else 1)).astype(int)
     marks = _marks(details, len(order))
     heading = title if title is not None else name
+    if values.ndim > 3:  # slices of a volume below each other
+        values = values.reshape(-1, *values.shape[-2:])
     if values.ndim == 3:
         return _tiles(values[..., order], order, marks, heading, ax)
     if values.ndim == 2:
         found = _states(values[:, order], order, marks, view.axes.get(name, ()), heading, ax)
         _words_below(found[0], view, row, len(values))
         return found
-    flat = np.ravel(values)
-    return _units(flat[order] if len(order) == len(flat) else flat, order if len(order) == len(flat) else np.arange(len(flat)), marks, heading, ax)
+    return _units(np.ravel(values)[order], order, marks, heading, ax)
 
 
 def view_layer(view: View, layer: str | None) -> str:

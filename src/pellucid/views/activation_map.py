@@ -34,10 +34,11 @@ class ActivationMap(ViewMethod):
     `order` is that of a figure: "number", or "strength", the strongest channel of each sample first, each under its own number.
 
     Shapes: per layer (samples, rows, columns, channels), (samples, time or tokens, units) or (samples, units), in the layer's own units, channels in their
-    own order; channels last also where the framework has them first.
+    own order; channels last also where the framework has them first. Arrays may be read-only where they are the framework's own memory.
     Details (samples, channels): "dead", of a layer that ends in a ReLU, whether it is zero everywhere for this input; "saturated", of one with ends
-    (sigmoid, tanh, softsign, the state of a recurrent layer), the share of places so near an end that the slope is below 4 % of the steepest (Glorot & Bengio 2010, AISTATS 9:249);
-    where asked, "strength", the mean of the absolute value over places, and "order", the channels from the strongest to the weakest.
+    (sigmoid, tanh, softsign, the state of a recurrent layer), the share of places so near an end that the slope is below 4 % of the steepest (Glorot &
+    Bengio 2010, AISTATS 9:249); where asked, "strength", the mean of the absolute value over places, and "order", the channels from the strongest to the
+    weakest.
     Does not say whether a channel matters for the output, nor whether one that is dead here ever answers: `activation_statistics` does.
 
     >>> import numpy as np, pellucid

@@ -171,6 +171,7 @@ def _parts(scene: Scene, chosen: list[Layer]) -> Iterator[Array]:
 
 
 def _default(model: Model) -> list[Layer]:
-    """Layers that make something of what they are given: with weights, or an activation of their own."""
-    telling = [layer for layer in model.layers() if layer.parameters or layer.sequential or span_of(layer) != Span()]
-    return telling or list(model.layers())
+    """Layers that make something of what they are given, with weights or an activation of their own; those that give no row for each sample are left out,
+    as far as shapes are known."""
+    known = [layer for layer in model.layers() if layer.shape is not None] or list(model.layers())
+    return [layer for layer in known if layer.parameters or layer.sequential or span_of(layer) != Span()] or known
