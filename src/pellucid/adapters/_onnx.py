@@ -348,10 +348,10 @@ def _shape(sizes: Shape | None, axes: str) -> Shape | None:
 
 
 def samples_first(values: Any, axes: str) -> Any:
-    """Values with samples first; of a recurrent layer (samples, time, directions × units)."""
+    """Values with samples first; of a recurrent layer (samples, time, directions × units), and what it is given (samples, time or directions, …)."""
     if not axes:
         return values
-    turned = values.transpose([axes.index(letter) for letter in "NTDH"])
+    turned = values.transpose([axes.index(letter) for letter in "NTDH" if letter in axes])
     return turned.reshape(*turned.shape[:2], -1)
 
 

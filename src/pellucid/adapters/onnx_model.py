@@ -18,6 +18,7 @@ from pellucid.core.connections import with_inputs
 from pellucid.core.errors import DamagedModelError, InputError, MissingExtraError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
 from pellucid.core.model import Layer, Model, Traits, batches, power_of_two_batch
 from pellucid.core.packing import Packing
+from pellucid.core.recurrence import Recurrence
 from pellucid.core.target import several_outputs
 
 Array = np.ndarray
@@ -156,6 +157,30 @@ class OnnxModel(Model):
             if not self.layer(name).sequential:
                 raise UnsupportedError(f"layer '{name}' is a {self.layer(name).kind}, not a recurrent layer; it has no states over time.")
         return self.activations(inputs, layers)
+
+    def recurrence(self, layer: str) -> Recurrence:
+        from pellucid.adapters import _onnx_recurrence
+
+        return _onnx_recurrence.recurrence(layer, self._node(layer), self.graph.proto.graph.initializer)
+
+    def layer_inputs(self, inputs: Array, layers: Sequence[str]) -> dict[str, tuple[Array, ...]]:
+        from pellucid.adapters import _onnx_recurrence
+
+        self.meet(inputs)
+        held = {one.name: one for one in self.graph.proto.graph.initializer}
+        kept = (*held, *(one.name for one in self.graph.held))
+        given = {name: _onnx_recurrence.given(name, _onnx_recurrence.zero_states_left_out(self._node(name), held), kept) for name in layers}
+        axes = {tensor: way for tensors in given.values() for tensor, way in tensors.items()}
+        own = self.graph.inputs[0].name
+        wanted = tuple(tensor for tensor in axes if tensor != own or self.packing is not None)
+        found = dict(zip(wanted, self._batched(inputs, wanted, wanted, axes), strict=True)) if wanted else {}
+        found |= {own: wide(inputs)} if own in axes and own not in found else {}
+        return {name: tuple(found[tensor] for tensor in tensors) for name, tensors in given.items()}
+
+    def _node(self, layer: str) -> Any:
+        """The node of a layer."""
+        tensor = self._places[self.layer(layer).name].tensor
+        return next(node for node in self.graph.proto.graph.node if tensor in node.output)
 
     def above(self, layer: str, context: Array) -> Model:
         return _Above(self, layer, context)

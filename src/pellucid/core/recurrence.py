@@ -24,7 +24,8 @@ class Cell:
     """One direction of one level of a recurrent layer.
 
     `kernel` (inputs, parts · units), `recurrent` (units, parts · units), `bias` and `recurrent_bias` (parts · units,), the parts in the order of `GATES`.
-    The update gate of a GRU says how much of the state is kept. `reset_after`: its reset gate acts after the product with the recurrent kernel.
+    The update gate of a GRU says how much of the state is kept. `reset_after`: its reset gate acts after the product with the recurrent kernel; where it acts
+    before, its candidate has no bias on that side.
     `backwards`: the sequence is read from its end.
     """
 
