@@ -1,5 +1,5 @@
-"""The page of the inside of a residual network of 50 convolutions, on photographs of CIFAR-10: its size, and how soon a browser paints it and has it whole. Time is
-that of one headless Chromium on the same machine, the median of several visits; where there is none, size alone is measured."""
+"""The page of the inside of a residual network of 51 convolutions, on photographs of CIFAR-10: its size, and how soon a browser paints it and has it whole.
+Time is that of one headless Chromium on the same machine, the median of several visits; where there is none, size alone is measured."""
 
 from __future__ import annotations
 

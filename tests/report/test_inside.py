@@ -44,7 +44,7 @@ def graph() -> View:
 
 def steps() -> View:
     """States of two samples over five steps, and a picture that forms over three epochs."""
-    states = np.linspace(-1, 1, 2 * 5 * 3).reshape(2, 5, 3)
+    states = np.linspace(-1, 0.5, 2 * 5 * 3).reshape(2, 5, 3)
     maps = np.random.default_rng(1).normal(size=(3, 1, 4, 4, 2))
     details = {"memory": {"maps": maps}, "network": {"frame_epoch": np.array([0, 2, 7])}}
     axes = {"memory": ("sample", "time", "unit")}
