@@ -29,7 +29,7 @@ def pictures_of(view: View) -> list[Array] | None:
 
 def thumbnails(ax: Axes, pictures: Sequence[Array], places: Array) -> list[AnnotationBbox]:
     """A picture beside each place (pictures, 2) with a line to it: outwards of the middle, or turned from there as far as it takes to lie within the axes and
-    on no other picture. The limits of the axes must stand."""
+    on no other picture or place. The limits of the axes must stand."""
     ax.autoscale(False)
     points = ax.transData.transform(places) * 72 / ax.figure.dpi
     box = ax.get_window_extent().get_points() * 72 / ax.figure.dpi
@@ -45,12 +45,13 @@ def _centres(points: Array, box: Array) -> Array:
     middle = points.mean(axis=0) if len(points) > 1 else points[0] - 1
     turns = np.concatenate([[0], *([turn, -turn] for turn in range(1, TURNS // 2)), [TURNS // 2]]) * (2 * np.pi / TURNS)
     size, found = 72 * INCHES + 5, np.zeros((0, 2))
-    for point in points:
+    for place, point in enumerate(points):
         outwards = np.arctan2(*(point - middle)[::-1])
         tried = point + AWAY * np.stack([np.cos(outwards + turns), np.sin(outwards + turns)], axis=1)
         outside = np.maximum(box[0] + size / 2 - tried, 0).sum(axis=1) + np.maximum(tried - box[1] + size / 2, 0).sum(axis=1)
         covered = np.prod(np.maximum(size - np.abs(tried[:, None] - found), 0), axis=-1).sum(axis=1) if len(found) else np.zeros(len(tried))
-        found = np.concatenate([found, tried[[int((size * outside + covered).argmin())]]])
+        hidden = (np.abs(tried[:, None] - np.delete(points, place, axis=0)).max(axis=-1) < size / 2).sum(axis=1) * size
+        found = np.concatenate([found, tried[[int((size * outside + covered + hidden).argmin())]]])
     return found
 
 
