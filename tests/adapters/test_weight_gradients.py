@@ -4,6 +4,7 @@ loss; the network stays as it was."""
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -298,6 +299,21 @@ def test_parameters_of_jax_that_are_no_weights_are_left_out() -> None:
         return -(jax.nn.log_softmax((x * parameters["scale"]) @ kernel + 4) * loss.weights).sum()
 
     np.testing.assert_allclose(found["dense"][0], jax.grad(own)(parameters["dense"]["kernel"]), rtol=1e-4, atol=1e-5)
+
+
+def test_memory_does_not_grow_with_samples() -> None:
+    model = NumpyModel(random_stack(2, (64, 64, 3)), (64,), softmax=True, batch_size=64)
+
+    def peak(rows: int) -> int:
+        inputs, loss = np.zeros((rows, 64)), of_classes(np.zeros(rows, int), (3,), "cross_entropy", "softmax")
+        tracemalloc.start()
+        try:
+            model.weight_gradients(inputs, loss)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(64 * 64) < 1.1 * peak(2 * 64)
 
 
 def test_a_target_of_some_rows_is_still_a_loss() -> None:

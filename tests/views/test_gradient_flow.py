@@ -54,6 +54,7 @@ def test_numbers_by_hand(oracle: NumpyModel) -> None:
     assert {name: found[name] for name in wanted} == pytest.approx(wanted, rel=1e-6)
     kernel = oracle.weights()["dense_0"][0].size
     assert view.values["dense_0"] == pytest.approx([np.sqrt(np.mean(mean[:kernel] ** 2)), np.sqrt(np.mean(mean[kernel:] ** 2))])
+    assert float(flow(oracle, batch=5).details["dense_0"]["noise"]) == pytest.approx(wanted["noise"], rel=0.5)  # of few batches: the same, less surely
     assert view.axes["dense_0"] == ("weight",)
     assert view.provenance["resolved"]["loss"] == "cross_entropy"
 
