@@ -23,8 +23,7 @@ UNITS = (*STEPS, "unit")
 
 @dataclass(frozen=True)
 class RecurrentState(ViewMethod):
-    """The hidden state, the cell state and every gate of an LSTM, GRU or simple recurrent layer at every time step, the gradient of the score with respect to
-    the state at each step, and how far back that reaches.
+    """The states and every gate of an LSTM, GRU or simple recurrent layer at each time step, the score's gradient there, and how far back that reaches.
 
     Use it to see what a recurrent network keeps, what makes it write and forget, and whether it can learn from steps long ago. Frameworks give no gates out:
     the recurrence is gone through again from the layer's inputs and weights, and held equal to the framework's own states; where these differ by more than
