@@ -56,8 +56,8 @@ class FeatureVisualization(ViewMethod):
     >>> import numpy as np, pellucid
     >>> from pellucid.adapters.numpy_model import Dense, NumpyModel
     >>> model = NumpyModel([Dense(np.array([[1.0], [-1.0]]), np.zeros(1))], (2,))
-    >>> pellucid.visualize(model, None, "feature_visualization", range=(0, 1)).values["output"].round(1)
-    array([[1., 0.]])
+    >>> pellucid.visualize(model, None, "feature_visualization", range=(0, 1)).values["output"].round(1).tolist()
+    [[1.0, 0.0]]
     """
 
     title: ClassVar[str] = "Feature visualisation"
