@@ -13,6 +13,7 @@ from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.core.errors import SettingError, UnknownLayerError, UnknownMethodError, UnknownViewError, UnsupportedError
 from pellucid.core.model import Layer, Model, Traits
 from pellucid.core.view import FAULT
+from pellucid.views.activation_map import _silent
 
 _generator = np.random.default_rng(0)
 STACK = [Dense(_generator.normal(size=(4, 5)), _generator.normal(size=5), "relu"), Dense(_generator.normal(size=(5, 3)), np.zeros(3))]
@@ -120,3 +121,13 @@ def test_every_framework_marks_alike(small_cnn: Any, torch_cnn: Any, images: np.
     for name, twin in (("conv_a", "relu_a"), ("conv_b", "relu_b")):
         np.testing.assert_allclose(ours.values[name], theirs.values[twin], atol=1e-5)
         np.testing.assert_array_equal(ours.details[name]["dead"], theirs.details[twin]["dead"])
+
+
+@pytest.mark.parametrize("silent", [1, 20])
+@pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
+def test_an_answer_at_a_single_place_is_an_answer(silent: int, first: bool) -> None:
+    values = np.random.default_rng(2).random((3, 997, 40)).astype(np.float32)
+    values[:, :, : silent + 1] = 0
+    values[1, 555, 0] = -1e-30
+    placed = np.ascontiguousarray(values.transpose(0, 2, 1)).transpose(0, 2, 1) if first else values
+    np.testing.assert_array_equal(_silent(placed), (values == 0).all(axis=1))

@@ -50,7 +50,6 @@ class _Reading:
         self.chosen = model._named(layers)
         self._kept: Kept = {}
         self._left: dict[str, int] = {}
-        self._tried: Kept = {}
         self._ours: Counter[int] = Counter()
         self.written: set[str] = vars(model).setdefault("_written", set())
         self.known: set[str] = vars(model).setdefault("_known_to_be_written", set())
@@ -68,16 +67,14 @@ class _Reading:
         """Learn on one sample which layers are written over, where that is not known yet."""
         if not self.known.issuperset(self.layers):
             self._run(sample)
-            self._tried = self._kept
             self._learn(self._kept)
             self.known |= set(self.layers)
 
     def batch(self, inputs: Array) -> Kept:
-        """What the layers give for a batch; once more where one turns out to be written over, now or since it was tried."""
+        """What the layers give for a batch; once more where one turns out to be written over."""
         self._run(inputs)
-        if self._learn(self._kept) | self._learn(self._tried):
+        if self._learn(self._kept):
             self._run(inputs)
-        self._tried = {}
         self._ours = Counter(id(value) for values in self._kept.values() for value, _ in values)
         return self._kept
 
