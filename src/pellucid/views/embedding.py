@@ -15,15 +15,15 @@ from pellucid.core.model import Layer
 from pellucid.core.scene import DATA, Scene, Shown, ViewMethod
 from pellucid.core.view import FAULT, NOTE, WARNING, Finding
 from pellucid.maths.neighbours import nearest, trustworthiness
-from pellucid.maths.pca import BLOCK_ROWS, Components, blocks, pca
+from pellucid.maths.pca import Components, blocks, pca
 from pellucid.views import _projections
 from pellucid.views._kept import Kept, spread
 from pellucid.views._representation import Reader, check_pooling, last_hidden, pooled
 from pellucid.views._spool import Spool
 
 Array = np.ndarray
-SEARCHED, QUERIES = 20_000, 1_000
-"""Among so many samples neighbours are looked for; for so many of them it is asked how well the plane keeps theirs."""
+SEARCHED, QUERIES, TOGETHER = 20_000, 1_000, 256
+"""Among so many samples neighbours are looked for; for so many of them it is asked how well the plane keeps theirs; of so many at a time."""
 INNER = 50
 """Principal components that t-SNE and UMAP are given."""
 PICTURES, DOUBTFUL = 12, 100
@@ -122,8 +122,8 @@ class Embedding(ViewMethod):
         places, distances = np.full((len(rows), k), -1, np.int32), np.full((len(rows), k), np.nan, np.float32)
         with rows.of(searched) if len(searched) < len(rows) else ExitStack() as part:
             among = part if isinstance(part, Spool) else rows
-            for start in range(0, len(searched), BLOCK_ROWS):  # a block at a time, so that what comes back in full width is short-lived
-                block = np.arange(start, min(start + BLOCK_ROWS, len(searched)))
+            for start in range(0, len(searched), TOGETHER):  # a block at a time, so that what comes back in full width is short-lived
+                block = np.arange(start, min(start + TOGETHER, len(searched)))
                 found = nearest(among, k, block)
                 places[searched[block]], distances[searched[block]] = searched[found.places], found.distances
         classes = points.label if points.label is not None else points.predicted
