@@ -104,6 +104,7 @@ def test_units_maps_filters_and_gradients_are_those_of_the_network() -> None:
     assert "maps" not in details["conv_b"]
     assert np.array_equal(details["conv_a"]["filters"][-1], model.get_layer("conv_a").get_weights()[0])
     assert np.array_equal(details["network"]["probe"], probe[:2])
+    assert recorder.view.provenance["fingerprint"] == pellucid.adapt(model).traits.fingerprint  # that of the trained network
     step = 1e-2
     kernel, bias = model.get_layer("out").get_weights()
     slopes = []

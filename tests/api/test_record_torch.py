@@ -203,6 +203,8 @@ def test_what_cannot_be_recorded_is_said_before_the_training(tmp_path: Path) -> 
         pellucid.Recorder(module(), data()[0][:4], maps={"0": [4]}).begin()
     with pytest.raises(SettingError, match="lists of names"):
         pellucid.Recorder(maps="0")
+    with pytest.raises(SettingError, match="is a str, expected a"):
+        pellucid.Recorder(module(), data()[0][:4], optimizer="adam").begin()
 
 
 def test_a_disk_that_is_full_is_warned_of_and_the_training_goes_on(tmp_path: Path) -> None:
@@ -214,3 +216,30 @@ def test_a_disk_that_is_full_is_warned_of_and_the_training_goes_on(tmp_path: Pat
     with pytest.warns(UserWarning, match="could not be written, and the training goes on"), recorder:
         run.epoch(recorder)
     assert len(recorder.view.details["network"]["epoch"]) == 2
+
+
+def test_sparse_gradients_and_several_outputs_are_served() -> None:
+    class Two(torch.nn.Module):
+        """Two outputs of one embedding whose gradients are sparse."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.kind, self.size = torch.nn.Embedding(9, 4, sparse=True), torch.nn.Linear(4, 3), torch.nn.Linear(4, 1)
+
+        def forward(self, x: Any) -> Any:
+            mean = self.words(x).mean(dim=1)
+            return {"kind": self.kind(mean), "size": self.size(mean)}
+
+    torch.manual_seed(0)
+    network, tokens = Two(), torch.randint(0, 9, (12, 5))
+    optimizer = torch.optim.SGD(network.parameters(), 0.1)
+    with pellucid.Recorder(network, tokens, optimizer=optimizer) as recorder:
+        optimizer.zero_grad()
+        loss = network(tokens)["kind"].square().sum()
+        loss.backward()
+        expected = float(network.words.weight.grad.to_dense().norm())
+        optimizer.step()
+        recorder.step(loss)
+        recorder.epoch()
+    assert recorder.view.details["words"]["gradient_norm"][1] == pytest.approx(expected, rel=1e-5)
+    assert recorder.view.details["size"]["gradient_norm"][1] == 0

@@ -129,6 +129,13 @@ def training_watch(recorder: Any) -> Any:
     return _keras_record.callback(recorder)
 
 
+def network_fingerprint(network: Any) -> str:
+    """The fingerprint of a network as it is now, also in the middle of a training."""
+    if hasattr(network, "jax_state_sync"):  # Keras on JAX keeps the weights elsewhere while an epoch lasts
+        network.jax_state_sync()
+    return adapt(network).traits.fingerprint
+
+
 def gradient_meter(model: Model, optimizer: Any = None) -> Any:
     """What reads the gradients of a PyTorch module while it is trained; None for a model of another framework."""
     if model.traits.framework != "PyTorch":

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from pellucid.core.errors import SettingError
 from pellucid.core.model import Model
 
 
@@ -20,6 +21,11 @@ class GradientMeter:
         self._total: Any = None
         self._noted = self.steps = 0
         self._optimizer = optimizer
+        if optimizer is not None and not hasattr(optimizer, "register_step_post_hook"):
+            raise SettingError(
+                f"optimizer is a {type(optimizer).__name__}, expected a torch.optim.Optimizer; leave it out and call recorder.step(loss) after each step, "
+                "before gradients are cleared."
+            )
         self._handle = None if optimizer is None else optimizer.register_step_post_hook(lambda *_: self.note())
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
@@ -30,7 +36,8 @@ class GradientMeter:
         if not placed:
             return
         device = placed[0][1].device
-        norms = torch.stack([norm.to(device, torch.float32) for norm in torch._foreach_norm([grad for _, grad in placed])])
+        dense = [grad.coalesce().values() if grad.is_sparse else grad for _, grad in placed]
+        norms = torch.stack([norm.to(device, torch.float32) for norm in torch._foreach_norm(dense)])
         key = tuple(place for place, _ in placed)
         if key not in self._index:
             self._index[key] = torch.tensor(key, device=device)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pellucid.adapters import adapt, gradient_meter, training_watch
+from pellucid.adapters import adapt, gradient_meter, network_fingerprint, training_watch
 from pellucid.api import _parts
 from pellucid.api._inputs import gather
 from pellucid.api._provenance import describe
@@ -191,6 +191,7 @@ class Recorder:
         shown = log.shown()
         settings = {"every": self.every, "snapshots": self.snapshots, "probe": len(log.probe)}
         about = describe(model, view="training", title=Training.title, citation=Training.citation, settings=settings, resolved=dict(shown.resolved))
+        about["fingerprint"] = network_fingerprint(self.network)  # as it is now, so that reports put it together with what else is said of the trained network
         empty = np.zeros(0, np.float32)
         return View("training", shown.values, shown.axes, empty, about, shown.details, shown.detail_axes, tuple(shown.findings))
 
