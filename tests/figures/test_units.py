@@ -78,13 +78,14 @@ def test_slices_of_a_volume_lie_below_each_other() -> None:
 
 def test_tokens_have_their_words_and_units_their_marks() -> None:
     view = maps((3, 6), ("sample", "token", "unit"), saturated=np.array([[0, 0.8, 0, 0, 0, 0.6]] * 2))
-    view.provenance.update(given=[{"names": ["good", "film"], "of": [0, 1, -1]}] * 2)
+    view.provenance.update(given=[{"names": ["good", "extraordinary"], "of": [0, 1, -1]}] * 2)
     image, *marks = draw("activation_map", view)
     np.testing.assert_allclose(image.get_array(), view.values["layer"][0].T)
-    assert [label.get_text() for label in image.axes.get_xticklabels()] == ["good", "film", "·"]
+    assert [label.get_text() for label in image.axes.get_xticklabels()] == ["good", "extraordina…", "·"]
     assert image.axes.get_xlabel().startswith("token")
     assert [mark.xy[1] for mark in marks] == [1, 5]
     assert {mark.get_text() for mark in marks} == {SATURATED}
+    within(image)
 
 
 @pytest.fixture(scope="module")

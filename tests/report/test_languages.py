@@ -16,6 +16,7 @@ from matplotlib.text import Text
 
 import pellucid
 import synthetic
+from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.core.errors import SettingError
 from pellucid.core.language import current, number, percent, said, speaking
 from pellucid.core.outcome import Check
@@ -237,6 +238,8 @@ DRAWN = {
     "input_image": lambda: synthetic.explanation("saliency", 1),
     "choice_spread": lambda: synthetic.varied(synthetic.explanation("integrated_gradients", 1)),
     "activation_map": lambda: synthetic.states(),
+    "activation_statistics": lambda: pellucid.visualize(units(), np.random.default_rng(0).normal(size=(50, 6)), "activation_statistics"),
+    "filters": lambda: pellucid.visualize(units(), view="filters", layers="dense_0"),
     "comparison": lambda: [titled("Integrated Gradients", synthetic.explanation("integrated_gradients", 1)), synthetic.explanation("shap", 1)],
     "waterfall": lambda: tables(),
     "summary_bars": lambda: tables(),
@@ -253,6 +256,11 @@ def titled(title: str, record: Explanation) -> Explanation:
 
 def tables() -> Explanation:
     return pellucid.explain(linear, np.random.default_rng(0).normal(size=(6, 14)), "shap", features=None)
+
+
+def units() -> NumpyModel:
+    weights = np.random.default_rng(1).normal(size=(6, 4)) * np.array([0, 1, 1, 1])
+    return NumpyModel([Dense(weights, np.zeros(4), "relu"), Dense(weights[:4], np.zeros(4), "tanh")], (6,))
 
 
 def sound() -> Explanation:

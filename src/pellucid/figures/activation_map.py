@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pellucid.core.errors import SettingError, UnknownLayerError, unknown
 from pellucid.core.view import View
-from pellucid.figures._canvas import INK, POSITIVE, SIGNED, own_axes, panels, short_name, words
+from pellucid.figures._canvas import INK, POSITIVE, SIGNED, letters_of, own_axes, panels, short_name, words
 from pellucid.figures._canvas import drawn as _
 from pellucid.figures._picture import check_sample, colour_bar
 
@@ -54,9 +54,7 @@ def activation_map(view: View, *, layer: str | None = None, sample: int = 0, ax:
     if values.ndim == 3:
         return _tiles(values[..., order], order, marks, heading, ax)
     if values.ndim == 2:
-        found = _states(values[:, order], order, marks, view.axes.get(name, ()), heading, ax)
-        _words_below(found[0], view, row, len(values))
-        return found
+        return _states(values[:, order], order, marks, view.axes.get(name, ()), heading, _tokens(view, row, len(values)), ax)
     return _units(np.ravel(values)[order], order, marks, heading, ax)
 
 
@@ -143,20 +141,23 @@ def _tiles(values: Array, numbers: Array, marks: list[str], heading: str, ax: Ax
 def below(ax: Axes, text: str) -> None:
     """A text close under axes without labels of their own, on as many lines as it needs."""
     if text:
-        width = ax.get_window_extent().width * 72 / ax.figure.dpi
-        text = "\n".join(textwrap.wrap(text, max(int(width / LETTER), 26), break_long_words=False))
+        room = ax.get_window_extent().width * 72 / ax.figure.dpi
+        letters = max(int(room / LETTER), 26) * len(text) // letters_of(text)
+        text = "\n".join(textwrap.wrap(text, letters, break_long_words=letters_of(text) > len(text)))  # Chinese breaks anywhere
         ax.annotate(text, (0, 0), (0, -3), xycoords="axes fraction", textcoords="offset points", va="top", ha="left", **words(6.5))
 
 
-def _states(values: Array, numbers: Array, marks: list[str], axes: tuple[str, ...], heading: str, ax: Axes | None) -> tuple[Artist, ...]:
+def _states(values: Array, numbers: Array, marks: list[str], axes: tuple[str, ...], heading: str, tokens: list[str], ax: Axes | None) -> tuple[Artist, ...]:
     """Steps run to the right, one row a unit; a mark stands at the right of its row."""
-    ax = own_axes(ax, "states", 2.8)
+    ax = own_axes(ax, "tokens", 3.3) if tokens else own_axes(ax, "states", 2.8)
     image = show(ax, values.T, "auto")
     down, across = (axes[-1], axes[-2]) if len(axes) >= 2 else ("unit", "time step")
     steps = {"time": _("time step"), "token": _("token")}.get(across.split()[0], across)
     ax.set_xlabel("    ".join(part for part in (steps, _legend(marks)) if part), **words(8))
     ax.set_ylabel(_("unit") if down.startswith("unit") else down, **words(8))
     ax.tick_params(labelsize=7, length=2, colors=INK)
+    if tokens:
+        ax.set_xticks(range(len(tokens)), tokens, rotation=90, **words(6))
     if (numbers != np.arange(len(numbers))).any():
         shown = np.arange(0, len(numbers), math.ceil(len(numbers) / 24))
         ax.set_yticks(shown, [str(k) for k in numbers[shown]], fontsize=5.5)
@@ -171,16 +172,12 @@ def _states(values: Array, numbers: Array, marks: list[str], axes: tuple[str, ..
     return (image, *artists)
 
 
-def _words_below(image: Artist, view: View, sample: int, steps: int) -> None:
-    """The words of tokens, where a preprocessing told of them and there is room."""
+def _tokens(view: View, sample: int, steps: int) -> list[str]:
+    """The words of a sample's tokens, where a preprocessing told of them and there is room."""
     told = view.provenance.get("given")
     given = told[sample] if isinstance(told, list) and sample < len(told) else {}
     names, of = given.get("names", ()), given.get("of", ())
-    ax = image.axes
-    if len(of) != steps or ax is None or steps > WORDS:
-        return
-    labels = ["·" if place < 0 else short_name(str(names[place]), 12) for place in of]
-    ax.set_xticks(range(steps), labels, rotation=90, **words(6))
+    return ["·" if place < 0 else short_name(str(names[place]), 12) for place in of] if len(of) == steps <= WORDS else []
 
 
 def _units(values: Array, numbers: Array, marks: list[str], heading: str, ax: Axes | None) -> tuple[Artist, ...]:
