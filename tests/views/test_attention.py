@@ -150,6 +150,8 @@ def test_torch_shares_and_relevance_are_those_of_autograd(name: str) -> None:
         whole = whole + (shares * gradient).clamp(min=0).mean(dim=1) @ whole
     relevance = np.einsum("nq,nqk->nk", view.details["network"]["read"], (whole - torch.eye(tokens)).detach().numpy())
     np.testing.assert_allclose(view.details["network"]["relevance"], relevance, **CLOSE)
+    padding = x == 0 if architectures.CASES[name].tokens else np.zeros((len(x), tokens), bool)
+    np.testing.assert_array_equal(view.details["network"]["seen"], ~padding)
     assert view.provenance["resolved"]["read at"] == ("one token" if "token" in name or "vision" in name else "the mean of all tokens")
 
 
@@ -213,6 +215,17 @@ def test_attention_written_out_is_found_and_its_heads_and_mask_told(options: dic
     if not options.get("places"):  # the gradient at a softmax of its own is the framework's, else it is recomputed
         twin = shown(written(**options | {"softmax": not options.get("softmax")}), SERIES)
         np.testing.assert_allclose(view.details["network"]["relevance"], twin.details["network"]["relevance"], **CLOSE)
+
+
+@pytest.mark.once
+def test_heads_are_told_where_they_hardly_differ() -> None:
+    """Of shares that are nearly even, each number of heads gives nearly the same; the best is taken, and not the first that is good enough."""
+    network = written()
+    with pytest.importorskip("torch").no_grad():
+        for part in (network.attention.q_proj, network.attention.k_proj):
+            part.weight.mul_(0.02)
+            part.bias.mul_(0.02)
+    assert shown(network, SERIES).provenance["resolved"]["attention of attention"] == "3 heads"
 
 
 @pytest.mark.once

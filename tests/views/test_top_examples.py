@@ -46,6 +46,8 @@ def test_it_equals_a_search_of_the_whole_data_over_many_batches(small_cnn: Any) 
         same = np.take_along_axis(strongest.T, index, axis=1)
         np.testing.assert_allclose(same, found, rtol=1e-5)
         np.testing.assert_array_equal(view.inputs[view.details["conv_b"][f"{kind}_kept"]], x[index])
+    beside = view.details["conv_b"]["between_index"]
+    np.testing.assert_allclose(view.details["conv_b"]["between"], np.take_along_axis(strongest.T, beside, axis=1), rtol=1e-5)
     assert np.array_equal(units, np.argsort(-values.max(axis=(1, 2)).std(axis=0), kind="stable")[:16])
     above = ((strongest >= strongest.max(axis=0) / 2) & (strongest.max(axis=0) > 0)).mean(axis=0)
     np.testing.assert_allclose(view.details["conv_b"]["above_half"], above, atol=2 / 700)
