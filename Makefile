@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 QUIET_LOGS := TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1
 # what Keras runs on: every test on the first, those that depend on it on the others
 BACKENDS ?= tensorflow jax torch
+FIRST := $(firstword $(BACKENDS))
+# all tests on the first backend in two runs of like length, so that two at a time end together
+RUNS := $(FIRST)-slow $(FIRST)-fast $(filter-out $(FIRST),$(BACKENDS))
 TORCH ?= torch==2.13.0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # For make test-alone: the rooms that a framework reaches, less what is NumPy's alone and takes long; the rest of the suite has no framework in it, and make
@@ -44,7 +47,7 @@ $(VENV)/.installed-%: $(VENV)/.made pyproject.toml
 	@$(PIP) --editable '.[$*]'
 	@case '$*' in test|peers) $(PIP) --no-deps 'captum>=0.7' saliency xplique einops deprecated opencv-python-headless 'quantus>=0.6' cachetools ;; esac
 	@case '$*' in test|peers) $(PIP) --no-deps $(NETWORKS) ;; esac
-	@case '$*' in peers) $(PIP) --no-deps grad-cam ttach ;; esac
+	@case '$*' in peers) $(PIP) --no-deps grad-cam ttach torch-lucent tf-keras-vis torchlens ;; esac
 	@touch $@
 
 .PRECIOUS: $(VENV)/.installed-%
@@ -53,13 +56,13 @@ demo: $(VENV)/.installed-demo
 	@$(QUIET_LOGS) $(BIN)/pellucid demo --out pellucid-demo
 
 test: $(VENV)/.installed-test
-	@echo "tests: all with Keras on $(firstword $(BACKENDS)), and again those that depend on what Keras runs on; two runs at a time, each tells when it has ended"
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(addprefix .tested-,$(BACKENDS))
+	@echo "tests: all with Keras on $(FIRST), and again those that depend on what Keras runs on; two runs at a time, each tells when it has ended"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(addprefix .tested-,$(RUNS))
 
 .tested-%: $(VENV)/.installed-test
-	@echo "tests, Keras on $*"
-	@KERAS_BACKEND=$* OMP_NUM_THREADS=1 $(QUIET_LOGS) $(BIN)/python -m pytest -p no:cacheprovider \
-	  -m '$(if $(filter $*,$(firstword $(BACKENDS))),slow or not slow,keras)'
+	@echo "tests, Keras on $(subst -,: ,$*)"
+	@KERAS_BACKEND=$(firstword $(subst -, ,$*)) OMP_NUM_THREADS=1 $(QUIET_LOGS) $(BIN)/python -m pytest -p no:cacheprovider \
+	  -m '$(if $(filter $(FIRST)-%,$*),$(if $(filter %-slow,$*),slow,not slow),keras)'
 
 test-alone: $(VENV)/.installed-test
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target $(addprefix .alone-,$(ALONE))
