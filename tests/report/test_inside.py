@@ -182,3 +182,23 @@ def test_chinese(graph) -> None:
     assert '<html lang="zh">' in page
     for english in ("The whole network", "fed by", "multiply-adds a sample", "Choose a layer", "What it took"):
         assert english not in page
+
+
+def test_pictures_lose_their_margins_and_nothing_else() -> None:
+    from io import BytesIO
+
+    from PIL import Image
+
+    from pellucid.report.inside_parts import MARGIN, smaller
+    from pellucid.report.pictures import Picture
+
+    sheet = Image.new("RGB", (200, 300), "white")
+    sheet.paste((200, 30, 40), (50, 80, 120, 100))
+    written = BytesIO()
+    sheet.save(written, "PNG")
+    found = smaller(Picture("one", written.getvalue(), "text"))
+    assert found.size == (70 + 2 * MARGIN, 20 + 2 * MARGIN)
+    opened = Image.open(BytesIO(found.png)).convert("RGB")
+    assert opened.getpixel((MARGIN, MARGIN)) == (200, 30, 40)
+    assert opened.getpixel((0, 0)) == (255, 255, 255)
+    assert (found.name, found.alt) == ("one", "text")

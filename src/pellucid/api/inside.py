@@ -95,7 +95,8 @@ def look(
     progress: bool | None = None,
     **more: Any,
 ) -> Looked:
-    """Show what happens inside a network by every view that serves it; `more` is `visualize`'s: class_names, seed, network, preprocessing.
+    """Show what happens inside a network by every view that serves it; `more` is `visualize`'s: class_names, output, seed, network,
+    preprocessing.
 
     `samples` are the rows of `x` that are shown, the first three where left out; views of a data set go through as many rows, drawn evenly, as the table says.
     `views` are the names of those that are wanted, `settings` those of single views by name.

@@ -103,8 +103,8 @@ def inside(
         set go through more of them.
     training: a record of `pellucid.Recorder`, or a file of it, whose epochs a slider goes through.
     lang: the language of the page ("en", "zh"). title: its heading.
-    **options: labels, samples, views (names, where not all are wanted), settings ({view: {name: value}}), class_names, seed, network, preprocessing,
-        allow_unsafe, progress.
+    **options: labels, samples, views (names, where not all are wanted), settings ({view: {name: value}}), class_names, output, seed, network,
+        preprocessing, allow_unsafe, progress.
 
     Returns the path of the page. A view that cannot serve the network, or fails, is listed on the page with its reason. It loads nothing from anywhere.
     """

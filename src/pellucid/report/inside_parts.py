@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pellucid.core.errors import PellucidError
 from pellucid.core.language import number
@@ -21,8 +21,8 @@ from pellucid.report.pictures import Picture
 from pellucid.report.views import pictures_by_layer
 
 Array = np.ndarray
-DPI, COLOURS = 88, 64
-"""Of the page's pictures: pixels an inch, and the colours of a picture's own palette."""
+DPI, COLOURS, MARGIN = 88, 64, 6
+"""Of the page's pictures: pixels an inch, the colours of a picture's own palette, and pixels that stay white around it."""
 SLID = ("time", "epoch", "frame")
 """Axes that a slider goes through."""
 STEPS, TRACKS, TILES = 96, 10, 8
@@ -112,11 +112,13 @@ def _apart(view: View, layer: str, row: int) -> Picture | None:
 
 
 def smaller(picture: Picture) -> Picture:
-    """The same picture in a palette of its own: a fifth to a half of the bytes, alike to the eye."""
+    """The same picture without its white margins, in a palette of its own: a fifth to a half of the bytes, alike to the eye."""
     written = BytesIO()
     opened = Image.open(BytesIO(picture.png)).convert("RGB")
+    left, top, right, bottom = ImageOps.invert(opened).getbbox() or (0, 0, 1, 1)
+    opened = opened.crop((max(left - MARGIN, 0), max(top - MARGIN, 0), min(right + MARGIN, opened.width), min(bottom + MARGIN, opened.height)))
     opened.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(written, "PNG", optimize=True)
-    return Picture(picture.name, min(picture.png, written.getvalue(), key=len), picture.alt)
+    return Picture(picture.name, written.getvalue(), picture.alt)
 
 
 def frames(view: View, shown: Array) -> Iterator[tuple[str, Frames]]:
