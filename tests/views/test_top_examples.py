@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
@@ -180,3 +181,25 @@ def test_units_that_are_not_there_are_refused() -> None:
             shown(model, np.ones((2, 3)), layers="dense_0", units=units)
     with pytest.raises(SettingError, match="count=0"):
         shown(model, np.ones((2, 3)), count=0)
+
+
+@pytest.mark.once
+def test_memory_does_not_grow_with_the_data() -> None:
+    """The samples that are kept are few, and hold no batch."""
+    model = NumpyModel([Dense(np.random.default_rng(0).normal(size=(2000, 2)), np.zeros(2), "relu"), Dense(np.ones((2, 1)), np.zeros(1))], (2000,))
+
+    class Loader:
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def __iter__(self) -> Iterator[Array]:
+            return (np.random.default_rng(i).normal(size=(512, 2000)).astype(np.float32) for i in range(self.count))
+
+    def peak(count: int) -> int:
+        tracemalloc.start()
+        shown(model, Loader(count), layers="dense_0", count=5)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(12) < 1.1 * peak(3)

@@ -135,7 +135,7 @@ class TopExamples(ViewMethod):
                 placed = np.nan_to_num(by_place(values))[..., ranks[name].units]
                 counted[name].add(placed.max(axis=1), labels)
                 ranks[name].beside(placed, at, between)
-            kept += [part[index - at] for index in wanted if at <= index < at + len(part)]
+            kept += [part[index - at].copy() for index in wanted if at <= index < at + len(part)]
             at += len(part)
             scene.progress(0.5 + 0.5 * at / samples)
         return np.stack(kept), counted
