@@ -106,7 +106,7 @@ class KerasTorch(_keras.KerasModel, TorchModule):
 
                 return recorded
 
-            return _keras.wrapped_calls(chosen, wrap)  # and no hooks: an output that a hook changes loses the mask that Keras ties to it
+            return _keras.wrapped_calls(chosen, wrap)  # within the layer's own call, so that Keras ties masks to what has been changed
 
         def read(name: str, layer: Any, calls: Sequence[Sequence[Any]]) -> StateGradients:
             outputs, *states = (self._numpy(one) for one in help_.once(name, calls))
