@@ -178,9 +178,9 @@ def test_no_number_is_no_level() -> None:
 
 def test_chinese(graph) -> None:
     with speaking(language("zh")):
-        page = render(Looked((graph,), {"graph": 1.0}, {}))
+        page = render(Looked((graph, steps()), {"graph": 1.0}, {}))
     assert '<html lang="zh">' in page
-    for english in ("The whole network", "fed by", "multiply-adds a sample", "Choose a layer", "What it took"):
+    for english in ("What does each channel", "Time step", "The whole network", "fed by", "multiply-adds a sample", "Choose a layer", "What it took"):
         assert english not in page
 
 

@@ -206,7 +206,7 @@ def _parts(view: View, names: Sequence[str], shown: Array) -> Iterator[tuple[str
         frames.setdefault(_subject(layer, names), []).append(one)
     for subject in dict.fromkeys((*shots, *frames)):
         words = caption_for(view, _("the chosen sample")) if subject in shots else ""
-        asked = answers(view.view)[0] if view.view in VIEWS else ""
+        asked = _(answers(view.view)[0]) if view.view in VIEWS else ""
         yield subject, Part(plain_title(view.view), asked, words, tuple(shots.get(subject, ())), tuple(frames.get(subject, ())))
 
 
