@@ -21,8 +21,8 @@ Array = np.ndarray
 Layers = Mapping[str, tuple[Array, ...]]
 VANISHING, EXPLODING = 1e-3, 1e2
 """First over last layer's RMS gradient, and the length of a gradient over that of the layer's weights (`docs/theory/gradient-flow.md`)."""
-PROBED = 64e6
-"""Bytes of layers' outputs for which the gradient with respect to them is taken."""
+PROBED, FIRST = 64e6, 32
+"""Bytes of layers' outputs, and samples, for which the gradient with respect to these outputs is taken: another pass, kept short."""
 QUANTITIES = ("gradient_norm", "gradient_rms", "weight_norm", "weight_rms", "noise", "update_ratio", "share_without", "activation_gradient_rms")
 
 
@@ -157,7 +157,7 @@ def _at_outputs(model: Model, inputs: Array, loss: Loss, names: Sequence[str]) -
     """RMS gradients with respect to what layers give out, of as many samples as memory allows, and the mean loss of these."""
     known = {layer.name: layer for layer in model.layers() if layer.name in names and layer.shape is not None}
     made = 4.0 * sum(float(np.prod([size or 1 for size in layer.shape or ()])) for layer in known.values())
-    rows = np.arange(max(1, min(len(inputs), int(PROBED // max(made, 1.0)))))
+    rows = np.arange(max(1, min(len(inputs), FIRST, int(PROBED // max(made, 1.0)))))
     inputs, loss = inputs[rows], loss.unnamed(rows)  # type: ignore[assignment]
     for chosen in ([*known], [name for name, layer in known.items() if not layer.sequential]):
         try:
