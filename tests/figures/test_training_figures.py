@@ -117,6 +117,16 @@ def test_a_long_training_makes_a_film_of_bounded_length() -> None:
     assert (chosen[0], chosen[-1]) == (0, 300)
 
 
+def test_states_run_over_time_and_say_so() -> None:
+    view, states = record(), np.random.default_rng(1).uniform(-1, 1, (EPOCHS + 1, 2, 7, 5))
+    view.details["conv"]["states"] = states
+    image, *texts = FIGURES.load("film")(view, what="states", sample=1)
+    assert [text.get_text() for text in texts] == [*(f"epoch {epoch}" for epoch in range(6)), "time step", "unit"]
+    shown = np.asarray(image.get_array())
+    top = np.flatnonzero(np.isfinite(shown).any(axis=1))[0]
+    assert shown[top, : 7 * 4 : 4] == pytest.approx(states[0, 1, :, 0])  # the first row is the first unit step after step, four pixels each
+
+
 def test_kernels_over_three_colours_are_shown_in_them() -> None:
     view = record(colours=3)
     (image, *_) = FIGURES.load("film")(view, what="filters")

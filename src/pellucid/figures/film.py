@@ -47,6 +47,7 @@ class Frames:
     numbers: tuple[int, ...]
     signed: bool
     reach: float
+    kind: str = "maps"
 
     @property
     def colour(self) -> bool:
@@ -75,6 +76,17 @@ class Frames:
         if not self.colour:
             colour_bar(image, ax, thin=True)
         return image
+
+    def label(self, ax: Axes, corner: tuple[int, int]) -> list[Artist]:
+        """What runs down and across, written at the first tile, where that is no picture of an input."""
+        top, left = corner
+        tall = max(self.tiles.shape[1], 1)
+        across = {"states": _("time step"), "units": _("unit")}.get(self.kind, "")
+        place: dict[str, Any] = {"textcoords": "offset points", "va": "top", "annotation_clip": False}
+        found = [ax.annotate(across, (left, top + tall), (0, -2), ha="left", **place, **words(6))] if across else []
+        if self.kind == "states":
+            found.append(ax.annotate(_("unit"), (left, top), (-3, 0), ha="right", rotation=90, **place, **words(6)))
+        return list(found)
 
 
 def pictured(view: View) -> dict[str, list[str]]:
@@ -107,7 +119,7 @@ def frames(view: View, layer: str | None = None, sample: int = 0, what: str | No
         array = (array.transpose(0, 2, 1) if kind == "states" else array)[..., None]
     finite = array[np.isfinite(array)]
     reach = float(np.abs(finite).max(initial=0.0)) or 1.0
-    return Frames(layer, array, view.details["network"]["frame_epoch"], numbers, bool((finite < 0).any()), reach)
+    return Frames(layer, array, view.details["network"]["frame_epoch"], numbers, bool((finite < 0).any()), reach, kind)
 
 
 def film(
@@ -131,7 +143,7 @@ def film(
     middle = (corners[len(chosen)][0] - corners[0][0]) / 3 if len(rows) > 1 else canvas.shape[0] / 3
     texts += [ax.text(-2, top + middle, str(number), va="center", ha="right", **words(6)) for (top, _left), number in zip(rows, found.numbers, strict=False)]
     ax.set_title(found.layer if title is None else title, y=1.0, **words(9))
-    return (image, *texts)
+    return (image, *texts, *found.label(ax, corners[0]))
 
 
 def write_film(view: View, path: str | os.PathLike[str], *, layer: str | None = None, sample: int = 0, what: str | None = None) -> Path:
@@ -156,11 +168,13 @@ def _rendered(found: Frames, chosen: list[int]) -> list[Image.Image]:
     columns = min(found.tiles.shape[-1], 8 if found.tiles.shape[-1] > TILES else 4)
     canvas, corners = found.canvas(found.tiles[chosen[0]], columns)
     tall, broad = canvas.shape[:2]
-    ax = panels(("map",), min(1.3 * columns if len(corners) > 1 else 3.4, 5.6) * tall / broad + 0.55, aspect=broad / tall)[0]
+    kind, room = ("map", 0.55) if found.numbers else ("grid", 0.74)
+    ax = panels((kind,), min(1.3 * columns if found.numbers else 3.4, 5.6) * tall / broad + room, aspect=broad / tall)[0]
     figure: Any = ax.figure
     image = found.show(ax, canvas)
     for (top, left), number in zip(corners, found.numbers, strict=False):
         ax.text(left, top - 1, str(number), va="bottom", ha="left", **words(6))
+    found.label(ax, corners[0])
     figure.set_dpi(DPI)
     pictures = []
     for frame in chosen:

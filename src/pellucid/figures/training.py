@@ -23,7 +23,7 @@ CURVES = 3
 """Panels of curves at most: the loss and the first metrics."""
 NAMED = 24
 """Layers whose names have room beside a heat map; of more, every second or third is named."""
-CURVE, ROW, LEAST, MOST, GAP = 1.25, 0.2, 0.5, 3.6, 0.36
+CURVE, ROW, LEAST, MOST, GAP = 1.25, 0.2, 1.1, 3.6, 0.36
 """Inches: height of a panel of curves, of a layer's row, the least and the most that a heat map takes, and what lies between panels."""
 SHARES = ("dead", "saturated")
 
