@@ -126,8 +126,11 @@ def test_findings_of_samples_near_the_boundary_and_of_certainty_far_from_data() 
     samples = np.stack([near, *SAMPLES[1:]])
     (finding,) = [one for one in pellucid.visualize(LINEAR, samples, "decision_boundary").findings if one.code == "near the boundary"]
     assert finding.numbers["sample"] == 0
-    off = np.concatenate([samples, np.random.default_rng(1).normal(size=(2, 4))])
-    assert "near the boundary" not in [one.code for one in pellucid.visualize(LINEAR, off, "decision_boundary").findings], "its own place is off the slice"
+    upright = NumpyModel([Dense(np.array([[0.0, 1], [0, 0], [0, 0], [0, 0]]), np.zeros(2))], (4,), softmax=True)
+    off = pellucid.visualize(upright, np.array([[0.02, 0, 0.3, 0], [4, 0, -0.1, 0], [-4, 5, -0.1, 0], [0.01, -5, -0.1, 0]]), "decision_boundary")
+    assert (details(off)["off"] > 0).all()
+    assert details(off)["boundary"].min() < 0.1
+    assert "near the boundary" not in [one.code for one in off.findings], "their own places are off the slice"
     steep = NumpyModel([Dense(np.stack([np.zeros(4), 50 * NORMAL], axis=1), np.array([0.0, 50 * OFFSET]))], (4,), softmax=True)
     sure = pellucid.visualize(steep, SAMPLES, "decision_boundary", margin=2.0)
     assert "sure far from data" in [one.code for one in sure.findings]
