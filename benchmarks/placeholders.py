@@ -22,6 +22,20 @@ def pytorch_grad_cam() -> Any:
     return importlib.import_module("pytorch_grad_cam")
 
 
+def lucent() -> Any:
+    """`lucent.optvis.render`; it imports torchvision for normalising, which is not asked for here, and IPython for showing. kornia and decorator it needs, the
+    former under names that have since moved."""
+    _stand_in("torchvision")
+    _stand_in("torchvision.transforms", Normalize=object)
+    _stand_in("IPython")
+    _stand_in("IPython.display", display=None, Image=object, HTML=object)
+    kornia, moved = importlib.import_module("kornia"), importlib.import_module("kornia.geometry.transform")
+    for name in ("get_rotation_matrix2d", "warp_affine"):
+        if not hasattr(kornia, name):
+            setattr(kornia, name, getattr(moved, name))
+    return importlib.import_module("lucent.optvis.render")
+
+
 def torchlens() -> Any:
     """`torchlens`; its drawings import graphviz."""
     _stand_in("graphviz", Digraph=object, Graph=object)

@@ -14,6 +14,7 @@ from torch import nn
 import digits
 import networks
 import pellucid
+import placeholders
 from pellucid.core.layout import from_last
 from pellucid.core.target import Target
 from pellucid.maths.climbing import Plateau
@@ -118,7 +119,8 @@ class _Normalised(nn.Module):
 
 def _lucent(case: Case) -> tuple[Array, tuple[int, ...], int]:
     """lucent as its guide has it: Fourier and decorrelated, its own transformations, Adam, 512 steps."""
-    from lucent.optvis import param, render
+    render = placeholders.lucent()
+    from lucent.optvis import param
 
     low, high = case.real.min(axis=(0, 2, 3)), case.real.max(axis=(0, 2, 3))
     side, made = case.real.shape[-1], []
@@ -143,6 +145,7 @@ def _keras_vis() -> tuple[Array, tuple[int, ...], int]:
     """tf-keras-vis as its guide has it, on the same weights in Keras, whose images are normalised."""
     import tensorflow
     from tf_keras_vis.activation_maximization import ActivationMaximization
+    from tf_keras_vis.utils.model_modifiers import ReplaceToLinear
     from tf_keras_vis.utils.scores import CategoricalScore
 
     from pellucid.recipes.pretrained import IMAGE, resnet20_cifar10
@@ -151,7 +154,7 @@ def _keras_vis() -> tuple[Array, tuple[int, ...], int]:
     network, _ = resnet20_cifar10(networks.shared("resnet20_cifar10_state_dict.pt"))
     mean, deviation = np.array(IMAGE.mean), np.array(IMAGE.deviation)
     low, high = float(((0 - mean) / deviation).min()), float(((1 - mean) / deviation).max())
-    maximise = ActivationMaximization(network, clone=False)
+    maximise = ActivationMaximization(network, model_modifier=ReplaceToLinear(), clone=False)
     seed = tensorflow.random.uniform((len(CIFAR), 32, 32, 3), low, high, seed=0)
     found = maximise(CategoricalScore(list(CIFAR)), seed_input=seed, input_range=(low, high), steps=steps)
     return np.clip(np.asarray(found) * deviation + mean, 0, 1), CIFAR, steps
@@ -175,7 +178,7 @@ def _efficientnet() -> Case:
 
 
 def _resnet() -> Case:
-    return Case("ResNet-20 of CIFAR-10", networks.resnet20(), networks.cifar_images(500)[0], CIFAR, CIFAR[:2])
+    return Case("ResNet-20 of CIFAR-10", networks.resnet20(), networks.cifar_images(500)[0], CIFAR, CIFAR[:1])
 
 
 def _units(report: Report) -> None:
