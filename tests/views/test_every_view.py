@@ -1,4 +1,4 @@
-"""Every view on every kind of network: it shows finite numbers on the axes that it names, or says in one error of ours why it cannot; the network stays as it is."""
+"""Every view on every kind of network: it shows finite numbers on the axes it names, or one of our errors says why not; the network stays as it was."""
 
 from __future__ import annotations
 
