@@ -307,7 +307,8 @@ class Model(ABC):
     def weight_gradients(self, inputs: Array, target: Target) -> dict[str, tuple[Array, ...]]:
         """Layer → the gradients with respect to its weights, as `weights()` orders and shapes them, of the sum of the target's scores over the samples; of a
         `Loss`, of the sum of the samples' losses. Frozen weights have theirs too. The network runs as it predicts: nothing is dropped out, and batch
-        normalisation uses its running statistics. Batches are added up, so that memory does not grow with samples; the network is left as it was, its own gradients too."""
+        normalisation uses its running statistics. Batches are added up, so that memory does not grow with samples; the network is left as it was, its own
+        gradients too."""
         raise UnsupportedError(f"{self.traits.framework} gives no gradients of weights.")
 
     has_weights: bool = False
