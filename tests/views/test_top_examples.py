@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tracemalloc
 from collections.abc import Iterator
 from typing import Any
@@ -109,7 +110,7 @@ def test_what_places_see_equals_the_formula(name: str, layer: str | None, stack:
     import architectures_keras
 
     model, x = adapt(architectures_keras.build(name)), CASES[name].inputs("keras")
-    chosen = next(one for one in model.layers() if layer is None or one.name.endswith(layer))
+    chosen = next(one for one in model.layers() if layer is None or re.sub(r"_\d+$", "", one.name.rpartition("/")[2]) == layer)  # Keras numbers names
     values = read(model, x[:1], [chosen])[chosen.name]
     seen = seen_by(model, x, chosen, values, 0)
     assert "measured" not in seen.how
