@@ -22,7 +22,7 @@ QUANTITIES = ("gradient_norm", "gradient_rms", "weight_rms", "noise", "update_ra
 GRADIENT, WEIGHT, STEP, RULE = "#3b6ea5", "#c8691c", "#6a4c93", 1e-3
 EACH, BELOW = 0.19, 0.28
 """Inches a row, and below all rows."""
-ALONE, BESIDE = ((0.0, 0.58), (0.65, 0.35)), ((0.0, 0.48), (0.53, 0.26))
+ALONE, BESIDE = ((0.0, 0.52), (0.58, 0.4)), ((0.0, 0.48), (0.53, 0.26))
 """Where the two columns begin and how broad they are, alone and with what was found right of them."""
 
 
@@ -40,7 +40,7 @@ def gradient_flow(view: View, *, layer: str | None = None, sample: int = 0, ax: 
     names = [layer] if layer is not None else list(view.values)
     inches = EACH * len(names)
     marked = any(view.of(name) for name in names)
-    ax = own_axes(ax, "rows", 0.74 + BELOW + inches, (4.8 if marked else 3.9) / (inches + BELOW))
+    ax = own_axes(ax, "rows", 0.74 + BELOW + inches, (4.8 if marked else 4.2) / (inches + BELOW))
     ax.set_axis_off()
     ax.set_title(title if title is not None else _("Gradient and weights, layer by layer"), y=1.0, **words(9))
     share = BELOW / (BELOW + inches)
