@@ -61,7 +61,7 @@ def _classes(report: Report, case: Case) -> None:
     )
     rows: list[tuple[object, ...]] = []
     best: dict[str, tuple[float, float]] = {}
-    for settings in ({}, {"parameterisation": "maco"}, {"variation": None}):
+    for settings in ({}, {"parameterisation": "maco"}, {"variation": None, "contrast": None}):
         begun = time.perf_counter()
         view = pellucid.visualize(case.network, case.real, "feature_visualization", classes=case.classes, progress=False, **settings)
         seconds = (time.perf_counter() - begun) / len(case.classes)
@@ -245,6 +245,7 @@ def _step_over_bare(network: nn.Module, shape: tuple[int, ...]) -> float:
             seeds=np.arange(shape[0])[:, None],
             moves=Moves(1 / 16, 10, 0.1),
             limit=0.05,
+            contrast=0.2,
         )
 
     def bare() -> None:

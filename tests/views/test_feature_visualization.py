@@ -57,7 +57,7 @@ def bank_network() -> Any:
 def test_the_planted_frequency_and_orientation_of_a_gabor_bank_are_found() -> None:
     model = adapt(bank_network())
     x = np.random.default_rng(0).random((8, 1, SIDE, SIDE)).astype(np.float32)
-    view = pellucid.visualize(model, x, NAME, layers=["1"], transformations=0, variation=None, range=(0, 1), budget=150)
+    view = pellucid.visualize(model, x, NAME, layers=["1"], transformations=0, variation=None, contrast=None, range=(0, 1), budget=150)
     assert view.values["1"].shape == (len(BANK), SIDE, SIDE, 1)
     for image, (frequency, degrees) in zip(view.values["1"], BANK, strict=True):
         found, turned = peak(image[..., 0])
@@ -70,7 +70,7 @@ def test_the_maximum_of_a_linear_unit_is_the_sign_of_its_weights(parameterisatio
     weights = gabor(0.15, 30.0, 12, 3.0)
     model = NumpyModel([Dense(weights.reshape(-1, 1), np.zeros(1))], (12, 12, 1))
     view = pellucid.visualize(
-        model, None, NAME, parameterisation=parameterisation, transformations=0, variation=None, range=(-2, 3), tolerance=1e-4, budget=2000
+        model, None, NAME, parameterisation=parameterisation, transformations=0, variation=None, contrast=None, range=(-2, 3), tolerance=1e-4, budget=2000
     )
     image = view.values["output"][0, ..., 0]
     strong = np.abs(weights) > 0.2
@@ -174,7 +174,7 @@ def test_a_dead_unit_is_named_and_one_that_real_inputs_wake_begins_at_them() -> 
     (finding,) = (one for one in alone.findings if one.code == "silent feature")
     assert finding.numbers == {"count": 2, "total": 3}
     assert "real inputs" in finding.advised
-    helped = pellucid.visualize(model, real, NAME, layers="dense_0", budget=200, transformations=0, variation=None, range=(0, 1))
+    helped = pellucid.visualize(model, real, NAME, layers="dense_0", budget=200, transformations=0, variation=None, contrast=None, range=(0, 1))
     assert helped.details["dense_0"]["silent"].tolist() == [1, 0, 0]
     assert helped.details["dense_0"]["score"][1] > 1
 
@@ -194,11 +194,20 @@ def test_the_limit_of_variation_is_kept(small_cnn: Any, images: np.ndarray) -> N
     smooth = np.cumsum(np.cumsum(images - 0.5, axis=1), axis=2)
     smooth = ((smooth - smooth.min()) / (smooth.max() - smooth.min())).astype(np.float32)
     limited = pellucid.visualize(small_cnn, smooth, NAME, classes=[0, 1], variation=1.2, range=(0, 1))
-    free = pellucid.visualize(small_cnn, smooth, NAME, classes=[0, 1], variation=None, range=(0, 1))
+    free = pellucid.visualize(small_cnn, smooth, NAME, classes=[0, 1], variation=None, contrast=None, range=(0, 1))
     assert (limited.details["output"]["variation"] < 1.25).all()
     assert (free.details["output"]["variation"] > 2).all()
     assert "unnatural variation" in [finding.code for finding in free.findings]
     assert (free.details["output"]["score"] > limited.details["output"]["score"]).all()
+
+
+def test_the_limit_of_contrast_is_kept(small_cnn: Any, images: np.ndarray) -> None:
+    limited = pellucid.visualize(small_cnn, images, NAME, classes=[0, 1], variation=None, range=(0, 1))
+    free = pellucid.visualize(small_cnn, images, NAME, classes=[0, 1], variation=None, contrast=None, range=(0, 1))
+    assert (limited.details["output"]["contrast"] < 1.05).all()
+    assert (free.details["output"]["contrast"] > 1.3).all()
+    spread = limited.values["output"].std(axis=(1, 2)).mean(axis=1) / images.std(axis=(1, 2)).mean()
+    np.testing.assert_allclose(limited.details["output"]["contrast"], spread, rtol=1e-5)
 
 
 def test_phases_keep_the_spectrum_of_the_real_inputs() -> None:
@@ -221,10 +230,10 @@ def test_facets_of_a_unit_with_two_triggers_are_kept_apart() -> None:
         images = view.values["output"][..., 0]
         return images[:, :, :3].mean(axis=(1, 2)) - images[:, :, 3:].mean(axis=(1, 2))
 
-    apart = pellucid.visualize(model, None, NAME, diversity=2, transformations=0, variation=None, seed=1)
+    apart = pellucid.visualize(model, None, NAME, diversity=2, transformations=0, variation=None, contrast=None, seed=1)
     assert np.ptp(sides(apart)) > 0.7
     assert apart.details["output"]["facet"].tolist() == [0, 1]
-    assert (sides(pellucid.visualize(model, None, NAME, transformations=0, variation=None, seed=1)) > 0.5).all()
+    assert (sides(pellucid.visualize(model, None, NAME, transformations=0, variation=None, contrast=None, seed=1)) > 0.5).all()
 
 
 def test_the_gradient_of_likeness_is_that_of_finite_differences() -> None:
@@ -255,7 +264,7 @@ def test_a_series_is_climbed_along_its_time_and_a_recurrent_layer_has_a_feature(
     kernel -= kernel.mean()
     network = keras.Sequential([keras.Input((60, 1)), keras.layers.Conv1D(1, 9, activation="relu", name="conv")])
     network.layers[0].set_weights([kernel, np.zeros(1)])
-    view = pellucid.visualize(network, None, NAME, layers="conv", transformations=0, variation=None)
+    view = pellucid.visualize(network, None, NAME, layers="conv", transformations=0, variation=None, contrast=None)
     spectrum = np.abs(np.fft.rfft(view.values["conv"][0, :, 0], 600))
     spectrum[:20] = 0
     assert spectrum.argmax() / 600 == pytest.approx(0.2, rel=0.1)

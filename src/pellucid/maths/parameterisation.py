@@ -15,6 +15,10 @@ from scipy.special import expit, logit
 from pellucid.maths.fourier import Fourier
 
 Array = np.ndarray
+RATE, MANY = 0.05, 32 * 32
+"""A step that suits Adam, where there are no more places than so many."""
+BRIGHTNESS = 0.1
+"""How fast the mean of an input changes beside what 1/frequency would have it do at its lowest: else whole images drift to an end of the range."""
 MARGIN = 0.02
 """How near the ends of the range the mean that a start lies about may be, as a share of the range."""
 
@@ -66,8 +70,13 @@ class Parameterisation(ABC):
 
     grid: tuple[int, ...]
     palette: Palette
-    rate = 0.05
-    """A step that suits Adam."""
+    slower: float = field(default=1.0, kw_only=True)
+    """By what the step is divided."""
+
+    @property
+    def rate(self) -> float:
+        """A step that suits Adam."""
+        return RATE / self.slower
 
     @abstractmethod
     def start(self, generator: np.random.Generator, loudness: float = 0.1) -> Array:
@@ -130,7 +139,14 @@ class Coefficients(Parameterisation):
     def __post_init__(self) -> None:
         fourier = Fourier(self.grid)
         object.__setattr__(self, "fourier", fourier)
-        object.__setattr__(self, "scale", fourier.natural_scale()[..., None])
+        scale = fourier.natural_scale()[..., None]
+        scale[(0,) * len(self.grid)] *= BRIGHTNESS
+        object.__setattr__(self, "scale", scale)
+
+    @property
+    def rate(self) -> float:
+        """Smaller where there are many coefficients, for steps of all that go one way add up, and would drive an image to the ends of its range."""
+        return float(RATE / self.slower * min(1.0, np.sqrt(MANY / np.prod(self.grid))))
 
     def start(self, generator: np.random.Generator, loudness: float = 0.1) -> Array:
         return generator.normal(0, loudness, (2, *self.fourier.half, self.channels))
@@ -150,7 +166,6 @@ class Phases(Parameterisation):
     """MACO: phases under fixed amplitudes (*half grid, channels), those that real data have (Fel et al. 2023, arXiv:2306.06805). The mean is the palette's."""
 
     amplitudes: Array | None = None
-    rate = 0.1
     fourier: Fourier = field(init=False)
 
     def __post_init__(self) -> None:
@@ -160,6 +175,10 @@ class Phases(Parameterisation):
         fixed = np.repeat(0.2 * np.sqrt(2) * fourier.natural_scale()[..., None], self.channels, axis=-1) if given is None else given.copy()
         fixed[(0,) * len(self.grid)] = 0.0
         object.__setattr__(self, "amplitudes", fixed)
+
+    @property
+    def rate(self) -> float:
+        return 2 * RATE / self.slower
 
     def start(self, generator: np.random.Generator, loudness: float = 0.1) -> Array:
         return generator.uniform(-np.pi, np.pi, (*self.fourier.half, self.channels))

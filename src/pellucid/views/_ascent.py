@@ -16,7 +16,7 @@ from pellucid.core.method import Progress
 from pellucid.maths.climbing import BUDGET, Adam, Plateau
 from pellucid.maths.parameterisation import Parameterisation
 from pellucid.maths.transformations import Moves, Resampling
-from pellucid.maths.variation import Limit
+from pellucid.maths.variation import Limit, contrast_with_gradient, unit, variation_with_gradient
 
 Array = np.ndarray
 Objective = Callable[[Array, Array], tuple[Array, Array]]
@@ -26,7 +26,7 @@ AGAIN = 8
 EVERY = 4
 """At every so many steps it is asked which rows have reached their plateau."""
 WITHIN = 0.02
-"""By what share a row may be above its limit of variation when it rests."""
+"""By what share a row may be above a limit when it rests."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +80,18 @@ def ascend(
     seed: int = 0,
     start: Array | None = None,
     limit: float | None = None,
+    contrast: float | None = None,
     progress: Progress = lambda share: None,
 ) -> Ascent:
     """Climb side by side from random starts, one for each of `seeds` (n, k) of whole numbers, or from given parameters `start` (n, ...).
 
     At each step all inputs go through one random transformation. What has reached its plateau rests, the rest goes on. What has no gradient at its start, such
-    as a unit that is silent there, is drawn again, louder. `limit` is the greatest total variation, in shares of the range; what is above does not rest.
+    as a unit that is silent there, is drawn again, louder. `limit` is the greatest total variation, `contrast` the greatest contrast, in shares of the range;
+    what is above does not rest.
     """
     generators = [np.random.default_rng([seed, *map(int, row)]) for row in seeds]
-    climb = _Climb(parameterisation, parameterisation.starts(generators) if start is None else np.array(start, np.float64), plateau.budget, limit)
+    climb = _Climb(parameterisation, parameterisation.starts(generators) if start is None else np.array(start, np.float64), plateau.budget)
+    climb.limit_to(limit, contrast)
     shaken, moves = np.random.default_rng(seed), moves or Moves()
     for step in range(plateau.budget):
         silent = climb.one_step(objective, moves.draw(shaken, parameterisation.grid), step)
@@ -105,14 +108,20 @@ def ascend(
 class _Climb:
     """The state of a climb; `rows` are those that still go on."""
 
-    def __init__(self, made: Parameterisation, parameters: Array, budget: int, limit: float | None) -> None:
+    def __init__(self, made: Parameterisation, parameters: Array, budget: int) -> None:
         self.made, self.parameters, self.rows = made, parameters, np.arange(len(parameters))
         self.adam = Adam(made.rate)
-        self.limit = None if limit is None or not made.grid else Limit(limit, made.palette.high - made.palette.low)
+        self.limits: list[Limit] = []
         self.history = np.full((budget, len(parameters)), np.nan)
         self.redrawn, self.steps, self.ends = np.zeros(len(parameters), int), np.zeros(len(parameters), int), [""] * len(parameters)
         self.importance = np.zeros((len(parameters), *made.grid))
         self.above, self.since = np.zeros(len(parameters), bool), np.zeros(len(parameters), int)
+
+    def limit_to(self, variation: float | None, contrast: float | None) -> None:
+        """Hold the images to these; what has no grid has no neighbours."""
+        reach = self.made.palette.high - self.made.palette.low
+        given = ((variation_with_gradient, variation), (contrast_with_gradient, contrast))
+        self.limits = [Limit(measure, most, reach) for measure, most in given if most is not None and self.made.grid]
 
     def one_step(self, objective: Objective, move: Resampling, step: int) -> Array:
         """All rows one step further up; the numbers of those that have no gradient."""
@@ -124,8 +133,9 @@ class _Climb:
         gradients = move.transpose(gradients)
         self.importance[rows] += np.abs(gradients) @ np.full(gradients.shape[-1], 1 / gradients.shape[-1])
         silent = ~gradients.reshape(len(rows), -1).any(axis=1)
-        if self.limit is not None:
-            gradients, excess = self.limit.joined(inputs, gradients)
+        if self.limits:
+            pulls, above = zip(*(limit.pull(inputs) for limit in self.limits), strict=True)
+            gradients, excess = unit(gradients) - sum(pulls), np.max(above, axis=0)
             self.since[rows] = np.where((excess > 0) & (self.since[rows] == 0), step - step % EVERY, self.since[rows])
             self.above[rows] = excess > WITHIN
         self.parameters[rows] = self.adam.step(parameters, self.made.transpose(parameters, inputs, gradients))
@@ -143,8 +153,8 @@ class _Climb:
         going = np.array([not self.ends[row] for row in self.rows])
         if not going.all():
             self.adam.keep(going)
-            if self.limit is not None:
-                self.limit.keep(going)
+            for limit in self.limits:
+                limit.keep(going)
             self.rows = self.rows[going]
 
     def result(self) -> Ascent:

@@ -16,7 +16,7 @@ from pellucid.maths.colour import channel_root, natural_root
 from pellucid.maths.fourier import Fourier
 from pellucid.maths.parameterisation import Coefficients, Palette, Parameterisation, Phases, Pixels
 from pellucid.maths.transformations import Moves
-from pellucid.maths.variation import total_variation
+from pellucid.maths.variation import contrast, total_variation
 from pellucid.views._features import input_shape
 
 Array = np.ndarray
@@ -37,6 +37,7 @@ class Ground:
     parameterisation: Parameterisation
     real: Array
     real_variation: float
+    real_contrast: float
     channels: str
     resolved: Mapping[str, Any]
 
@@ -49,15 +50,17 @@ class Ground:
         some = _some(real)
         palette = _palette(some, low, high)
         name = parameterisation if grid else "pixels"
-        variation = float(total_variation(some if len(some) else _noise(grid, palette, scene.seed), high - low).mean())
+        like = some if len(some) else _noise(grid, palette, scene.seed)
+        variation, spread = (float(measure(like, high - low).mean()) for measure in (total_variation, contrast))
         resolved = {
             "parameterisation": name,
             "low": low.tolist() if count <= FEW_CHANNELS else [float(low.min())],
             "high": high.tolist() if count <= FEW_CHANNELS else [float(high.max())],
             "real inputs": len(real),
             "variation of real inputs" if len(real) else "variation of noise with amplitudes of 1/frequency": variation,
+            "contrast of real inputs" if len(real) else "contrast of that noise": spread,
         }
-        return cls(_parameterisation(name, grid, palette, some), real, variation, lies, resolved)
+        return cls(_parameterisation(name, grid, palette, some), real, variation, spread if grid else 0.0, lies, resolved)
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from pellucid.core.method import Progress
 from pellucid.core.model import Model
 from pellucid.core.scene import NONE, Scene, Shown, ViewMethod
 from pellucid.maths.climbing import BUDGET, NOISE, TOLERANCE, Plateau
-from pellucid.maths.variation import total_variation
+from pellucid.maths.variation import contrast, total_variation
 from pellucid.views._ascent import Ascent, ascend, model_objective, side_by_side
 from pellucid.views._feature_findings import ABOVE_REAL, findings_of
 from pellucid.views._feature_ground import Ground, moves
@@ -24,7 +24,7 @@ Array = np.ndarray
 PARAMETERISATIONS = ("fourier", "maco", "pixels")
 TRIALS = 32
 """Fresh transformations under which a class's probability is measured."""
-BY_FEATURE = ("number", "facet", "score", "percentile", "probability", "probability_low", "variation", "steps", "end", "silent")
+BY_FEATURE = ("number", "facet", "score", "percentile", "probability", "probability_low", "variation", "contrast", "steps", "end", "silent")
 ENDS = (NOISE, TOLERANCE, BUDGET)
 TOGETHER = 32e6
 """Bytes of images, in float64, that are climbed side by side."""
@@ -42,15 +42,16 @@ class FeatureVisualization(ViewMethod):
     `parameterisation`: "fourier", coefficients scaled by 1/frequency; "maco", phases alone under the amplitudes that real inputs have (1/frequency where none
     are given), which keeps images natural and scores lower; "pixels", also for tables.
     `transformations`: how much each step shifts (a sixteenth of a side), turns (10°) and scales (10 %) what the network is shown; 0 for not at all.
-    `diversity`: images a subject, kept apart. `variation`: the greatest total variation, as a multiple of that of real inputs; None for no limit.
+    `diversity`: images a subject, kept apart. `variation` and `contrast`: the greatest total variation and the greatest standard deviation over places, as
+    multiples of those of real inputs; None for no limit.
     `range`: (low, high), numbers or one a channel. None takes the data's, else 0 to 1 (0 to 255 where the network rescales) for images, −3 to 3 for others.
     `budget`: the most steps. A climb ends when its gain over the last quarter is within its standard error, or below `tolerance` of all its gain.
 
     Scores are of the image as it stands: a class's logit (less the mean of all classes' before a softmax), or a channel's activation averaged over its places.
     Shapes: per layer (features, *input), channels last. Details by feature: `number` of the class or channel, `facet`, `score`, `percentile` of the score among
-    `real` (samples, features), `probability` and `probability_low`, mean and lowest of the class under 32 fresh transformations, `variation` as a multiple of
-    real inputs', `steps`, `end` (0: gain within noise, 1: below the tolerance, 2: budget), `silent` (1: no gradient was ever found) and `importance` (features,
-    *grid), by place the mean size of the gradients, which says where the image matters.
+    `real` (samples, features), `probability` and `probability_low`, mean and lowest of the class under 32 fresh transformations, `variation` and `contrast` as
+    multiples of real inputs', `steps`, `end` (0: gain within noise, 1: below the tolerance, 2: budget), `silent` (1: no gradient was ever found) and
+    `importance` (features, *grid), by place the mean size of the gradients, which says where the image matters.
     Does not say that the network answers like this to real inputs, nor that the feature is all that excites the unit: see `top_examples`.
 
     >>> import numpy as np, pellucid
@@ -74,6 +75,7 @@ class FeatureVisualization(ViewMethod):
     transformations: float = 1.0
     diversity: int = 1
     variation: float | None = 1.5
+    contrast: float | None = 1.0
     range: Any = None
     budget: int = 512
     tolerance: float = 0.01
@@ -86,9 +88,9 @@ class FeatureVisualization(ViewMethod):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
                 raise SettingError(f"{name} must be a whole number of at least 1, got {value!r}.")
-        for name, least in (("transformations", 0.0), ("tolerance", 0.0), ("variation", 1e-6)):
+        for name, least in (("transformations", 0.0), ("tolerance", 0.0), ("variation", 1e-6), ("contrast", 1e-6)):
             value = getattr(self, name)
-            if value is None and name == "variation":
+            if value is None and name in ("variation", "contrast"):
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not least <= value < np.inf:
                 raise SettingError(f"{name} must be a number of at least {least:g}, got {value!r}.")
@@ -186,7 +188,8 @@ class FeatureVisualization(ViewMethod):
             moves=moves(self.transformations),
             seed=scene.seed,
             start=start,
-            limit=self.variation * ground.real_variation if self.variation is not None and ground.real_variation > 0 else None,
+            limit=_times(self.variation, ground.real_variation),
+            contrast=_times(self.contrast, ground.real_contrast),
             progress=progress,
         )
 
@@ -208,10 +211,17 @@ class FeatureVisualization(ViewMethod):
             told |= {"real": real.astype(np.float32), "percentile": _percentile(real, scores)}
         if ground.real_variation > 0:
             told["variation"] = total_variation(climb.inputs, ground.reach) / ground.real_variation
+        if ground.real_contrast > 0:
+            told["contrast"] = contrast(climb.inputs, ground.reach) / ground.real_contrast
         if subjects.kind == "class" and len(subjects.shape) == 1:
             found = _probabilities(scene, ground, subjects, climb.inputs)
             told |= {"probability": found.mean(axis=0), "probability_low": found.min(axis=0)}
         return told
+
+
+def _times(multiple: float | None, real: float) -> float | None:
+    """A limit as a multiple of what real inputs have; None where there is no limit, or they have none."""
+    return multiple * real if multiple is not None and real > 0 else None
 
 
 def _percentile(real: Array, scores: Array) -> Array:

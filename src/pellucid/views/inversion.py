@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -139,7 +138,7 @@ class Inversion(ViewMethod):
             first = ascend(objective, made, Plateau(self.budget - self.budget // FINE_SHARE, self.tolerance), progress=halves[0], **settings)
             if self.budget >= FINE_SHARE:
                 fine = Plateau(self.budget // FINE_SHARE, self.tolerance)
-                finer = ascend(objective, _finer(made), fine, start=first.parameters, progress=halves[1], **settings)
+                finer = ascend(objective, replace(made, slower=FINER), fine, start=first.parameters, progress=halves[1], **settings)
                 first = replace(finer, steps=first.steps + finer.steps)
             found.append(first)
         return side_by_side(found)
@@ -202,13 +201,6 @@ def _parameterisation(name: str, real: Array, given: Any) -> Parameterisation:
     root = channel_root((real - low) / reach) if grid and 1 < count <= FEW_COLOURS else np.eye(count)
     palette = Palette(low, high, np.asarray(mean), root)
     return (Coefficients if grid and name == "fourier" else Pixels)(grid, palette)
-
-
-def _finer(made: Parameterisation) -> Parameterisation:
-    """The same with small steps, for the end of a climb, which large ones only go round."""
-    found = copy.copy(made)
-    object.__setattr__(found, "rate", made.rate / FINER)
-    return found
 
 
 def _axes_of(real: Array) -> tuple[str, ...]:
