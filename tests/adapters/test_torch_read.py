@@ -130,3 +130,19 @@ def test_batches_are_joined_as_one_batch_gives_them() -> None:
     plain = torch.nn.functional.conv2d(torch.tensor(x), module[0].weight, module[0].bias).detach().numpy()
     np.testing.assert_allclose(ours["0"], plain, atol=1e-5)
     assert (ours["0"] < 0).any()
+
+
+def test_where_most_is_kept_all_samples_go_together_and_else_in_batches() -> None:
+    module = nn.Sequential(nn.Linear(6, 50), nn.ReLU(), nn.Linear(50, 2))
+    model, x = adapt(module), np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    model.meet(x)
+    model._own_batch_size = 4
+    sizes: list[int] = []
+    handle = module[0].register_forward_hook(lambda _part, _given, output: sizes.append(len(output)))
+    every = model.activations(x, ["0", "1", "2"])
+    assert sizes[-1] == 40
+    sizes.clear()
+    few = model.activations(x, ["2"])
+    handle.remove()
+    assert max(sizes) <= 8
+    np.testing.assert_allclose(few["2"], every["2"], atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from pellucid.core.model import batches
 Array = np.ndarray
 Kept = dict[str, list[tuple[Any, int | None]]]
 """Of each layer the tensors that it gave, with their versions where they are the module's own and no copies."""
+FLOAT, MOST_OF = 4, 0.5
+"""Bytes of a number; and what share of what a pass makes is most of it."""
 FEW = 2
 """Of no more samples nothing is tried before: going through them twice costs no more."""
 
@@ -24,7 +27,7 @@ def read(model: Any, inputs: Array, layers: Sequence[str], *, every: bool) -> di
     """The layers' outputs, of the last call of each; or of `every` call along a time axis, where a cell is called step by step."""
     found: dict[str, Array] = {}
     reading = _Reading(model, layers, every)
-    parts = list(batches(len(inputs), model.forward_batch_size))
+    parts = list(batches(len(inputs), _at_once(model, layers, len(inputs))))
     with model._borrowed(gradients=False), model._help.hooked(reading.chosen, reading.note):
         if len(inputs) > FEW and model._given_batch_size is None:
             reading.try_out(inputs[:1])
@@ -39,6 +42,13 @@ def read(model: Any, inputs: Array, layers: Sequence[str], *, every: bool) -> di
                     found[name] = np.empty_like(rows, shape=(len(inputs), *rows.shape[1:]))  # in the same order in memory
                 found[name][part] = rows
     return found
+
+
+def _at_once(model: Any, layers: Sequence[str], samples: int) -> int:
+    """All samples in one batch where most of what a pass makes is kept anyway, so that nothing need be joined; else as many as are predicted together."""
+    known = [model.layer(name).shape for name in layers]
+    kept = FLOAT * sum(math.prod(size or 1 for size in shape) for shape in known if shape is not None)
+    return samples if model._given_batch_size is None and kept >= MOST_OF * model._meeting.bytes else int(model.forward_batch_size)
 
 
 class _Reading:
