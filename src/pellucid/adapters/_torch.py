@@ -224,7 +224,13 @@ def hooked(parts: Mapping[str, Any], change: Callable[[str, Any], Any]) -> Itera
 
         return hook
 
-    handles = [part.register_forward_hook(hook_of(name)) for name, part in parts.items()]
+    with removed([part.register_forward_hook(hook_of(name)) for name, part in parts.items()]):
+        yield
+
+
+@contextlib.contextmanager
+def removed(handles: Sequence[Any]) -> Iterator[None]:
+    """Takes hooks off again when the block is left, whether by an error or not."""
     try:
         yield
     finally:

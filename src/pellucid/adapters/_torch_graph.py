@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils import _pytree
 
+from pellucid.adapters._torch import removed
 from pellucid.core.connections import joined
 from pellucid.core.model import INPUT
 
@@ -82,9 +83,5 @@ def _hooked(parts: Mapping[str, Any], change: Callable[[str, Any, Any], Any]) ->
     def hook_of(name: str) -> Callable[..., Any]:
         return lambda _, arguments, keywords, output: change(name, (arguments, keywords), output)
 
-    handles = [part.register_forward_hook(hook_of(name), with_kwargs=True) for name, part in parts.items()]
-    try:
+    with removed([part.register_forward_hook(hook_of(name), with_kwargs=True) for name, part in parts.items()]):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()

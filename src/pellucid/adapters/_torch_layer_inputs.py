@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from pellucid.adapters._layer_inputs import in_order, joined
+from pellucid.adapters._torch import removed
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.model import batches
 
@@ -78,12 +79,8 @@ def watched(parts: Mapping[str, Any], seen: dict[str, list[list[Any]]]) -> Itera
 
         return hook
 
-    handles = [part.register_forward_pre_hook(hook_of(name), with_kwargs=True) for name, part in parts.items()]
-    try:
+    with removed([part.register_forward_pre_hook(hook_of(name), with_kwargs=True) for name, part in parts.items()]):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def last_given(part: Any, calls: Sequence[Sequence[Any]]) -> list[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from pellucid.adapters._torch import on_host
+from pellucid.adapters._torch import on_host, removed
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.model import batches
 from pellucid.core.recurrence import GRU, LSTM, SIMPLE, Cell, Recurrence, StateGradients
@@ -75,12 +75,8 @@ def probed(parts: Mapping[str, Any], calls: dict[str, list[list[Any]]]) -> Itera
 
         return hook
 
-    handles = [part.register_forward_hook(hook_of(name)) for name, part in parts.items()]
-    try:
+    with removed([part.register_forward_hook(hook_of(name)) for name, part in parts.items()]):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def with_probes(name: str, output: Any, probes: list[Any]) -> Any:

@@ -26,7 +26,6 @@ SIDE, GAP, APART, LEFT, OVER = 0.52, 0.06, 0.16, 0.95, 0.2
 """Inches: of a picture, between two, between kinds, left of all, and above a row for values."""
 TEXT, BLOCK, LETTERS, CONTEXT = 0.15, 0.12, 92, 4
 """Inches of a line and below a unit's; letters of a line, and words of context on each side."""
-LINE_COLOUR = "#3b6ea5"
 
 
 def top_examples(view: View, *, layer: str | None = None, sample: int = 0, ax: Axes | None = None, title: str | None = None) -> tuple[Artist, ...]:
