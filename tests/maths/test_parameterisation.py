@@ -70,3 +70,20 @@ def test_the_root_of_channels_gives_their_correlation_and_that_of_one_channel_is
     np.testing.assert_array_equal(channel_root(np.ones((1, 4, 2))), np.eye(2))
     np.testing.assert_array_equal(natural_root(1), np.eye(1))
     assert np.trace(natural_root(3) @ natural_root(3).T) == pytest.approx(3, rel=0.02)
+
+
+def test_a_step_of_all_coefficients_one_way_changes_large_images_no_more_than_small_ones() -> None:
+    palette = Palette(np.zeros(1), np.ones(1), np.full(1, 0.5), np.eye(1))
+    small, large = (Coefficients((side, side), palette) for side in (32, 128))
+    steps = [made.raw(np.full((1, 2, *made.fourier.half, 1), made.rate)) for made in (small, large)]
+    assert large.rate == pytest.approx(small.rate / 4)
+    assert np.abs(steps[1]).max() <= 1.05 * np.abs(steps[0]).max()
+
+
+def test_the_mean_moves_a_tenth_as_fast_as_the_lowest_frequency() -> None:
+    made = Coefficients((16, 16), Palette(np.zeros(1), np.ones(1), np.full(1, 0.5), np.eye(1)))
+    mean, lowest = np.zeros((2, 2, *made.fourier.half, 1))
+    mean[0, 0, 0], lowest[0, 1, 0] = 1.0, 1.0
+    moved = made.raw(mean[None])
+    np.testing.assert_allclose(moved, moved.mean())
+    assert made.scale[0, 0, 0] == pytest.approx(0.1 * made.scale[1, 0, 0])
