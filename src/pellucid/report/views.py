@@ -10,7 +10,7 @@ from pellucid.core.language import number as in_figures
 from pellucid.core.language import said as _
 from pellucid.core.view import View
 from pellucid.figures import FIGURES, png_bytes
-from pellucid.report import data_pictures, feature_pictures, graph_svg, inside_pictures, signal_pictures, training_pictures, unit_pictures
+from pellucid.report import data_pictures, feature_pictures, graph_svg, input_pictures, signal_pictures, training_pictures, unit_pictures
 from pellucid.report.pictures import Picture
 
 Figure = tuple[str, str, Mapping[str, Any], str]
@@ -20,10 +20,10 @@ DPI = 110
 SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {
     "gradient_flow": signal_pictures.gradient_flow,
     "loss_landscape": signal_pictures.loss_landscape,
-    "attention": inside_pictures.of_attention,
+    "attention": input_pictures.of_attention,
     "feature_visualization": feature_pictures.of_features,
-    "top_examples": inside_pictures.of_top_examples,
-    "inversion": inside_pictures.of_inversion,
+    "top_examples": input_pictures.of_top_examples,
+    "inversion": input_pictures.of_inversion,
     "graph": graph_svg.of_graph,
     "activation_statistics": unit_pictures.of_activation_statistics,
     "filters": unit_pictures.of_filters,

@@ -1,4 +1,4 @@
-"""Pictures of views that are not one a layer: heads of attention, what excites units, and inputs inverted."""
+"""Pictures of views that lead back to the input: what attention takes from each part, what excites units, and inputs made anew from a layer."""
 
 from __future__ import annotations
 
