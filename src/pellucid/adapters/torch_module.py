@@ -346,9 +346,12 @@ class TorchModule(Model):
 
     # ---- inside torch -----------------------------------------------------------------------------------------------
 
-    def _borrowed(self, *, gradients: bool) -> contextlib.AbstractContextManager[None]:
-        borrowed: contextlib.AbstractContextManager[None] = self._help.borrowed(self.module, gradients=gradients)
-        return borrowed
+    @contextlib.contextmanager
+    def _borrowed(self, *, gradients: bool) -> Iterator[None]:
+        from pellucid.adapters import _torch_padding  # with torch, as all that needs it
+
+        with self._help.borrowed(self.module, gradients=gradients), _torch_padding.kept(self.module):
+            yield
 
     def _outputs(self, x: Any, logits: bool) -> Any:
         """What the network gives for a batch, shape (samples, *output)."""
