@@ -57,6 +57,21 @@ def test_keras_shares_are_those_that_its_layers_return(name: str) -> None:
     np.testing.assert_allclose(view.values["network"], maths.rollout([view.values[layer.name] for layer in layers]), **CLOSE)
 
 
+def test_keras_layers_in_mixed_precision_and_over_two_axes() -> None:
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(0)
+    inputs, layer = keras.Input((6, 8)), keras.layers.MultiHeadAttention(2, 4, dtype="mixed_bfloat16")
+    network = keras.Model(inputs, keras.layers.GlobalAveragePooling1D(dtype="float32")(layer(inputs, inputs)))
+    layer.set_weights([2 * array for array in layer.get_weights()])
+    x = np.random.default_rng(0).normal(size=(3, 6, 8)).astype(np.float32)
+    wanted = numbers(layer(x, x, return_attention_scores=True)[1]).astype(np.float32)
+    np.testing.assert_allclose(shown(network, x).values[layer.name], wanted, atol=0.02)
+    image = keras.Input((4, 4, 3))
+    network = keras.Model(image, keras.layers.GlobalAveragePooling2D()(keras.layers.MultiHeadAttention(2, 4, attention_axes=(1, 2))(image, image)))
+    with pytest.raises(UnsupportedError, match=r"is given \(4, 4, 3\), and only attention over one axis of tokens is served"):
+        shown(network, x.reshape(3, 4, 4, 3))
+
+
 def test_keras_layers_with_fewer_heads_of_keys_and_without_weights() -> None:
     keras = pytest.importorskip("keras")
     inputs = keras.Input((6, 8))
@@ -315,6 +330,39 @@ def test_what_is_refused_and_asked_for_wrongly(oracle: NumpyModel) -> None:
         shown(oracle, np.zeros((1, 6)), residual=2)
     with pytest.raises(SettingError, match="heads=0"):
         shown(oracle, np.zeros((1, 6)), heads=0)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", ["bfloat16", "float16"])
+def test_networks_of_half_precision_are_read(kind: str) -> None:
+    torch = pytest.importorskip("torch")
+    network = _encoder()
+    exact = shown(network, SERIES[..., :6])
+    view = shown(network.to(getattr(torch, kind)), SERIES[..., :6])
+    assert view.layers == exact.layers
+    for name in exact.layers:
+        np.testing.assert_allclose(view.values[name], exact.values[name], atol=0.02)
+    assert not any(finding.code == "attention not shown" for finding in view.findings)
+
+
+def _encoder() -> Any:
+    import torch
+
+    import architectures_torch
+
+    torch.manual_seed(0)
+    network = architectures_torch.encoder().eval()
+    with torch.no_grad():
+        for parameter in network.encoder.parameters():
+            parameter.mul_(1.5)
+    return network
+
+
+@pytest.mark.once
+def test_a_number_of_heads_that_cannot_be_is_refused_and_known_ones_are_kept() -> None:
+    with pytest.raises(UnsupportedError, match=r"12 numbers wide, which 5 heads cannot share evenly.*Leave heads= out"):
+        shown(written(), SERIES, heads=5)
+    assert shown(written(), SERIES, heads=3).values["attention"].shape[1] == 3
 
 
 @pytest.mark.once

@@ -24,8 +24,8 @@ DENSE = ("Dense", "Linear", "EinsumDense", "Conv1D", "NonDynamicallyQuantizableL
 KERAS, TORCH, BARE = ("MultiHeadAttention", "GroupedQueryAttention", "GroupQueryAttention"), ("MultiheadAttention",), ("Attention",)
 FOLLOWING = 8
 """How many layers after the values are looked at for the one that takes in what was attended."""
-CLOSE = 2e-3
-"""How far a recomputed output may lie from the network's own, in parts of its root mean square."""
+CLOSE, COARSE = 2e-3, 1e-2
+"""How far a recomputed output may lie from the network's own, in parts of its root mean square; and where that is in bfloat16, which has eight bits."""
 MASKED = -1e4
 """An added score below this hides a key."""
 FLOOR = 1e-3
@@ -224,6 +224,8 @@ def _of_keras(looked: Looked, source: Source) -> Inside | str:
     if any(kernel.ndim != 3 for kernel in kernels):
         return f"has kernels of the shapes {[kernel.shape for kernel in kernels]}, of which only those over one axis of tokens are served"
     given, masks = _given(looked, source.name)
+    if given[0].ndim != 3:
+        return f"is given {given[0].shape[1:]}, and only attention over one axis of tokens is served, (tokens, width)"
     query, value, key = given[0], given[min(1, len(given) - 1)], given[2] if len(given) > 2 else given[min(1, len(given) - 1)]
     parts = [_projected(x, kernels[i], biases[i]) for i, x in enumerate((query, key, value))]
     wanted = looked.made((source.name,))
@@ -337,6 +339,9 @@ def _is_binary(array: Array) -> bool:
 
 def _fitted(inside: Inside, tokens: Array | None, heads: int | None) -> Read | str:
     """The reading by which the network's own output comes out best, the simplest of equals."""
+    width = inside.query.shape[2] * inside.query.shape[3]
+    if heads is not None and inside.heads is None and width % heads:
+        return f"its queries are {width} numbers wide, which {heads} heads cannot share evenly"
     every = np.arange(len(inside.query))
     few = np.unique([0, int((tokens == 0).sum(axis=1).argmax())]) if tokens is not None else every[:2]
     masks, counts = list(_masks(inside, tokens)), _counts(inside, heads)
@@ -373,7 +378,7 @@ def _seen(shares: Array, hidden: Array | None) -> Array:
 def _counts(inside: Inside, heads: int | None) -> list[int]:
     """The numbers of heads that come into question; sizes of heads that are common first."""
     if heads is not None or inside.heads is not None:
-        return [heads or inside.heads or 1]
+        return [inside.heads or heads or 1]
     width, narrow = inside.query.shape[-1], inside.key.shape[-1]
     sizes = [size for size in range(1, width + 1) if width % size == 0 and narrow % size == 0]
     return [width // size for size in sorted(sizes, key=lambda size: (size not in (64, 32, 128, 16), size == 1, -size))]
@@ -403,9 +408,14 @@ def _error(inside: Inside, rows: Array, way: Way) -> tuple[str, float]:
         seen = np.asarray(np.isfinite(own).all(axis=-1) & _sighted(way.hidden, rows, own.shape[:2]))
         if own.shape == found.shape and seen.any():
             apart, reach = found[seen] - own[seen], float(np.sqrt(np.square(own[seen]).mean())) or 1.0
-            error = max(float(np.sqrt(np.square(apart).mean())), float(np.abs(apart).max()) / 10) / (CLOSE * reach)
+            error = max(float(np.sqrt(np.square(apart).mean())), float(np.abs(apart).max()) / 10) / ((COARSE if _is_coarse(wanted) else CLOSE) * reach)
             nearest = min(nearest, (name, error), key=lambda one: one[1])
     return nearest
+
+
+def _is_coarse(array: Array) -> bool:
+    """Whether an array holds nothing but numbers of bfloat16: in single precision their lower half is zero."""
+    return array.dtype.name == "bfloat16" or (array.dtype == np.float32 and not (np.ascontiguousarray(array).view(np.uint32) & 0xFFFF).any())
 
 
 def _sighted(hidden: Array | None, rows: Array, shape: tuple[int, ...]) -> Array:

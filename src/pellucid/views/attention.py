@@ -81,7 +81,8 @@ class Attention(ViewMethod):
         found, failed = self._read(scene, _chosen(scene))
         if not found:
             told = "; ".join(f"'{name}': {why}" for name, why in failed.items())
-            raise UnsupportedError(f"no attention of this network can be told: {told}. Its heads can be given: heads=….")
+            advice = "Its heads can be given: heads=…." if self.heads is None else "Leave heads= out to have them found."
+            raise UnsupportedError(f"no attention of this network can be told: {told}. {advice}")
         values = {name: one.shares for name, one in found.items()}
         axes: dict[str, tuple[str, ...]] = dict.fromkeys(values, ("sample", "head", "query", "key"))
         resolved: dict[str, Any] = {f"attention of {name}": one.how for name, one in found.items()}
