@@ -45,9 +45,11 @@ def test_images_are_cut_to_what_the_unit_sees() -> None:
     for k, image in enumerate(images):
         (top, bottom), (left, right) = windows[5 + k]
         np.testing.assert_allclose(image.get_array(), one.inputs[5 + k, top:bottom, left:right, 0])
-    first = images[0].axes
-    assert (first.get_title(), first.get_xlabel()) == ("6", "dog")
-    texts = {text.get_text() for text in first.figure.axes[0].texts}
+    left, right, bottom, top = images[0].get_extent()
+    beside = {text.get_text(): text.get_position() for text in images[0].axes.texts if abs(text.get_position()[0] - (left + right) / 2) < 1e-6}
+    assert {name for name, (_, y) in beside.items() if 0 < y - top < 0.3} == {"6"}  # above the first: its value
+    assert {name for name, (_, y) in beside.items() if 0 < bottom - y < 0.1} == {"dog"}
+    texts = {text.get_text() for text in images[0].axes.texts}
     assert "unit 11\nabove half: 25.0%\nclass dog: 90.0%" in texts
     assert {"most", "at random", "least"} <= texts
 
@@ -70,6 +72,9 @@ def test_texts_show_the_word_of_the_place_and_tables_what_is_unusual() -> None:
     found = [text.get_text() for text in top_examples(view(tokens, windows, takes={"tokens": True}, given=given))]
     assert found[0] == "#100: a rather [dull] film"
     assert found[1] == f"#101: {tokens[1, 0]} {tokens[1, 1]} [{tokens[1, 2]}] {tokens[1, 3]}"
+    rows = [2 * row for row in range(115)]
+    found = [text.get_text() for text in top_examples(view(tokens, windows, takes={"tokens": True}, given=given, indices=rows))]
+    assert found[0] == "#200: a rather [dull] film"  # its number in the data that the samples were taken from
     table = np.zeros((15, 6)) + RNG.normal(size=(15, 6)) * 0.1
     table[0, 4] = 9.0
     found = [text.get_text() for text in top_examples(view(table, None))]

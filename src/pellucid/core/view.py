@@ -23,8 +23,8 @@ class Finding:
     """What a view found out about one layer (or, where `layer` is empty, about the whole network).
 
     `code` names it ("dead units", "exploding gradient"), `severity` is `NOTE`, `WARNING` or `FAULT`. `text` and `advice` are English sentences with names of
-    `numbers` in braces, and `{layer}`; numbers whose name begins with "share" are written as percentages. They are filled in when they are read, in the
-    language spoken then, so they are literals marked with `pellucid.core.language.later`.
+    `numbers` in braces, and `{layer}`; numbers whose name begins with "share" are written as percentages, and "sample" is a sample's place, from 0. They are
+    filled in when they are read, in the language spoken then, so they are literals marked with `pellucid.core.language.later`.
     """
 
     code: str
@@ -36,6 +36,7 @@ class Finding:
 
     def _filled(self, text: str) -> str:
         shown = {name: percent(value) if name.startswith("share") else number(value) for name, value in self.numbers.items()}
+        shown |= {"sample": str(int(self.numbers["sample"]))} if "sample" in self.numbers else {}
         return _(text).format(layer=self.layer, **shown) if text else ""
 
     @property
@@ -90,6 +91,12 @@ class View:
     def by_sample(self, layer: str) -> bool:
         """Whether a layer's main array has an entry for each input."""
         return self.axes.get(layer, ("sample",))[:1] == ("sample",)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The number of each sample in the data that it was taken from, where that is known, else its place in the record; both from 0."""
+        known = self.provenance.get("indices")
+        return [int(row) for row in known] if isinstance(known, list) and len(known) == len(self) else list(range(len(self)))
 
     def __getitem__(self, index: int | slice | Sequence[int] | Array) -> View:
         """The view of some samples; the sample axis stays, and what has none is kept as it is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -79,7 +79,7 @@ def _plane(view: View, ax: Axes, found: Mapping[str, Array], values: Array, colo
     for place in winners if len(winners) > 1 else ():
         lead = values[..., place] - np.delete(values, place, axis=-1).max(axis=-1)
         artists.append(ax.contour(across, down, lead, levels=[0.0], colors=INK, linewidths=0.7))
-    artists += _samples(ax, found)
+    artists += _samples(ax, found, view.numbers)
     pictures = pictures_of(view)
     if pictures is not None and len(pictures) <= PICTURES:
         artists += thumbnails(ax, pictures, found["positions"])
@@ -89,7 +89,7 @@ def _plane(view: View, ax: Axes, found: Mapping[str, Array], values: Array, colo
     return artists
 
 
-def _samples(ax: Axes, found: Mapping[str, Array]) -> list[Artist]:
+def _samples(ax: Axes, found: Mapping[str, Array], numbers: Sequence[int]) -> list[Artist]:
     """A numbered mark a sample."""
     places, on = found["positions"], found["off"] <= 0
     artists: list[Artist] = []
@@ -99,7 +99,7 @@ def _samples(ax: Axes, found: Mapping[str, Array]) -> list[Artist]:
                 ax.scatter(places[which, 0], places[which, 1], s=26, facecolors=fill, edgecolors=INK if fill == "none" else "white", linewidths=1.0, zorder=5)
             )
     for row, (x, y) in enumerate(places):
-        artists.append(ax.annotate(str(row), (float(x), float(y)), (4, -9), textcoords="offset points", zorder=6, **words(7)))
+        artists.append(ax.annotate(str(numbers[row]), (float(x), float(y)), (4, -9), textcoords="offset points", zorder=6, **words(7)))
     return artists
 
 
@@ -111,10 +111,12 @@ def _line(view: View, ax: Axes, found: Mapping[str, Array], values: Array, colou
         artists += ax.plot(found["across"], values[:, place], color=colours[one], linewidth=1.6, label=_name(view, one))
     for row, (at,) in enumerate(found["positions"]):
         artists.append(ax.axvline(float(at), color=INK, linewidth=0.7, linestyle=(0, (2, 2))))
-        artists.append(ax.annotate(str(row), (float(at), 1.0), (3, -8), xycoords=("data", "axes fraction"), textcoords="offset points", **words(7)))
+        artists.append(
+            ax.annotate(str(view.numbers[row]), (float(at), 1.0), (3, -8), xycoords=("data", "axes fraction"), textcoords="offset points", **words(7))
+        )
     ax.set_ylim(-0.02, 1.08)
     ax.set_xlim(float(found["across"][0]), float(found["across"][-1]))
-    ax.set_xlabel(_("distance along the line from sample 0"), **words(8))
+    ax.set_xlabel(_("distance along the line from sample {number}").format(number=view.numbers[0]), **words(8))
     ax.set_ylabel(_("probability"), **words(8))
     _legend(view, ax, None)
     return artists

@@ -15,7 +15,7 @@ SIZE = (4.6, 2.2)
 def layers(view: View) -> tuple[Artist, ...]:
     """One row a sample, one column a layer; always on a figure of its own. For many channels, a figure per layer (`activation_map`) shows more."""
     axes = cells(len(view), len(view.values), SIZE, left=0.5, right=0.75, below=0.4)
-    numbers = view.provenance.get("indices", range(len(view)))
+    numbers = view.numbers
     artists: list[Artist] = []
     for sample, row in enumerate(axes):
         for name, ax in zip(view.values, row, strict=True):

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from pellucid.core.errors import SettingError, UnknownLayerError, unknown
 from pellucid.core.language import number, percent
 from pellucid.core.layout import channels_of, to_last
 from pellucid.core.view import View
-from pellucid.figures._canvas import BAND, INK, MARGINS, POSITIVE, own_axes, short_name, words
+from pellucid.figures._canvas import BAND, INK, MARGINS, MUTED, POSITIVE, own_axes, short_name, words
 from pellucid.figures._canvas import drawn as _
 from pellucid.figures._picture import as_picture, bare
 
@@ -68,22 +69,24 @@ def _pictures(view: View, name: str, rows: Sequence[int], ax: Axes | None, headi
     height = 0.2 + len(rows) * step
     ax = own_axes(ax, "picture", height + MARGINS["picture"][2] + MARGINS["picture"][3], width / height)
     ax.set_axis_off()
+    ax.set_xlim(0, width)  # inches: pictures lie on the same axes, of which each would take ten times as long to make as itself
+    ax.set_ylim(0, height)
     ax.set_title(heading, y=1.0, **words(9))
     artists: list[Artist] = []
     heads = {"most": _("most"), "between": _("at random"), "least": _("least")}
     for i, row in enumerate(rows):
         left, top = LEFT, height - 0.2 - i * step
-        ax.text(0.0, (top - OVER - SIDE / 2) / height, _unit(view, name, row), transform=ax.transAxes, va="center", ha="left", **words(6.5))
+        ax.text(0.0, top - OVER - SIDE / 2, _unit(view, name, row), va="center", ha="left", **words(6.5))
         for kind, count in counts:
             if not i:
-                ax.text(left / width, (height - 0.02) / height, heads[kind], transform=ax.transAxes, va="top", ha="left", **words(7))
+                ax.text(left, height - 0.02, heads[kind], va="top", ha="left", **words(7))
             for k in range(count):
-                inner = ax.inset_axes((left / width, (top - OVER - SIDE) / height, SIDE / width, SIDE / height))
                 window = found[f"{kind}_window"][row, k] if f"{kind}_window" in found else None
-                artists += _example(inner, inputs[int(found[f"{kind}_kept"][row, k])], window)
-                inner.set_title(number(float(values[kind][row, k]), 2), y=1.0, pad=1.5, **words(6))
+                artists += _example(ax, (left, top - OVER - SIDE), inputs[int(found[f"{kind}_kept"][row, k])], window)
+                ax.text(left + SIDE / 2, top - OVER + 0.02, number(float(values[kind][row, k]), 2), va="bottom", ha="center", **words(6))
                 if labelled:
-                    inner.set_xlabel(short_name(_class(view, int(found[f"{kind}_label"][row, k])), 10), labelpad=1, **words(5.5))
+                    said = short_name(_class(view, int(found[f"{kind}_label"][row, k])), 10)
+                    ax.text(left + SIDE / 2, top - OVER - SIDE - 0.02, said, va="top", ha="center", **words(5.5))
                 left += SIDE + GAP
             left += APART
     return tuple(artists)
@@ -104,21 +107,33 @@ def _class(view: View, label: int) -> str:
     return str(names[label]) if 0 <= label < len(names) else str(label)
 
 
-def _example(ax: Axes, sample: Array, window: Array | None) -> list[Artist]:
-    """An input cut to a window: an image, or the lines of a series."""
-    bare(ax)
+def _example(ax: Axes, corner: tuple[float, float], sample: Array, window: Array | None) -> list[Artist]:
+    """An input cut to a window, in a square at a corner: an image, or the lines of a series."""
+    left, bottom = corner
     if sample.ndim == 2:
         low, high = (0, len(sample)) if window is None else (int(window[0, 0]), int(window[0, 1]))
         if sample.shape[1] > 6:
-            return [ax.imshow(sample[low:high].T, cmap=POSITIVE, vmin=sample.min(), vmax=sample.max(), aspect="auto", interpolation="nearest")]
-        lines = ax.plot(np.arange(low, high), sample[low:high], linewidth=0.8)
-        ax.set_ylim(float(sample.min()), float(sample.max()) + 1e-9)
+            return [_picture(ax, corner, sample[low:high].T, POSITIVE, (float(sample.min()), float(sample.max())), square=False)]
+        inner = ax.inset_axes((left, bottom, SIDE, SIDE), transform=ax.transData)
+        bare(inner)
+        lines = inner.plot(np.arange(low, high), sample[low:high], linewidth=0.8)
+        inner.set_ylim(float(sample.min()), float(sample.max()) + 1e-9)
         return list(lines)
     picture = as_picture(sample if sample.ndim <= 3 else sample[int(sample.shape[0] // 2)])
     if window is not None and len(window) == 2 and sample.ndim == 3:
-        (top, bottom), (left, right) = window
-        picture = picture[top:bottom, left:right]
-    return [ax.imshow(picture, cmap="gray", vmin=0, vmax=1, interpolation="nearest", aspect="equal")]
+        (top, bottom_row), (first, last) = window
+        picture = picture[top:bottom_row, first:last]
+    return [_picture(ax, corner, picture, "gray", (0.0, 1.0), square=True)]
+
+
+def _picture(ax: Axes, corner: tuple[float, float], picture: Array, colours: str, ends: tuple[float, float], *, square: bool) -> Artist:
+    """An image in the middle of a square at a corner, with square elements or as large as the square, and a frame around it."""
+    rows, columns = picture.shape[:2]
+    across, up = (SIDE * columns / max(rows, columns), SIDE * rows / max(rows, columns)) if square else (SIDE, SIDE)
+    left, bottom = corner[0] + (SIDE - across) / 2, corner[1] + (SIDE - up) / 2
+    ax.add_patch(Rectangle((left, bottom), across, up, fill=False, edgecolor=MUTED, linewidth=0.6, zorder=2))
+    extent = (left, left + across, bottom, bottom + up)
+    return ax.imshow(picture, cmap=colours, vmin=ends[0], vmax=ends[1], interpolation="nearest", aspect="auto", extent=extent, zorder=1)
 
 
 # ---- texts and tables -----------------------------------------------------------------------------------------------
@@ -162,7 +177,7 @@ def _said(view: View, name: str, kind: str, row: int, k: int) -> str:
     sample = view.inputs[int(found[f"{kind}_kept"][row, k])]
     index = int(found[f"{kind}_index"][row, k])
     if not view.provenance.get("takes", {}).get("tokens") or sample.ndim != 1:
-        return short_name(f"#{index}: {_unusual(view, sample.ravel())}", LETTERS)
+        return short_name(f"#{_number(view, index)}: {_unusual(view, sample.ravel())}", LETTERS)
     told = view.provenance.get("given")
     given = told[index] if isinstance(told, list) and index < len(told) else {}
     tokens = _tokens(given, sample)
@@ -171,7 +186,13 @@ def _said(view: View, name: str, kind: str, row: int, k: int) -> str:
     if high - low < len(tokens):
         before, after = max(low - CONTEXT, 0), min(high + CONTEXT, len(tokens))
         tokens = [*tokens[before:low], f"[{' '.join(word for word in tokens[low:high] if word)}]", *tokens[high:after]]
-    return short_name(f"#{index}: {' '.join(word for word in tokens if word)}", LETTERS)
+    return short_name(f"#{_number(view, index)}: {' '.join(word for word in tokens if word)}", LETTERS)
+
+
+def _number(view: View, index: int) -> int:
+    """The number of a sample in the whole data, where the view was given some of it."""
+    rows = view.provenance.get("indices")
+    return int(rows[index]) if isinstance(rows, list) and index < len(rows) else index
 
 
 def _tokens(given: dict[str, object], sample: Array) -> list[str]:

@@ -306,8 +306,8 @@ def _findings(layer: str, view: Embedding, one: _Seen, doubtful: Array, count: i
         yield Finding(
             "mislabelled candidates",
             layer,
-            later("{number} of {count} samples stand among samples of one other class; the nearest to them is sample {first}."),
+            later("{number} of {count} samples stand among samples of one other class; the nearest to them is sample {sample}."),
             later("Look at them: their labels may be wrong, or they are hard. Their numbers are in the record's detail 'doubtful'."),
-            {"number": len(doubtful), "count": count, "first": int(doubtful[0])},
+            {"number": len(doubtful), "count": count, "sample": int(doubtful[0])},
             WARNING if len(doubtful) > 0.01 * count else NOTE,
         )
