@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,7 @@ import pytest
 
 import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
+from pellucid.core.view import View
 
 Command = Callable[[str], Any]
 QUICK = "--set loss_landscape.points=3 --set inversion.budget=4 --set feature_visualization.budget=4 --set decision_boundary.points=5"
@@ -47,8 +52,61 @@ def test_a_page_and_records_with_samples_and_a_training(pellucid_command: Comman
     assert "training: " in ran.out
     ran = pellucid_command(f"{base} --out {tmp_path}/inside.safetensors")
     assert ran.code == 0, ran.err
-    (maps,) = (view for view in pellucid.load(tmp_path / "inside.safetensors") if view.view == "activation_map")
+    (maps,) = (record for record in pellucid.load(tmp_path / "inside.safetensors") if isinstance(record, View) and record.view == "activation_map")
     assert len(maps) == 2
+
+
+FRAMEWORKS = "tensorflow", "keras", "torch", "jax", "onnxruntime"
+REPORT = """
+import sys
+import pellucid.apps.cli
+code = pellucid.apps.cli.main(sys.argv[1:])
+print([name for name in {frameworks} if name in sys.modules])
+sys.exit(code)
+"""
+
+
+@pytest.mark.once
+def test_the_page_of_records_is_the_same_and_needs_neither_network_nor_framework(pellucid_command: Command, place: Path, tmp_path: Path) -> None:
+    kept, page, again = (tmp_path / name for name in ("kept.safetensors", "inside.html", "again.html"))
+    ran = pellucid_command(f"visualize tiny.keras --all --out {page} --records {kept} {QUICK}")
+    assert ran.code == 0, ran.err
+    assert f"written: {kept}" in ran.out
+    script = REPORT.format(frameworks=FRAMEWORKS)
+    line = [sys.executable, "-c", script, "report", str(kept), "--inside", "--out", str(again)]
+    ended = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(Path(pellucid.__file__).parents[1])})
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.splitlines()[-1] == "[]"
+    first, second = (TIMES.sub("", path.read_text(encoding="utf-8")) for path in (page, again))
+    assert second == first
+    assert "looks at samples, and none were given." in second  # why the other views are missing is kept as well
+
+
+TIMES = re.compile(r"<span><b>made in</b>[^<]*</span>|<h3>What it took</h3>\n<dl.*?</dl>\n|(?: · )?[\d.,]+ s(?=</dd>)", re.DOTALL)
+"""Whatever says how long it took, which records do not keep."""
+
+
+@pytest.mark.once
+def test_records_of_another_network_or_of_no_inside(pellucid_command: Command, tmp_path: Path) -> None:
+    for name, width in (("one", 2), ("other", 3)):
+        model = NumpyModel([Dense(np.eye(2, width), np.zeros(width))], (2,))
+        graph = pellucid.visualize(model, view="graph", network=name)
+        pellucid.save(replace(graph, provenance={**graph.provenance, "fingerprint": f"of {name}"}), tmp_path / f"{name}.safetensors")
+        pellucid.save(pellucid.explain(model, np.ones((1, 2)), "occlusion", network=name), tmp_path / f"explained_{name}.safetensors")
+    page = f"--inside --out {tmp_path}/page.html"
+    ran = pellucid_command(f"report {tmp_path}/one.safetensors {tmp_path}/explained_one.safetensors {page}")
+    assert ran.code == 0, ran.err
+    assert "1 view; 1 record that shows nothing of the inside left out" in ran.out
+    (tmp_path / "page.html").unlink()
+    ran = pellucid_command(f"report {tmp_path}/one.safetensors {tmp_path}/other.safetensors {page}")
+    assert ran.code == 2
+    assert "the records are of 2 networks, one (of one), other (of other), and a page" in ran.err
+    ran = pellucid_command(f"report {tmp_path}/explained_one.safetensors {page}")
+    assert ran.code == 2
+    assert "no view among the records" in ran.err
+    assert not list(tmp_path.glob("page.*"))
+    ran = pellucid_command(f"report {tmp_path}/one.safetensors --out {tmp_path}/page.html")
+    assert "--inside" in ran.out
 
 
 @pytest.mark.parametrize(
@@ -61,6 +119,10 @@ def test_a_page_and_records_with_samples_and_a_training(pellucid_command: Comman
         ("--all --lang xx --out wrong.html", "language"),
         ("--all --index 9 --out wrong.html", "9"),
         ("--training data.npz --out wrong.html", "--all"),
+        ("--records kept.safetensors --out wrong.html", "--records goes with --all"),
+        ("--all --records kept.html --out wrong.html", "--records 'kept.html' has no suffix"),
+        ("--all --records kept.safetensors --out wrong.safetensors", "the page beside which they are kept in .html"),
+        ("--all --set loss_landscape.path=no.safetensors --out wrong.html", "there is no file 'no.safetensors'"),
         ("--view activation_map --out wrong.svg", "known: .html"),
     ],
 )

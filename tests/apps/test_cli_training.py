@@ -44,6 +44,38 @@ def test_a_training_is_recorded_reported_and_filmed(pellucid_command: Command, p
         assert opened.n_frames == 3
     assert pellucid_command(f"report {record} --out {page}").code == 0
     assert "conv2d_1" in page.read_text(encoding="utf-8")
+    ran = pellucid_command(f"visualize {tmp_path}/cnn.keras stripes.npz:x_train --view loss_landscape --set path={record} --out {tmp_path}/path.png")
+    assert ran.code == 2
+    assert "no snapshots of weights; record it again with pellucid train … --record FILE.safetensors --snapshots" in ran.err
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_the_path_of_a_training_from_the_command_line(pellucid_command: Command, place: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    data = stripes(60)
+    np.savez(place / "stripes.npz", x_train=data.inputs, y_train=data.labels)
+    for seed in (0, 1):
+        ran = pellucid_command(
+            f"train cnn stripes.npz --epochs 3 --seed {seed} --out {tmp_path}/cnn{seed}.keras --record {tmp_path}/{seed}.safetensors --snapshots"
+        )
+        assert ran.code == 0, ran.err
+        assert f"--set path={tmp_path}/{seed}.safetensors" in ran.out
+    small = "--set points=3 --set directions=0 --set samples=16"
+    base = f"visualize {tmp_path}/cnn0.keras stripes.npz:x_train --view loss_landscape {small}"
+    ran = pellucid_command(f"{base} --set path={tmp_path}/0.safetensors --out {tmp_path}/path.safetensors")
+    assert ran.code == 0, ran.err
+    (view,) = pellucid.load(tmp_path / "path.safetensors")
+    assert view.details["network"]["epoch"].tolist() == [0, 1, 2, 3]
+    assert float(view.details["network"]["path_loss"][-1]) == pytest.approx(float(view.details["network"]["loss"]), rel=1e-5)
+    assert "path ends elsewhere" not in [finding.code for finding in view.findings]
+    ran = pellucid_command(f"{base} --set path={tmp_path}/1.safetensors --out {tmp_path}/path.png")
+    assert "warning: The path ends at other weights than the network's own" in ran.out
+    ran = pellucid_command(f"{base} --set to={tmp_path}/cnn1.keras --out {tmp_path}/line.safetensors")
+    assert ran.code == 0, ran.err
+    (line,) = pellucid.load(tmp_path / "line.safetensors")
+    assert {0.0, 1.0} <= set(line.details["network"]["place"].tolist())
+    assert line.provenance["settings"]["to"].startswith(f"{tmp_path}/cnn1.keras: the weights of a network, Keras")
 
 
 @pytest.mark.slow
@@ -63,7 +95,15 @@ def test_a_recorded_recipe_is_the_same_network_and_what_the_recorder_brings_is_k
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("train cnn mnist5000 --out o.keras --record o.html", ".safetensors"),
+        ("train cnn mnist5000 --out o.keras --record o.html", "--record 'o.html' has no suffix that says what to write; known: .safetensors (records)."),
+        ("train cnn mnist5000 --out o.keras --snapshots", "--record training.safetensors"),
+        (
+            "visualize tiny.keras data.npz:x_test --view loss_landscape --set path=no.safetensors --out o.png",
+            "expected the record of a training (pellucid train",
+        ),
+        ("visualize tiny.keras data.npz:x_test --view loss_landscape --set to=no.keras --out o.png", "expected a network's file or the record of a training"),
+        ("visualize tiny.keras data.npz:x_test --view similarity --set other=no.keras --out o.png", "expected a network's file."),
+        ("visualize tiny.keras data.npz:x_test --view loss_landscape --set path=tiny.keras --out o.png", "path: 'tiny.keras': not a safetensors file"),
         ("train cnn mnist5000 --out o.keras --record a_file/o.safetensors", "a_file"),
         ("film data.npz --out o.gif", "not a safetensors file"),
         ("film missing.safetensors --out o.gif", "there is no file"),

@@ -12,7 +12,7 @@ import pytest
 import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.api.inside import RUNS, Looked, look
-from pellucid.core.errors import InputError, SettingError
+from pellucid.core.errors import InputError, OutputError, SettingError
 from pellucid.core.language import speaking
 from pellucid.core.view import WARNING, Finding, View
 from pellucid.report.graph_svg import graph_svg
@@ -81,10 +81,29 @@ def test_a_view_that_breaks_does_not_end_the_others(monkeypatch) -> None:
     assert found.missing == {"filters": "ZeroDivisionError: planted"}
 
 
-def test_the_same_page_from_records_as_from_the_network(looked, page, tmp_path) -> None:
-    pellucid.save(looked.views, tmp_path / "inside.safetensors")
-    again = pellucid.inside(pellucid.load(tmp_path / "inside.safetensors"), path=tmp_path / "inside.html").read_text()
-    assert again.split('<template id="network">')[1] == page.split('<template id="network">')[1]  # all that the views show, to the byte
+def test_the_same_page_from_records_as_from_the_network(tmp_path) -> None:
+    model, wanted = NumpyModel(STACK, (4,), softmax=True), ("graph", "activation_map", "attention")
+    file = pellucid.inside(model, X, tmp_path / "inside.safetensors", views=wanted, network="small")
+    page = pellucid.inside(model, X, tmp_path / "page.html", views=wanted, network="small", records=tmp_path / "kept.safetensors").read_text()
+    assert (tmp_path / "kept.safetensors").read_bytes() == file.read_bytes()
+    untimed = render(replace(look(model, X, views=wanted, network="small"), seconds={}))
+    for given in (file, str(file), [file], pellucid.load(file)):
+        assert pellucid.inside(given, path=tmp_path / "inside.html").read_text() == untimed  # to the byte, and views that are missing with their reasons
+    assert untimed.split('<template id="network">')[1] == page.split('<template id="network">')[1]
+    assert "needs attention layers" in untimed
+
+
+def test_records_are_shown_as_they_are(looked, tmp_path) -> None:
+    with pytest.raises(SettingError, match="x, samples can say nothing"):
+        pellucid.inside(looked.views, X, tmp_path / "none.html", samples=[1])
+    with pytest.raises(OutputError, match=r"should end in \.html"):
+        pellucid.inside(looked.views, path=tmp_path / "none.png")
+    with pytest.raises(OutputError, match=r"the records end in \.safetensors"):
+        pellucid.inside(looked.views, path=tmp_path / "none.html", records=tmp_path / "none.npz")
+    other = replace(looked.views[0], provenance={**looked.views[0].provenance, "network": "other", "fingerprint": "1f"})
+    with pytest.raises(InputError, match=r"of 2 networks, small \(numpy\), other \(1f\)"):
+        pellucid.inside([*looked.views, other], path=tmp_path / "none.html")
+    assert not list(tmp_path.iterdir())
     with pytest.raises(InputError, match="nothing to show"):
         pellucid.inside([replace(looked.views[0], values={}, details={})], path=tmp_path / "none.html")
 
@@ -100,6 +119,24 @@ def test_samples_are_chosen_and_data_is_gone_through(tmp_path) -> None:
         look(NumpyModel(STACK, (4,)), X, views=["activation_mop"])
     with pytest.raises(InputError, match="no stream"):
         look(NumpyModel(STACK, (4,)), iter([X]))
+
+
+def test_the_landscape_of_the_loss_shows_the_path_of_a_recorded_training() -> None:
+    weights = np.eye(4, 3)
+    model = NumpyModel([Dense(weights, np.zeros(3))], (4,), softmax=True)
+    generator = np.random.default_rng(0)
+    with pellucid.Recorder(model, X[:4], snapshots=True) as recorder:
+        for _ in range(3):
+            weights += 0.3 * generator.normal(size=weights.shape)
+            recorder.epoch(loss=1.0)
+    small = {"points": 3, "directions": 1, "samples": 8}
+    for given, on_path in (({}, True), ({"dimensions": 1}, False), ({"to": recorder.view}, False)):
+        found = look(model, X, labels=[0] * 40, views=["loss_landscape"], settings={"loss_landscape": small | given}, training=[recorder.view])
+        assert [view.view for view in found.views] == ["loss_landscape", "training"]
+        assert ("path" in found.views[0].details["network"]) == on_path
+    bare = replace(recorder.view, provenance={**recorder.view.provenance, "resolved": {}})
+    found = look(model, X, labels=[0] * 40, views=["loss_landscape"], settings={"loss_landscape": small}, training=[bare])
+    assert "path" not in found.views[0].details["network"]
 
 
 def test_settings_of_one_view_reach_it() -> None:

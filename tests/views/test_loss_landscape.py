@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ import pellucid
 from numpy_networks import random_stack
 from pellucid.adapters import adapt
 from pellucid.adapters.numpy_model import Dense, NumpyModel
-from pellucid.core.errors import SettingError, ShapeError, UnknownLayerError, UnsupportedError
+from pellucid.core.errors import PellucidError, SettingError, ShapeError, UnknownLayerError, UnsupportedError
 from pellucid.core.view import View
 from pellucid.store.file import from_bytes, to_bytes
-from pellucid.views._directions import Path, filters_of, moved, plane_of, random_direction
+from pellucid.views import _directions
+from pellucid.views._directions import filters_of, moved, plane_of, random_direction
 
 Array = np.ndarray
 X = np.random.default_rng(7).normal(size=(40, 6)).astype(np.float32)
@@ -193,7 +195,7 @@ def flat(weights: Any) -> Array:
 def test_the_plane_of_a_path_is_that_of_its_principal_components(oracle: NumpyModel) -> None:
     decomposition = pytest.importorskip("sklearn.decomposition")
     path = steps(oracle, 6)
-    plane = plane_of(oracle, Path.of(path))
+    plane = plane_of(oracle, _directions.Path.of(path))
     rows = np.array([flat(one) - flat(path[-1]) for one in path])
     pca = decomposition.PCA(2).fit(rows)
     ours = np.array([flat(one) for one in plane.directions])
@@ -215,7 +217,7 @@ def test_a_path_and_the_losses_along_it(oracle: NumpyModel) -> None:
         losses.append(float(np.mean(np.log(np.exp(outputs).sum(axis=1)) - outputs[np.arange(40), LABELS])))
     np.testing.assert_allclose(found["path_loss"], losses, rtol=1e-9)
     assert list(found["epoch"]) == [10, 11, 12, 13, 14, 15]
-    plane = plane_of(oracle, Path.of(path))
+    plane = plane_of(oracle, _directions.Path.of(path))
     at = moved(path[-1], plane.directions, (found["across"][1], found["down"][4]))
     with oracle.replaced_weights(at) as other:
         outputs = other.predict(X, logits=True)
@@ -235,6 +237,100 @@ def test_a_record_of_a_training_is_a_path() -> None:
     view = landscape(model, np.eye(2), [0, 1], path=recorder.view, points=3)
     assert list(view.details["network"]["epoch"]) == [0, 1, 2, 3, 4, 5]
     assert float(view.details["network"]["path_loss"][-1]) == pytest.approx(float(view.details["network"]["loss"]), rel=1e-6)
+
+
+# ---- records and networks, also by their files ----------------------------------------------------------------------
+
+
+def recorded(model: NumpyModel, weights: Array, *, snapshots: bool = True, epochs: int = 4) -> View:
+    generator = np.random.default_rng(0)
+    with pellucid.Recorder(model, np.ones((4, 2)), snapshots=snapshots) as recorder:
+        for _ in range(epochs):
+            weights += 0.3 * generator.normal(size=weights.shape)
+            recorder.epoch(loss=1.0)
+    return recorder.view
+
+
+def test_a_file_of_a_record_is_the_same_path(tmp_path: Path) -> None:
+    weights = np.eye(2)
+    model = NumpyModel([Dense(weights, np.zeros(2))], (2,), softmax=True)
+    record = recorded(model, weights)
+    file = pellucid.save([pellucid.visualize(model, view="graph"), record], tmp_path / "training.safetensors")
+    wanted = landscape(model, np.eye(2), [0, 1], path=record, points=3)
+    for given in (file, str(file), pellucid.load(file)):
+        view = landscape(model, np.eye(2), [0, 1], path=given, points=3)
+        np.testing.assert_array_equal(view.values["network"], wanted.values["network"])
+        np.testing.assert_array_equal(view.details["network"]["path"], wanted.details["network"]["path"])
+    assert landscape(model, np.eye(2), [0, 1], path=file, points=3).provenance["settings"]["path"] == f"{file}: 5 sets of weights of a recorded training"
+    assert not wanted.findings
+    start = landscape(model, np.eye(2), [0, 1], to=file, points=3)  # to where the training began
+    assert float(start.values["network"][0][-2]) == pytest.approx(float(wanted.details["network"]["path_loss"][0]), rel=1e-5)
+
+
+def test_a_path_that_is_another_networks_is_said() -> None:
+    weights = np.eye(2)
+    model = NumpyModel([Dense(weights, np.zeros(2))], (2,), softmax=True)
+    record = recorded(model, weights)
+    other = NumpyModel([Dense(2 * weights, np.zeros(2))], (2,), softmax=True)
+    (finding,) = (one for one in landscape(other, np.eye(2), [0, 1], path=record, points=3).findings if one.code == "path ends elsewhere")
+    assert finding.numbers["share"] == pytest.approx(0.5, rel=1e-5)
+    wider = NumpyModel([Dense(np.ones((2, 3)), np.zeros(3))], (2,), softmax=True)
+    with pytest.raises(ShapeError, match="'path' holds weights of a network of other layers than this one"):
+        landscape(wider, np.eye(2), [0, 1], path=record, points=3)
+
+
+def test_the_line_to_another_network_whatever_its_layers_are_called(oracle: NumpyModel) -> None:
+    stack = random_stack(3, (6, 8, 3))
+    one = NumpyModel(stack, (6,), softmax=True)
+    other = NumpyModel(random_stack(4, (6, 8, 3)), (6,), softmax=True)
+    wanted = landscape(one, to=other.weights(), directions=0)
+    renamed = dict(zip(("first", "second"), other.weights().values(), strict=True))
+    for given in (other, renamed):
+        np.testing.assert_array_equal(landscape(one, to=given, directions=0).values["network"], wanted.values["network"])
+    assert other.traits.fingerprint in landscape(one, to=other, directions=0).provenance["settings"]["to"]
+    with pytest.raises(ShapeError, match="'to' holds weights of a network of other layers"):
+        landscape(one, to=NumpyModel(random_stack(4, (6, 7, 3)), (6,)), directions=0)
+
+
+def test_a_slope_is_no_barrier() -> None:
+    """Losses that rise from one end to the other lie in one valley, however they bend on the way."""
+    stack = random_stack(3, (6, 8, 3))
+    model = NumpyModel([Dense(6 * stack[0].weights, stack[0].bias, "relu"), stack[1]], (6,), softmax=True)
+    labels = model.predict(X).argmax(axis=1)
+    view = landscape(model, labels=labels, to={name: [0 * array for array in arrays] for name, arrays in model.weights().items()}, directions=0)
+    assert float(view.details["network"]["ridge"]) < 0.1 * float(view.details["network"]["loss"])
+    assert not view.findings
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("path", "there is no file"),
+        ("to", "known: .keras"),
+    ],
+)
+def test_files_that_are_not_there(setting: str, words: str, oracle: NumpyModel) -> None:
+    with pytest.raises(PellucidError, match=f"^{setting}: .*{words}.*the record of a training"):
+        landscape(oracle, **{setting: "nothing"})
+
+
+def test_records_that_hold_no_path(oracle: NumpyModel, tmp_path: Path) -> None:
+    weights = np.eye(2)
+    bare = recorded(NumpyModel([Dense(weights, np.zeros(2))], (2,), softmax=True), weights, snapshots=False)
+    with pytest.raises(SettingError, match="--snapshots"):
+        landscape(oracle, path=bare)
+    graph = pellucid.visualize(oracle, view="graph")
+    with pytest.raises(SettingError, match="view 'graph' was given, expected that of a training"):
+        landscape(oracle, path=graph)
+    with pytest.raises(SettingError, match="holds the view 'graph', expected the record of a training"):
+        landscape(oracle, path=pellucid.save(graph, tmp_path / "graph.safetensors"))
+    for setting in ("path", "to"):
+        with pytest.raises(SettingError, match=f"{setting} is a int"):
+            landscape(oracle, **{setting: 5})
+    with pytest.raises(SettingError, match="For the line to another network's weights: to=network"):
+        landscape(oracle, path=oracle)
+    with pytest.raises(SettingError, match="does not show its weights"):
+        landscape(oracle, to=lambda x: x)
 
 
 # ---- data, settings, and the network left alone ---------------------------------------------------------------------

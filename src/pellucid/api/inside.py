@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,17 @@ import numpy as np
 from pellucid.adapters import adapt
 from pellucid.api._data import picked
 from pellucid.api._progress import progress_after_patience
+from pellucid.api.inspect import inspect
 from pellucid.api.visualize import visualize
 from pellucid.core.errors import InputError, PellucidError, SettingError, UnsupportedError, unknown
+from pellucid.core.evaluation import Record
 from pellucid.core.model import Model
+from pellucid.core.records import Inspection
 from pellucid.core.scene import NONE
 from pellucid.core.view import View
 from pellucid.views import VIEWS
+from pellucid.views._directions import FEWEST
+from pellucid.views.training import snapshots
 
 Array = np.ndarray
 SAMPLES = 3
@@ -76,11 +81,36 @@ numbers by `settings` of the caller's."""
 
 @dataclass(frozen=True)
 class Looked:
-    """What was found: the records, the seconds each view took, and for each view that gave none the reason."""
+    """What was found: the records, the seconds each view took, and for each view that gave none the reason. `inspection` keeps these reasons in a file."""
 
     views: tuple[View, ...]
     seconds: Mapping[str, float]
     missing: Mapping[str, str]
+    inspection: Inspection | None = None
+
+    @property
+    def records(self) -> list[Record]:
+        """What there is to be stored; `of` gives it back."""
+        return [*self.views, *([] if self.inspection is None else [self.inspection])]
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> Looked:
+        """What was found, from records of one network; what is neither a view nor an inspection is left out. Times are not stored."""
+        views = tuple(record for record in records if isinstance(record, View))
+        networks: dict[str, str] = {}
+        for view in views:
+            told = view.provenance
+            key = str(told.get("fingerprint") or told.get("network") or "")
+            if view.view != "training" and key:  # a training may have gone on after it was recorded
+                networks.setdefault(key, str(told.get("network") or told.get("framework") or ""))
+        if len(networks) > 1:
+            called = ", ".join(f"{name} ({key})" for key, name in networks.items())
+            raise InputError(f"the records are of {len(networks)} networks, {called}, and a page is of the inside of one; give the records of one.")
+        inspections = [record for record in records if isinstance(record, Inspection)]
+        inspection = next((one for one in inspections if not one.fingerprint or not networks or one.fingerprint in networks), None)
+        reasons = {} if inspection is None else inspection.views
+        missing = {run.view: reasons[run.view] for run in RUNS if reasons.get(run.view)}
+        return cls(views, {}, missing, inspection)
 
 
 def look(
@@ -91,6 +121,7 @@ def look(
     labels: Sequence[int] | None = None,
     views: Sequence[str] | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
+    training: Sequence[View] = (),
     allow_unsafe: bool = False,
     progress: bool | None = None,
     **more: Any,
@@ -99,10 +130,12 @@ def look(
     preprocessing.
 
     `samples` are the rows of `x` that are shown, the first three where left out; views of a data set go through as many rows, drawn evenly, as the table says.
-    `views` are the names of those that are wanted, `settings` those of single views by name.
+    `views` are the names of those that are wanted, `settings` those of single views by name. `training` are records of the network's training, which join the
+    views; of one with snapshots of the weights the landscape of the loss shows the path.
     """
     adapted = adapt(model, allow_unsafe=allow_unsafe)
-    runs = _runs(views, settings or {})
+    settings = _with_path(settings or {}, training)
+    runs = _runs(views, settings)
     rows = _count(x)
     shown = np.arange(min(SAMPLES, rows)) if samples is None else _shown(samples, rows)
     found: list[View] = []
@@ -116,13 +149,23 @@ def look(
                 index = _index(run, shown, rows)
                 if reason := VIEWS.load(run.view).refuses(adapted):
                     raise UnsupportedError(reason)
-                found.append(_one(run, adapted, None if index is None else picked(x, index), _of(labels, index), (settings or {}).get(run.view, {}), more))
+                found.append(_one(run, adapted, None if index is None else picked(x, index), _of(labels, index), settings.get(run.view, {}), more))
                 seconds[run.view] = time.perf_counter() - start
             except FAILURES as error:
                 missing[run.view] = str(error) if isinstance(error, PellucidError) else f"{type(error).__name__}: {error}"
             done += run.weight
             report(done / total)
-    return Looked(tuple(found), seconds, missing)
+    inspection = replace(inspect(adapted), views={run.view: missing.get(run.view, "") for run in runs})
+    return Looked((*found, *training), seconds, missing, inspection)
+
+
+def _with_path(settings: Mapping[str, Mapping[str, Any]], training: Sequence[View]) -> Mapping[str, Mapping[str, Any]]:
+    """The settings, the path of the training among those of the loss landscape, where a record holds it and no other slice was asked for."""
+    given = settings.get("loss_landscape", {})
+    path = next((view for view in training if snapshots(view) >= FEWEST), None)
+    if path is None or {"path", "to", "dimensions"} & set(given):
+        return settings
+    return {**settings, "loss_landscape": {**given, "path": path}}
 
 
 def _runs(views: Sequence[str] | None, settings: Mapping[str, Any]) -> list[Run]:

@@ -12,6 +12,7 @@ from pellucid.api import _parts
 from pellucid.api._data import Batches
 from pellucid.api._given import applied_to_view, told
 from pellucid.api._inputs import gather
+from pellucid.api._opened import named, opened
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, settings
 from pellucid.api._stream import is_stream
@@ -50,7 +51,7 @@ def visualize(
     output: which of several outputs of a network is read. seed: of all that is drawn.
     preprocessing: what makes the network's numbers of sentences, rows, images or series as a person gives them; `x` are then these.
     progress: a bar on standard error when it takes longer than two seconds; None shows it on a terminal.
-    **view_settings: the view's own settings.
+    **view_settings: the view's own settings; one that is a record or a network takes the name of its file as well.
 
     Returns a `View`: per layer an array with named axes, further arrays, and findings. Raises an exception of the tree in `pellucid.core.errors`.
 
@@ -60,15 +61,15 @@ def visualize(
     >>> list(pellucid.visualize(model, np.ones((1, 2)), "activation_map").values)
     ['dense_0']
     """
-    name, chosen = _parts.find_view(view, view_settings)
+    name, chosen = _parts.find_view(view, opened(view, view_settings, allow_unsafe))
     names = [layers] if isinstance(layers, str) else layers
     if names is not None and not len(names):
         raise SettingError("layers is empty; give at least one name, or None to let the view choose.")
     _parts.check_seed(seed)
     x, given = applied_to_view(preprocessing, x)
-    opened = adapt(model, allow_unsafe=allow_unsafe)
-    opened = opened if output is None else _parts.split_output(opened, {output: None})[0]
-    adapted, inputs, data = _looked_at(name, chosen, opened, x)
+    whole = adapt(model, allow_unsafe=allow_unsafe)
+    whole = whole if output is None else _parts.split_output(whole, {output: None})[0]
+    adapted, inputs, data = _looked_at(name, chosen, whole, x)
     _parts.check_serves(name, chosen, adapted)
     true_classes = _parts.check_labels(labels, len(inputs) if data is None else data.count)
     if "labels" in chosen.needs and true_classes is None:
@@ -83,7 +84,7 @@ def visualize(
         view=name,
         title=chosen.title,
         citation=chosen.citation,
-        settings=settings(chosen) | ({} if names is None else {"layers": list(names)}),
+        settings=settings(chosen) | named(chosen, view_settings) | ({} if names is None else {"layers": list(names)}),
         resolved=dict(shown.resolved),
         seed=int(seed),
         network=network,

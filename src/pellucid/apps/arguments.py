@@ -6,16 +6,17 @@ import ast
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pellucid.apps import tables
 from pellucid.core.catalogue import Catalogue, settings_of
 from pellucid.core.choices import VARIABLE
-from pellucid.core.errors import OutputError, SettingError, unknown
+from pellucid.core.errors import DataNotFoundError, OutputError, SettingError, unknown
 from pellucid.core.language import ENGLISH
 from pellucid.core.method import OPTIONS
+from pellucid.core.scene import FILES
 from pellucid.core.verdict import Thresholds
 
 OF_VIEWS = (".html", ".safetensors", ".png")
@@ -86,7 +87,15 @@ def parse_settings(pairs: Sequence[str], parts: Mapping[str, type]) -> dict[str,
             raise SettingError(f"--set {pair!r}: " + (unknown("setting", setting, names) if names else f"{', '.join(parts)} has no setting."))
         for name in takers:
             found[name][setting] = parse_value(text)
+            _check_opens(pair, found[name][setting], getattr(parts[name], "opens", {}).get(setting, ()))
     return found
+
+
+def _check_opens(pair: str, value: Any, kinds: Collection[str]) -> None:
+    """Raise for a setting that names a file, of one of these kinds, which is not there."""
+    if kinds and value is not None and not Path(str(value)).exists():
+        wanted = " or ".join(FILES[kind] for kind in sorted(kinds))
+        raise DataNotFoundError(f"--set {pair!r}: there is no file '{value}'; expected {wanted}.")
 
 
 def parse_thresholds(pairs: Sequence[str]) -> Thresholds | None:
@@ -143,13 +152,14 @@ def parse_class_names(text: str | None) -> list[str] | None:
         raise SettingError(f"--class-names {text!r} cannot be read: {error}. Give a text file with one name a line.") from error
 
 
-def check_file(out: Path, suffixes: Sequence[str] = tuple(SUFFIXES)) -> Path:
+def check_file(out: Path, suffixes: Sequence[str] = tuple(SUFFIXES), option: str = "--out") -> Path:
     """`out`, if it has a known suffix and can be written; leaves nothing behind."""
     if out.suffix.lower() not in suffixes:
         known = ", ".join(f"{suffix} ({SUFFIXES[suffix]})" if suffix in SUFFIXES else suffix for suffix in suffixes)
-        raise OutputError(f"--out '{out}' has no suffix that says what to write; known: {known}, and for explanations of many samples a folder (no suffix).")
+        many = ", and for explanations of many samples a folder (no suffix)" if ".json" in suffixes else ""
+        raise OutputError(f"{option} '{out}' has no suffix that says what to write; known: {known}{many}.")
     if out.is_dir():
-        raise OutputError(f"--out '{out}' is a folder; name a file in it.")
+        raise OutputError(f"{option} '{out}' is a folder; name a file in it.")
     tables.check(out)
     _probe(out.parent, out)
     return out

@@ -118,8 +118,8 @@ def run(
 
 @app.command()
 def train(
-    network: Annotated[str, typer.Argument(metavar="NETWORK", help="cnn or rnn; see `pellucid list networks`.")],
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="mnist or cifar10; see `pellucid list datasets`.")],
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="Such as cnn, rnn or transformer; see `pellucid list networks`.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="Such as mnist, ecg5000, or a file.npz of your own; see `pellucid list datasets`.")],
     out: Annotated[Path, typer.Option("--out", metavar="FILE.keras", help="Where the trained model goes.")],
     epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the training data; the recipe's own number where left out.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of weights, order and augmentation.")] = 0,
@@ -127,11 +127,14 @@ def train(
         Path | None,
         typer.Option("--record", metavar="FILE.safetensors", help="Where a record of the training goes, for `pellucid report` and `pellucid film`."),
     ] = None,
+    snapshots: Annotated[
+        bool, typer.Option("--snapshots", help="With --record: keep each epoch's weights, for the path in `pellucid visualize … --view loss_landscape`.")
+    ] = False,
 ) -> None:
     """Train a reference network on a data set and save it."""
     from pellucid.apps import work
 
-    work.train(network, dataset, out, epochs=epochs, seed=seed, record=record)
+    work.train(network, dataset, out, epochs=epochs, seed=seed, record=record, snapshots=snapshots)
 
 
 @app.command()
@@ -219,6 +222,12 @@ def visualize(
     training: Annotated[
         Path | None, typer.Option("--training", metavar="FILE.safetensors", help="With --all: a record of the training, whose epochs a slider goes through.")
     ] = None,
+    records: Annotated[
+        Path | None,
+        typer.Option(
+            "--records", metavar="FILE.safetensors", help="With --all: keep the records beside the page; `pellucid report FILE --inside` makes it of them."
+        ),
+    ] = None,
     layer: Annotated[str | None, typer.Option("--layer", metavar="NAME[,NAME]", help="Which layers; the view's own choice where left out.")] = None,
     index: Annotated[
         str | None, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6, 0,4,9, or : for all; 0:6 or, for a view of a data set, all.")
@@ -232,17 +241,16 @@ def visualize(
     lang: Language = "en",
 ) -> None:
     """Show what happens inside a network, on samples of a data set or file, or of the network alone."""
-    from pellucid.apps import work
+    from pellucid.apps import looking, work
 
     more: dict[str, Any] = {"allow_unsafe": allow_unsafe, "lang": lang, "seed": seed, "class_names": class_names, "preprocessing": preprocessing}
     more["output"] = output
     if everything:
-        from pellucid.apps import looking
-
         looking.check(view, layer)
-        looking.run(model, data, index, out, settings or [], training=training, **more)
+        looking.run(model, data, index, out, settings or [], training=training, records=records, **more)
     else:
-        work.visualize(model, data, view or "activation_map", layer, index, out, settings or [], training=training, **more)
+        looking.check_alone(training, records)
+        work.visualize(model, data, view or "activation_map", layer, index, out, settings or [], **more)
 
 
 @app.command()
@@ -307,11 +315,20 @@ def report(
     lang: Language = "en",
     title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="Heading of the report.")] = None,
     evaluate: Evaluate = True,
+    inside: Annotated[
+        bool,
+        typer.Option("--inside", help="Of views of one network: its graph, and all there is by layer, as `pellucid visualize MODEL DATA --all` writes it."),
+    ] = False,
 ) -> None:
-    """Put records into a report that a person of the trade can read."""
-    from pellucid.apps import reporting
+    """Put records into a report that a person of the trade can read, or into a page of the inside of a network."""
+    if inside:
+        from pellucid.apps import looking
 
-    reporting.run(records, out, lang=lang, title=title, evaluate=evaluate)
+        looking.again(records, out, lang=lang, title=title)
+    else:
+        from pellucid.apps import reporting
+
+        reporting.run(records, out, lang=lang, title=title, evaluate=evaluate)
 
 
 @app.command()

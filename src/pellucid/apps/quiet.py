@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pellucid.adapters import SAVED_MODEL
 from pellucid.core.errors import MissingExtraError
 from pellucid.core.quiet import held_back
+from pellucid.core.scene import ViewMethod
 from pellucid.recipes import frameworks
 
 KERAS_FILES = (".keras", ".h5", ".hdf5")
@@ -18,6 +21,13 @@ def start_for(model: Path) -> None:
     """Start what opens a model's file, without a greeting; only for a file that is there."""
     if (model.is_file() and model.suffix.lower() in KERAS_FILES) or (model / SAVED_MODEL).is_file():
         start_framework()
+
+
+def start_for_settings(view: type[ViewMethod], settings: Mapping[str, Any]) -> None:
+    """The same for networks whose files are settings of a view."""
+    for name in view.opens:
+        if isinstance(settings.get(name), str):
+            start_for(Path(settings[name]))
 
 
 def start_framework() -> None:

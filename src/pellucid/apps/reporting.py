@@ -8,6 +8,7 @@ from pathlib import Path
 from pellucid.apps import arguments, console
 from pellucid.core.evaluation import Evaluation, Record
 from pellucid.core.records import Explanation
+from pellucid.core.view import View
 from pellucid.plans.explanations import Explanations
 from pellucid.report import report
 from pellucid.store import load
@@ -29,6 +30,8 @@ def run(paths: Sequence[Path], out: Path, *, lang: str, title: str | None, evalu
     console.say(
         f"{len(records)} records, {cases} samples" + ("" if judged else "; without evaluations: pellucid evaluate MODEL RECORDS --out FILE.safetensors")
     )
+    if any(isinstance(record, View) and record.view == "graph" for record in records):
+        console.say("what was seen inside, as a page by layer: pellucid report RECORDS --inside --out FILE.html")
     console.written(written)
 
 

@@ -18,7 +18,7 @@ from pellucid.api.record import Recorder
 from pellucid.api.visualize import visualize as visualize_samples
 from pellucid.applications import APPLICATIONS
 from pellucid.apps import arguments, console, raw, several, targets
-from pellucid.apps.quiet import start_for, start_framework
+from pellucid.apps.quiet import start_for, start_for_settings, start_framework
 from pellucid.apps.writing import write
 from pellucid.core.errors import InputError, SettingError, UnknownNetworkError, unknown
 from pellucid.core.inputs import check_inputs, check_numbers, check_shape
@@ -201,16 +201,14 @@ def visualize(
     class_names: str | None = None,
     preprocessing: str | None = None,
     output: str | None = None,
-    training: Path | None = None,
 ) -> None:
     """Show the inside of the network, for the chosen samples where the view looks at samples, write the view, print its layers and what was found."""
-    if training is not None:
-        raise SettingError("--training goes with --all; a record of a training is put into a report by: pellucid report FILE.safetensors --out FILE.html")
     arguments.check_file(out, (*arguments.OF_VIEWS, ".svg") if view == "graph" else arguments.OF_VIEWS)
     arguments.check_language(lang, out)
     (name,) = arguments.parse_names(view, VIEWS)[:1]
     part = VIEWS.load(name)
     settings = arguments.parse_settings(pairs, {name: part})[name]
+    start_for_settings(part, settings)
     if data is None and part.looks_at != NONE:
         raise SettingError(f"view '{name}' looks at samples; give DATA: pellucid visualize {path.name} mnist:test --view {name} --out {out.name}")
     model, x, more = (
@@ -242,7 +240,7 @@ def looked_at(path: Path, data: str, index: str, preprocessing: str | None, allo
     return model, samples.inputs, more | ({} if given is None else {"preprocessing": given})
 
 
-def train(network: str, dataset: str, out: Path, *, epochs: int | None, seed: int, record: Path | None = None) -> None:
+def train(network: str, dataset: str, out: Path, *, epochs: int | None, seed: int, record: Path | None = None, snapshots: bool = False) -> None:
     """Train, save, print the accuracy on what was held out; with a record of the training where one is asked for."""
     from pellucid.recipes import save as saving
     from pellucid.recipes import train as training
@@ -250,7 +248,9 @@ def train(network: str, dataset: str, out: Path, *, epochs: int | None, seed: in
     saving.check_goal(arguments.check_file(out, (".keras",)))
     if network not in NETWORKS:
         raise UnknownNetworkError(unknown("network", network, NETWORKS.names()))
-    recorder = None if record is None else Recorder(file=arguments.check_file(record, (".safetensors",)))
+    if snapshots and record is None:
+        raise SettingError("--snapshots are kept in the record of the training; name its file: --record training.safetensors")
+    recorder = None if record is None else Recorder(file=arguments.check_file(record, (".safetensors",), "--record"), snapshots=snapshots)
     start_framework()
     with training.progress_bar(f"training {network} on {dataset}") as progress:
         trained = training.train(network, dataset, epochs=epochs, seed=seed, progress=progress, preprocessing=fitted, recorder=recorder)
@@ -263,6 +263,9 @@ def train(network: str, dataset: str, out: Path, *, epochs: int | None, seed: in
     if recorder is not None and record is not None:
         console.show_findings(recorder.view)
         console.written(record)
+        if snapshots:
+            data = dataset if dataset in DATASETS else "DATA"
+            console.say(f"its path: pellucid visualize {out} {data} --view loss_landscape --set path={record} --out path.html")
 
 
 def demo(out: Path, *, seed: int) -> None:

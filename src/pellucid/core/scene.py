@@ -21,6 +21,13 @@ Array = np.ndarray
 SAMPLES, DATA, NONE = "samples", "data", "none"
 """What a view looks at: a few samples, which its record keeps; a data set of any length, which comes in batches and is not kept; or the network alone."""
 
+RECORD, NETWORK = "record", "network"
+FILES = {
+    RECORD: "the record of a training (pellucid train NETWORK DATASET --out FILE.keras --record FILE.safetensors --snapshots)",
+    NETWORK: "a network's file",
+}
+"""What a setting's file may be, in words."""
+
 
 class Data(Protocol):
     """A data set that comes in batches (rows, *shape), checked, each time it is gone through from its beginning. `count` is None where a stream does not know
@@ -87,6 +94,9 @@ class ViewMethod(ABC):
     """Of "gradients", "weights", "recurrent layer" and "labels"."""
     several_inputs: ClassVar[bool] = True
     """Whether it serves networks with several inputs."""
+    opens: ClassVar[Mapping[str, frozenset[str]]] = {}
+    """Settings that may name a file, and whether it may be `RECORD` (the record of a training), `NETWORK`, or either. A view opens no file: it is given what
+    is in it."""
 
     @abstractmethod
     def show(self, scene: Scene) -> Shown:

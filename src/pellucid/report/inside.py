@@ -17,7 +17,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pellucid.api.inside import Looked, look
-from pellucid.core.errors import InputError
+from pellucid.core.errors import InputError, OutputError, SettingError
 from pellucid.core.evaluation import Record
 from pellucid.core.files import write_whole
 from pellucid.core.language import current, later, number, percent, speaking
@@ -30,13 +30,14 @@ from pellucid.report.languages import SOURCE, language
 from pellucid.report.speech import taught
 from pellucid.report.views import caption_for
 from pellucid.report.words import answers, plain_title, shape_words
-from pellucid.store import load
+from pellucid.store import load, save
 from pellucid.views import VIEWS
 from pellucid.views.graph import QUANTITIES
 
 Array = np.ndarray
 NETWORK = ""
 """The subject of what is of no single layer."""
+PAGE, RECORDS = ".html", ".safetensors"
 SCRIPT = (Path(__file__).parent / "templates" / "inside.js").read_text(encoding="utf-8")
 Told = tuple[str, str, str]
 """A finding: its severity, what was found, what to do."""
@@ -90,6 +91,7 @@ def inside(
     path: str | os.PathLike[str] = "inside.html",
     *,
     training: View | str | os.PathLike[str] | None = None,
+    records: str | os.PathLike[str] | None = None,
     lang: str = SOURCE,
     title: str | None = None,
     **options: Any,
@@ -98,36 +100,65 @@ def inside(
 
     Parameters
     ----------
-    model: as for `visualize`; or records of `visualize`, a `View` or several, of which the page is made without looking again.
+    model: as for `visualize`; or records of it, a `View`, several, or files of them (.safetensors), of which the page is made without looking again.
     x: an array (rows, *shape), or what else `visualize` takes, streams apart. The first three rows are shown, others with `samples=[3, 17]`; views of a data
         set go through more of them.
-    training: a record of `pellucid.Recorder`, or a file of it, whose epochs a slider goes through.
+    path: the page (.html); or a file of records (.safetensors), of which the page can be made at any time, without the network.
+    training: a record of `pellucid.Recorder`, or a file of it, whose epochs a slider goes through; of one with snapshots the loss landscape shows the path.
+    records: where the records are kept beside the page (.safetensors).
     lang: the language of the page ("en", "zh"). title: its heading.
     **options: labels, samples, views (names, where not all are wanted), settings ({view: {name: value}}), class_names, output, seed, network,
         preprocessing, allow_unsafe, progress.
 
-    Returns the path of the page. A view that cannot serve the network, or fails, is listed on the page with its reason. It loads nothing from anywhere.
+    Returns the path that was written. A view that cannot serve the network, or fails, is listed on the page with its reason. It loads nothing from anywhere.
     """
     start = time.perf_counter()
-    records = _records(model)
-    looked = look(model, x, **options) if records is None else Looked(tuple(records), {}, {})
-    found = (*looked.views, *training_of(training))
-    if not any(view.values for view in found):
+    out, kept = checked_goals(path, records)
+    speaker = language(lang)
+    stored, trained = _records(model), training_of(training)
+    if stored is None:
+        looked = look(model, x, training=trained, **options)
+    elif x is not None or options:
+        told = ", ".join([*(["x"] if x is not None else []), *options])
+        raise SettingError(f"records are shown as they are, so that {told} can say nothing; give the network to look again, or leave out {told}.")
+    else:
+        looked = Looked.of([*stored, *trained])
+    return write(looked, out, records=kept, lang=speaker.tag, title=title, start=start)
+
+
+def checked_goals(path: str | os.PathLike[str], records: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
+    """Where a page, or records, and the records beside it go, if their suffixes say so."""
+    out, kept = Path(path), None if records is None else Path(records)
+    if out.suffix.lower() not in (PAGE, RECORDS):
+        raise OutputError(f"'{out}' should end in {PAGE}, for a page, or in {RECORDS}, for records of which the page can be made later.")
+    if kept is not None and (kept.suffix.lower() != RECORDS or out.suffix.lower() != PAGE):
+        raise OutputError(f"records='{kept}' beside '{out}': the records end in {RECORDS}, and the page beside which they are kept in {PAGE}.")
+    return out, kept
+
+
+def write(looked: Looked, out: Path, *, records: Path | None = None, lang: str = SOURCE, title: str | None = None, start: float | None = None) -> Path:
+    """Write what was found: as a page, as records, or as both; each whole or not at all."""
+    if not any(view.values for view in looked.views):
         reasons = "; ".join(f"{name}: {reason}" for name, reason in looked.missing.items())
         raise InputError(f"there is nothing to show of the inside: {reasons or 'no view among the records'}.")
-    return render_file(Looked(found, looked.seconds, looked.missing), path, lang=lang, title=title, start=start)
-
-
-def render_file(looked: Looked, path: str | os.PathLike[str], *, lang: str = SOURCE, title: str | None = None, start: float | None = None) -> Path:
-    """Write the page of what was found, whole or not at all."""
+    if records is not None:
+        save(looked.records, records)
+    if out.suffix.lower() == RECORDS:
+        return save(looked.records, out)
     with speaking(language(lang)):
-        return write_whole(Path(path), render(looked, title, start).encode())
+        return write_whole(out, render(looked, title, start).encode())
 
 
-def _records(given: Any) -> list[View] | None:
-    """The views among records; None where no records were given."""
-    listed = [given] if isinstance(given, Record) else list(given) if isinstance(given, (list, tuple)) else []
-    return [record for record in listed if isinstance(record, View)] if listed and all(isinstance(one, Record) for one in listed) else None
+def _records(given: Any) -> list[Record] | None:
+    """Records, as they are or from files; None where something else was given."""
+    listed = list(given) if isinstance(given, (list, tuple)) else [given]
+    if not listed or not all(isinstance(one, Record) or _is_file(one) for one in listed):
+        return None
+    return [record for one in listed for record in (load(one) if _is_file(one) else [one])]
+
+
+def _is_file(given: Any) -> bool:
+    return isinstance(given, (str, os.PathLike)) and Path(given).suffix.lower() == RECORDS
 
 
 def training_of(given: View | str | os.PathLike[str] | None) -> list[View]:

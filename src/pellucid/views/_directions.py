@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pellucid.core.errors import SettingError
+from pellucid.adapters import adapt
+from pellucid.core.errors import SettingError, ShapeError, UnknownLayerError
 from pellucid.core.model import Model, checked_weights
+from pellucid.core.view import View
+from pellucid.views.training import snapshots_of
 
 Array = np.ndarray
 Weights = Mapping[str, Sequence[Array]]
 NATIVE = ("PyTorch", "TorchScript")
 """Frameworks whose kernels have their outputs first."""
+FEWEST = 3
+"""Sets of weights that have a plane."""
 
 
 def random_direction(model: Model, weights: Weights, generator: np.random.Generator) -> dict[str, list[Array]]:
@@ -96,23 +102,76 @@ def _added(array: Array, i: int, name: str, directions: Sequence[Weights], place
 
 @dataclass(frozen=True)
 class Path:
-    """Sets of weights one after the other, as a setting of a view; `epochs` says when each was. A short name in records."""
+    """Sets of weights one after the other, as a setting of a view; `epochs` says when each was, `source` whose they are. A short name in records."""
 
     sets: tuple[Weights, ...]
     epochs: tuple[float, ...]
+    source: str = ""
 
     def __repr__(self) -> str:
-        return f"{len(self.sets)} sets of weights"
+        return self.source or f"{len(self.sets)} sets of weights"
 
     @classmethod
     def of(cls, given: Any) -> Path:
-        """From mappings layer → arrays, or pairs of an epoch and one."""
+        """From the record of a training with snapshots, from mappings layer → arrays, or pairs of an epoch and one."""
         if isinstance(given, Path):
             return given
+        record = _record(given)
+        if record is not None:
+            epochs, sets = zip(*snapshots_of(record), strict=True)
+            return cls(sets, epochs, f"{len(sets)} sets of weights of a recorded training")
+        expected = "expected sets of weights, each a mapping from layer to arrays as Model.weights() gives it, or the record of a training with snapshots"
+        if not isinstance(given, (list, tuple)):
+            raise SettingError(f"path is {_called(given)}; {expected}. For the line to another network's weights: to=network.")
         pairs = [one if isinstance(one, tuple) and len(one) == 2 and not isinstance(one[0], Mapping) else (float(i), one) for i, one in enumerate(given)]
-        if not all(isinstance(weights, Mapping) for _, weights in pairs):
-            raise SettingError("path must be sets of weights, each a mapping from layer to arrays as Model.weights() gives it, at least two of them.")
+        for i, (_, weights) in enumerate(pairs):
+            if not isinstance(weights, Mapping):
+                raise SettingError(f"path[{i}] is {_called(weights)}; {expected}.")
         return cls(tuple(weights for _, weights in pairs), tuple(float(epoch) for epoch, _ in pairs))
+
+    @classmethod
+    def to(cls, given: Any) -> Path:
+        """The one set that a line goes to: weights, those of a network, or those with which a recorded training began."""
+        if isinstance(given, Path):
+            return given
+        if isinstance(given, Mapping):
+            return cls((given,), (0.0,))
+        record = _record(given)
+        if record is not None:
+            epoch, weights = snapshots_of(record)[0]
+            return cls((weights,), (epoch,), f"the weights at epoch {epoch:g} of a recorded training")
+        if isinstance(given, (str, os.PathLike)) or not (isinstance(given, Model) or callable(given)):
+            raise SettingError(
+                f"to is {_called(given)}; expected weights as Model.weights() gives them, a network, or the record of a training with snapshots."
+            )
+        model = adapt(given)
+        if not model.has_weights:
+            raise SettingError(f"to is {model.traits.framework}, which does not show its weights; give a network that does, or its weights themselves.")
+        return cls((model.weights(),), (0.0,), f"the weights of a network, {model.traits.framework}, {model.traits.fingerprint}")
+
+
+def _record(given: Any) -> View | None:
+    """The record of a training, alone or among those of a file; another record where there is no such one."""
+    records = [one for one in (given if isinstance(given, (list, tuple)) else [given]) if isinstance(one, View)]
+    return next((one for one in records if one.view == "training"), records[0] if records else None)
+
+
+def _called(given: Any) -> str:
+    return f"'{given}'" if isinstance(given, (str, os.PathLike)) else f"a {type(given).__name__}"
+
+
+def fitting(shapes: Mapping[str, Sequence[tuple[int, ...]]], weights: Weights, setting: str) -> dict[str, list[Array]]:
+    """Weights that are to stand in layers of these shapes. Those of a network of the same shapes, layer by layer, may have other names."""
+    if any(name not in shapes for name in weights) and [_shapes(arrays) for arrays in weights.values()] == list(shapes.values()):
+        weights = dict(zip(shapes, weights.values(), strict=True))
+    try:
+        return checked_weights(shapes, weights)
+    except (ShapeError, UnknownLayerError) as error:
+        raise ShapeError(f"'{setting}' holds weights of a network of other layers than this one; give those of a network built the same. {error}") from error
+
+
+def _shapes(arrays: Sequence[Array]) -> list[tuple[int, ...]]:
+    return [tuple(np.shape(array)) for array in arrays]
 
 
 @dataclass(frozen=True)
@@ -129,10 +188,10 @@ class Plane:
 def plane_of(model: Model, path: Path) -> Plane:
     """The plane of a path, as in Li et al. 2018, section 7.2: PCA of what is left to the last set. Through products of sets, so that nothing as large as all of
     them is made; a component's sign is such that the path begins at a place of at most zero."""
-    shapes = {name: [array.shape for array in arrays] for name, arrays in model.weights().items()}
-    if len(path.sets) < 3:
-        raise SettingError(f"the plane of a path needs 3 sets of weights or more, got {len(path.sets)}; for the line between two: to=weights.")
-    sets = [checked_weights(shapes, weights) for weights in path.sets]
+    shapes = {name: _shapes(arrays) for name, arrays in model.weights().items()}
+    if len(path.sets) < FEWEST:
+        raise SettingError(f"the plane of a path needs {FEWEST} sets of weights or more, got {len(path.sets)}; for the line between two: to=weights.")
+    sets = [fitting(shapes, weights, "path") for weights in path.sets]
     if any(list(one) != list(sets[0]) for one in sets):
         raise SettingError("the sets of weights of a path must be of the same layers, in the same order.")
     end = sets[-1]
@@ -148,6 +207,12 @@ def plane_of(model: Model, path: Path) -> Plane:
     signs = np.where(places[0] > 0, -1.0, 1.0)
     directions = tuple(_combined(left, weigh[:, axis] * signs[axis], end) for axis in range(2))
     return Plane(end, directions, places * signs, values[:2] / values.sum())
+
+
+def length(weights: Weights, origin: Weights | None = None) -> float:
+    """Of all weights as one vector, from an origin where there is one."""
+    start = {name: [np.zeros(()) for _ in arrays] for name, arrays in weights.items()} if origin is None else origin
+    return float(np.sqrt(sum(part @ part for part in _flat_difference(weights, start))))
 
 
 def _flat_difference(one: Weights, end: Weights) -> list[Array]:

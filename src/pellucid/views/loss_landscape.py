@@ -10,19 +10,18 @@ import numpy as np
 
 from pellucid.core.errors import SettingError, UnknownLayerError, unknown
 from pellucid.core.language import later
-from pellucid.core.model import Model, checked_weights
-from pellucid.core.scene import DATA, Scene, Shown, ViewMethod
-from pellucid.core.view import NOTE, WARNING, Finding, View
+from pellucid.core.model import Model
+from pellucid.core.scene import DATA, NETWORK, RECORD, Scene, Shown, ViewMethod
+from pellucid.core.view import NOTE, WARNING, Finding
 from pellucid.views import _truth
-from pellucid.views._directions import Path, Plane, Weights, moved, plane_of, random_direction
-from pellucid.views.training import snapshots_of
+from pellucid.views._directions import Path, Plane, Weights, fitting, length, moved, plane_of, random_direction
 
 Array = np.ndarray
 MARGIN, BEYOND = 0.25, 0.25
 """What is seen around a path, as a share of what it takes, and beyond the two ends of a line between networks."""
-LOWER, SURE, LITTLE = 0.05, 4.0, 0.5
+LOWER, SURE, LITTLE, ELSEWHERE = 0.05, 4.0, 0.5, 1e-4
 """By how much of the network's own loss, and of the standard error of the difference (a lowest one of many has to pass more than one of one), a lower loss lies
-below it that is worth a word; and a plane's share of a path's variance."""
+below it that is worth a word; a plane's share of a path's variance; and how far from the network's weights, by their length, a path ends that is another's."""
 AXES: Mapping[str, tuple[str, ...]] = {
     "across": ("column",),
     "down": ("row",),
@@ -34,7 +33,7 @@ AXES: Mapping[str, tuple[str, ...]] = {
     "path_loss": ("set",),
     "epoch": ("set",),
     "shares": ("axis",),
-} | dict.fromkeys(("loss", "curvature_mean", "curvature_error", "barrier"), ())
+} | dict.fromkeys(("loss", "curvature_mean", "curvature_error", "barrier", "ridge"), ())
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,12 @@ class LossLandscape(ViewMethod):
     by its own length. `dimensions`: 2 draws a plane of `points` × `points` from −`span` to `span`, 1 lines alone. Sharpness is the curvature along a
     direction, the second difference of the loss at ±`step` and 0, with its mean and standard error over `directions` random ones.
 
-    `path`: weights of several epochs (a list of what `Model.weights()` gave, or a record of `pellucid.Recorder(…, snapshots=True)`), the last being where
-    training ended: the plane is then that of the path's first two principal components, in lengths of weights, and `shares` says how much of its variance
-    that plane holds; `path_loss` is the loss at the path's own weights, off the plane. `to`: another set of weights, for the line from the network's own
-    (0) to it (1); the barrier is the highest loss on it above the straight line between its ends.
+    `path`: the record of a training with snapshots of its weights (`pellucid train … --record FILE --snapshots`, `pellucid.Recorder(…, snapshots=True)`), its
+    file, or a list of what `Model.weights()` gave, the last being where training ended: the plane is then that of the path's first two principal components,
+    in lengths of weights, and `shares` says how much of its variance that plane holds; `path_loss` is the loss at the path's own weights, off the plane.
+    `to`: another set of weights, for the line from the network's own (0) to it (1); the barrier is the highest loss on it above the straight line between
+    its ends, the ridge above the higher of these. It may be a network of the same shapes or its file, or the record of a training or its file, of which
+    the first weights are taken.
 
     Shapes: `values["network"]` (rows, columns) of a plane, (directions, places) of lines. In the details of "network": `across`, `down` and `place`, the
     places on the axes; `profiles` (directions, places); `curvature` (directions,), `curvature_mean` and `curvature_error`; `loss`, at the network's own
@@ -72,6 +73,7 @@ class LossLandscape(ViewMethod):
     citation: ClassVar[str] = "Li et al. 2018, arXiv:1712.09913; between networks: Goodfellow et al. 2015, arXiv:1412.6544"
     looks_at: ClassVar[str] = DATA
     needs: ClassVar[frozenset[str]] = frozenset({"weights", "labels"})
+    opens: ClassVar[Mapping[str, frozenset[str]]] = {"path": frozenset({RECORD}), "to": frozenset({RECORD, NETWORK})}
 
     dimensions: int = 2
     points: int = 15
@@ -95,9 +97,8 @@ class LossLandscape(ViewMethod):
             raise SettingError("give either path or to, not both: the plane of a path, or the line to another set of weights.")
         if self.path is None and self.to is None and self.dimensions == 1 and not self.directions:
             raise SettingError("directions=0 leaves no line to draw; give at least 1.")
-        path = snapshots_of(self.path) if isinstance(self.path, View) else self.path
-        object.__setattr__(self, "path", None if path is None else Path.of(path))
-        object.__setattr__(self, "to", None if self.to is None else Path.of([self.to]))
+        object.__setattr__(self, "path", None if self.path is None else Path.of(self.path))
+        object.__setattr__(self, "to", None if self.to is None else Path.to(self.to))
         object.__setattr__(self, "needs", _truth.without_labels(type(self).needs, self.truth))
 
     @classmethod
@@ -134,13 +135,13 @@ class LossLandscape(ViewMethod):
                 yield _Slice(("line", k), base, lambda make=make: (make(),), line[:, None])  # type: ignore[misc]
             yield _Slice(("curve", k), base, lambda make=make: (make(),), np.array([[-self.step], [self.step]]))  # type: ignore[misc]
         if self.to is not None:
-            other = work.checked(self.to.sets[0])
+            other = work.fitting(self.to.sets[0], "to")
             step = {name: [b - np.asarray(a, b.dtype) for a, b in zip(base[name], arrays, strict=True)] for name, arrays in other.items()}
             yield _Slice(("between", 0), base, lambda: (step,), _from_one_to_the_other(self.points)[:, None])
         elif plane is not None:
             yield _Slice(("plane", 0), plane.origin, lambda: plane.directions, _pairs(*grid))
             for i, weights in enumerate(self.path.sets):
-                yield _Slice(("set", i), work.checked(weights), lambda: (), np.zeros((1, 0)))
+                yield _Slice(("set", i), work.fitting(weights, "path"), lambda: (), np.zeros((1, 0)))
         elif self.dimensions == 2:
             yield _Slice(("plane", 0), base, lambda: (work.random(0)(), work.random(1)()), _pairs(*grid))
 
@@ -189,8 +190,14 @@ class _Work:
         """What makes the random direction of a number."""
         return lambda: random_direction(self.model, self.chosen, np.random.default_rng([self.seed, number]))
 
-    def checked(self, weights: Weights) -> dict[str, list[Array]]:
-        return checked_weights({name: [array.shape for array in arrays] for name, arrays in self.weights.items()}, weights)
+    def fitting(self, weights: Weights, setting: str) -> dict[str, list[Array]]:
+        return fitting({name: [array.shape for array in arrays] for name, arrays in self.weights.items()}, weights, setting)
+
+    def apart(self, weights: Weights) -> float:
+        """How far weights lie from the network's own, as a share of the length of these."""
+        there = self.fitting(weights, "path")
+        own = {name: self.weights[name] for name in there}
+        return length(there, own) / max(length(own), np.finfo(np.float64).tiny)
 
     def mean(self, name: tuple[str, int]) -> Array:
         return self.totals[name] / self.samples
@@ -283,7 +290,7 @@ def _between(work: _Work, points: int) -> tuple[Array, tuple[str, ...], dict[str
     ends = losses[places == 0][0], losses[places == 1][0]
     inside = (places >= 0) & (places <= 1)
     above = losses[inside] - (ends[0] + places[inside] * (ends[1] - ends[0]))
-    return losses[None], ("direction", "place"), {"place": places, "barrier": np.array(above.max())}
+    return losses[None], ("direction", "place"), {"place": places, "barrier": np.array(above.max()), "ridge": np.array(losses[inside].max() - max(ends))}
 
 
 # ---- what was found -------------------------------------------------------------------------------------------------
@@ -308,6 +315,12 @@ def _findings(view: LossLandscape, work: _Work, values: Array, details: Mapping[
             text = later("Along {down} of {count} random directions the loss curves downwards (curvature {mean} ± {error} on average).")
             numbers = {"down": down, "count": view.directions, "mean": mean, "error": error}
             yield Finding(later("curves downwards"), "", text, later("The weights lie on a saddle or a slope rather than in a valley."), numbers, NOTE)
+    if view.path is not None and (share := work.apart(view.path.sets[-1])) > ELSEWHERE:
+        text = later("The path ends at other weights than the network's own, {share} of their length away: loss {end} there, {own} at the network's own.")
+        advice = later(
+            "Take the record of the training that this network comes from. Where its best epoch was restored, or it was trained further, all is well."
+        )
+        yield Finding(later("path ends elsewhere"), "", text, advice, {"share": share, "end": float(details["path_loss"][-1]), "own": own}, WARNING)
     if view.path is not None and float(details["shares"].sum()) < LITTLE:
         text = later("The plane holds {share} of the variance of the path; most of it happened outside.")
         yield Finding(
@@ -318,7 +331,7 @@ def _findings(view: LossLandscape, work: _Work, values: Array, details: Mapping[
             {"share": float(details["shares"].sum())},
             NOTE,
         )
-    if view.to is not None and float(details["barrier"]) > 0.1 * max(own, 1e-12):
+    if view.to is not None and min(float(details["barrier"]), float(details["ridge"])) > 0.1 * max(own, 1e-12):
         text = later("Between the two sets of weights the loss rises {barrier} above the line between their ends.")
         yield Finding(
             later("barrier"), "", text, later("They lie in different valleys, as far as the straight line tells."), {"barrier": float(details["barrier"])}, NOTE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from pellucid.core.errors import InputError, SettingError, ShapeError, Unsupport
 from pellucid.core.language import later
 from pellucid.core.layout import from_last, to_last
 from pellucid.core.model import Layer, Model
-from pellucid.core.scene import DATA, Scene, Shown, ViewMethod
+from pellucid.core.scene import DATA, NETWORK, Scene, Shown, ViewMethod
 from pellucid.core.view import NOTE, WARNING, Finding
 from pellucid.maths.cka import LEAST, Minibatches, centred_gram
 from pellucid.views._representation import widened
@@ -64,6 +64,7 @@ class Similarity(ViewMethod):
     answers: ClassVar[str] = "Which layers represent the data alike, in one network or in two?"
     citation: ClassVar[str] = "Kornblith et al. 2019, arXiv:1905.00414; Nguyen et al. 2021, arXiv:2010.15327"
     looks_at: ClassVar[str] = DATA
+    opens: ClassVar[Mapping[str, frozenset[str]]] = {"other": frozenset({NETWORK})}
 
     def __post_init__(self) -> None:
         if self.batch < LEAST:

@@ -61,11 +61,21 @@ class Training(ViewMethod):
         raise SettingError(f"view 'training' {BACKWARDS}.")
 
 
+def snapshots(view: View) -> int:
+    """How many snapshots of weights a record of a training holds."""
+    return len(view.details["network"]["snapshot_epoch"]) if view.provenance.get("resolved", {}).get("weight_shapes") else 0
+
+
 def snapshots_of(view: View) -> list[tuple[float, dict[str, tuple[Array, ...]]]]:
     """The path that the weights took, of a record with snapshots: (epoch, layer → arrays, as `Model.weights` gives them) for each that was kept."""
     shapes = view.provenance.get("resolved", {}).get("weight_shapes")
-    if view.view != "training" or not shapes:
-        raise SettingError("the record holds no snapshots of weights; record with pellucid.Recorder(…, snapshots=True).")
+    if view.view != "training":
+        raise SettingError(f"a record of the view '{view.view}' was given, expected that of a training: pellucid.Recorder(…, snapshots=True).view.")
+    if not shapes:
+        raise SettingError(
+            "the record of the training holds no snapshots of weights; record it again with pellucid train … --record FILE.safetensors --snapshots, or "
+            "pellucid.Recorder(…, snapshots=True)."
+        )
     found = []
     for place, epoch in enumerate(view.details["network"]["snapshot_epoch"]):
         parts: dict[str, tuple[Array, ...]] = {}
