@@ -192,6 +192,21 @@ def test_planted_copies_are_found_by_name_and_random_ones_are_not() -> None:
     assert view.findings[0].numbers == {"copies": 1, "total": 20, "share_copies": 0.05, "one": 3, "other": 14}
 
 
+def test_equal_filters_that_read_different_inputs_are_no_copies() -> None:
+    keras, torch = pytest.importorskip("keras"), pytest.importorskip("torch")
+    network = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3, name="gray"), keras.layers.DepthwiseConv2D(3, name="each")])
+    one = _draw.normal(size=(3, 3))
+    network.get_layer("gray").set_weights([np.repeat(one[:, :, None, None], 4, axis=3), np.zeros(4)])
+    network.get_layer("each").set_weights([np.repeat(one[:, :, None, None], 4, axis=2), np.zeros(4)])
+    assert [(finding.code, finding.layer) for finding in filters(network).findings] == [("duplicate filters", "gray")]
+    filled = torch_twins.filled
+    twin = torch.nn.Sequential(
+        filled(torch.nn.Conv2d(1, 4, 3, bias=False), np.repeat(one[None, None], 4, axis=0)),
+        filled(torch.nn.Conv2d(4, 4, 3, groups=4, bias=False), np.repeat(one[None, None], 4, axis=0)),
+    )
+    assert [(finding.code, finding.layer) for finding in filters(twin).findings] == [("duplicate filters", "0")]
+
+
 def test_planted_dead_filters_are_found_by_name() -> None:
     weights = _draw.normal(size=(30, 20))
     weights[:, [2, 9]] = 1e-9

@@ -28,7 +28,8 @@ NATIVE = ("PyTorch", "TorchScript")
 @dataclass(frozen=True)
 class Kernel:
     """The weights of one layer, or of one direction of a recurrent one: `subject` is its name, `axes` those of `values`, `parts` names the gates or
-    projections. `second` is what else has the same role: the recurrent part (parts, units, units), or the pointwise kernel of a separable convolution."""
+    projections. `second` is what else has the same role: the recurrent part (parts, units, units), or the pointwise kernel of a separable convolution.
+    `apart` says that each filter of a convolution reads an input of its own."""
 
     layer: Layer
     subject: str
@@ -36,6 +37,7 @@ class Kernel:
     axes: tuple[str, ...]
     parts: tuple[str, ...] = ()
     second: Array | None = None
+    apart: bool = False
 
 
 def kernels(model: Model, layers: Sequence[Layer]) -> list[Kernel]:
@@ -47,7 +49,19 @@ def kernels(model: Model, layers: Sequence[Layer]) -> list[Kernel]:
         arrays = weights.get(layer.name, ())
         if arrays:
             found += _of_layer(layer, arrays, native)
-    return _as_images(model, found)
+    return _as_images(model, _told_apart(model, found))
+
+
+def _told_apart(model: Model, found: list[Kernel]) -> list[Kernel]:
+    """The same, depthwise convolutions marked. PyTorch's are known by filters with one input; the network's first convolution may have such ones for a gray
+    image."""
+    first = next((layer.name for layer in model.layers() if "Conv" in layer.kind), None)
+
+    def depthwise(kernel: Kernel) -> bool:
+        by_kind = kernel.layer.kind.startswith(("Depthwise", "Separable"))
+        return kernel.axes == CONVOLUTION and kernel.values.shape[2] == 1 < kernel.values.shape[3] and (by_kind or kernel.layer.name != first)
+
+    return [replace(kernel, apart=True) if depthwise(kernel) else kernel for kernel in found]
 
 
 def _of_layer(layer: Layer, arrays: Sequence[Array], native: bool) -> list[Kernel]:

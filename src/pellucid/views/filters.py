@@ -181,7 +181,7 @@ def _findings(kernel: Kernel, norm: Array) -> list[Finding]:
             )
             advice = later("Leave them out (pruning), or weaken the weight decay and the learning rate that drove them there.")
         found.append(Finding("dead filters", layer, text, advice, numbers, WARNING if dead.sum() > 1 and dead.mean() >= MANY else NOTE))
-    if kernel.axes in (CONVOLUTION, DENSE):
+    if kernel.axes in (CONVOLUTION, DENSE) and not kernel.apart:  # equal filters of different inputs do not answer alike
         found += _duplicates(kernel, ~dead)
     return found
 
