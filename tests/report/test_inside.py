@@ -14,9 +14,9 @@ from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.api.inside import RUNS, Looked, look
 from pellucid.core.errors import InputError, OutputError, SettingError
 from pellucid.core.language import speaking
-from pellucid.core.view import WARNING, Finding, View
+from pellucid.core.view import FAULT, NOTE, WARNING, Finding, View
 from pellucid.report.graph_svg import graph_svg
-from pellucid.report.inside import render
+from pellucid.report.inside import composed, render
 from pellucid.report.languages import language
 from pellucid.views import VIEWS
 
@@ -54,7 +54,7 @@ def steps() -> View:
 
 
 def test_every_layer_has_a_sheet_with_its_numbers(page) -> None:
-    assert re.findall(r'<template id="layer-(\d+)">\s*<h2>(.*?)</h2>', page) == [("0", "input"), ("1", "dense_0"), ("2", "dense_1")]
+    assert re.findall(r'<template id="layer-(\d+)">\s*<h2 tabindex="-1">(.*?)</h2>', page) == [("0", "input"), ("1", "dense_0"), ("2", "dense_1")]
     sheet = page.split('<template id="layer-1">')[1].split("</template>")[0]
     assert "<dd>25</dd>" in sheet
     assert "20 (57.1% of the network&#39;s)" in sheet
@@ -121,6 +121,114 @@ def test_samples_are_chosen_and_data_is_gone_through(tmp_path) -> None:
         look(NumpyModel(STACK, (4,)), iter([X]))
 
 
+def test_samples_are_told_by_their_rows_in_the_whole_data(monkeypatch) -> None:
+    from pellucid.report.inside_parts import shown_inputs, thumbs
+
+    def showing(self, scene):
+        shown = whole(self, scene)
+        return replace(shown, findings=(*shown.findings, Finding("planted", "dense_0", "the worst is sample {sample}", "", {"sample": 2})))
+
+    whole = VIEWS.load("activation_map").show
+    monkeypatch.setattr(VIEWS.load("activation_map"), "show", showing)
+    many = np.tile(X, (50, 1))
+    found = look(NumpyModel(STACK, (4,)), many, samples=[7, 30, 1200], views=["activation_map", "activation_statistics", "filters"], data="a file")
+    maps, filters, statistics = found.views
+    assert maps.numbers == [7, 30, 1200]
+    assert next(str(one) for one in maps.findings if one.code == "planted") == "the worst is sample 1200"
+    assert [thumb.text for thumb in thumbs(found.views, shown_inputs(found.views))] == ["sample 7", "sample 30", "sample 1200"]
+    rows = statistics.provenance["indices"]
+    assert (len(rows), rows[0], rows[-1]) == (1000, 0, 1999)
+    assert "indices" not in filters.provenance
+    page = render(found)
+    assert "3 shown, 1,000 gone through" in page
+    assert "<b>data</b> a file" in page
+
+
+def test_what_a_few_inputs_seemed_to_show_gives_way_to_the_whole_data(graph) -> None:
+    def found(view: str, code: str, layer: str, text: str) -> View:
+        return View(view, {"dense_0": np.zeros((1, 5))}, {"dense_0": ("sample", "unit")}, X[:1], findings=(Finding(code, layer, text, "", {}, WARNING),))
+
+    few = found("activation_map", "dead units", "dense_0", "dead for one input")
+    other = found("activation_map", "dead units", "input", "dead for one input, and not asked of all")
+    broken = found("activation_map", "not finite", "dense_0", "no number")
+    whole = pellucid.visualize(NumpyModel(STACK, (4,)), X, "activation_statistics")
+    whole = replace(whole, findings=(Finding("alive", "dense_0", "alive in the data", "", {}, WARNING),))
+    assert [told[1] for _, _, told in composed(Looked((graph, few, other, broken, whole), {}, {})).found] == [
+        "dead for one input, and not asked of all",
+        "no number",
+        "alive in the data",
+    ]
+    assert [told[1] for _, _, told in composed(Looked((graph, few), {}, {})).found] == ["dead for one input"]
+
+
+def test_of_layers_that_a_slow_view_left_out_it_is_said_and_how_to_get_it(graph) -> None:
+    images = View("top_examples", {"dense_0": np.zeros((1, 1))}, {"dense_0": ("unit", "example")}, X[:0])
+    sheets = composed(
+        Looked(
+            (
+                graph,
+                replace(images, values={}),
+            ),
+            {},
+            {},
+        )
+    ).sheets
+    assert [sheet.absent for sheet in sheets] == ["", "Top examples", "Top examples"]  # the input has no weights, and nothing to show
+    assert sheets[2].commands == ("pellucid visualize MODEL DATA --view top_examples --layer dense_1 --out top_examples.html",)
+
+
+def test_what_was_looked_at_names_the_layers_where_they_are_few(looked) -> None:
+    told = {name: of for name, of, _ in composed(looked).looked}
+    assert told["Filters"] == "dense_0, dense_1"
+    assert told["The network as a graph"] == "input, dense_0, dense_1"
+
+
+def test_what_is_of_the_answer_stands_on_the_layer_that_gives_it(graph) -> None:
+    classes = View("feature_visualization", {}, {}, X[:0], findings=(Finding("planted", "output", "of the answer", "", {}, NOTE),))
+    page = composed(Looked((graph, classes), {}, {}))
+    assert [sheet.name for sheet in page.sheets if sheet.found] == ["dense_1"]
+    assert page.found == (("dense_1", 2, ("note", "of the answer", "")),)  # listed for the whole network too
+
+
+def test_classes_and_convolutions_are_both_made_features_of() -> None:
+    from pellucid.api.inside import _runs
+
+    def made(settings: dict[str, dict[str, object]]) -> list[bool]:
+        return [run.layers(model) is None for run in _runs(model, ["feature_visualization"], settings)]
+
+    model = NumpyModel(STACK, (4,), softmax=True)
+    assert made({}) == [True]  # no convolution, so that the classes are all
+    model.layers = lambda: [replace(NumpyModel.layers(model)[0], kind="Conv2D")]  # type: ignore[method-assign]
+    assert made({}) == [True, False]
+    assert made({"feature_visualization": {"classes": [0]}}) == [True]
+    assert made({"feature_visualization": {"channels": [0]}}) == [False]
+
+
+def test_the_bar_says_which_view_is_made_and_which_drawn(monkeypatch) -> None:
+    import contextlib
+
+    from pellucid.api import inside as looking
+    from pellucid.report import inside as page
+
+    told: list[tuple[float, str]] = []
+
+    @contextlib.contextmanager
+    def noted(title, wanted):
+        yield lambda fraction, now="": told.append((round(fraction, 2), f"{title}: {now}"))
+
+    monkeypatch.setattr(looking, "progress_after_patience", noted)
+    monkeypatch.setattr(page, "progress_after_patience", noted)
+    found = look(NumpyModel(STACK, (4,)), X, views=["graph", "activation_map", "filters"])
+    render(found, progress=lambda fraction, now="": told.append((fraction, f"drawing: {now}")))
+    assert told == [
+        (0.0, "looking inside: graph"),
+        (0.09, "looking inside: activation_map"),
+        (0.55, "looking inside: filters"),
+        (0.0, "drawing: activation_map"),
+        (0.5, "drawing: filters"),
+    ]
+
+
 def test_the_landscape_of_the_loss_shows_the_path_of_a_recorded_training() -> None:
     weights = np.eye(4, 3)
     model = NumpyModel([Dense(weights, np.zeros(3))], (4,), softmax=True)
@@ -167,11 +275,13 @@ def test_the_svg_is_well_formed_and_says_each_layer(graph) -> None:
     root = ElementTree.fromstring(graph_svg(graph, marks={"dense_0": WARNING}))  # noqa: S314 - our own
     space = "{http://www.w3.org/2000/svg}"
     layers = [part for part in root.iter(f"{space}g") if part.get("class") == "layer"]
-    assert [part.get("aria-label") for part in layers] == ["input, Input, 4", "dense_0, Dense, 5", "dense_1, Dense, 3"]
+    assert [part.get("aria-label") for part in layers] == ["input, Input, 4", "dense_0, Dense, 5, Warning", "dense_1, Dense, 3"]
     assert all(part.get("role") == "button" and part.get("tabindex") == "-1" for part in layers)
-    dots = [part.get("class") for part in layers[1].iter(f"{space}circle")]
-    assert dots == ["dot warning"]
-    assert not list(layers[2].iter(f"{space}circle"))
+    marks = [part.get("class") for part in layers[1].iter(f"{space}path")]
+    assert marks == ["mark warning"]
+    assert not list(layers[2].iter(f"{space}path"))
+    shapes = [re.search(r'class="mark \w+" [^>]* d="([^"]*)"', graph_svg(graph, marks={"dense_0": severity})).group(1) for severity in (WARNING, FAULT)]
+    assert shapes[0] != shapes[1]  # to be told apart without colours
     widths = [[float(part.get("width")) for part in layer.iter(f"{space}rect") if part.get("class") == "cost"] for layer in layers]
     assert widths[0] == []
     assert widths[2][0] / widths[1][0] == pytest.approx(15 / 20, abs=0.001)
@@ -217,7 +327,18 @@ def test_chinese(graph) -> None:
     with speaking(language("zh")):
         page = render(Looked((graph, steps()), {"graph": 1.0}, {}))
     assert '<html lang="zh">' in page
-    for english in ("What does each channel", "Time step", "The whole network", "fed by", "multiply-adds a sample", "Choose a layer", "What it took"):
+    for english in (
+        "What does each channel",
+        "Time step",
+        "The whole network",
+        "fed by",
+        "multiply-adds a sample",
+        "Choose a layer",
+        "What was looked at",
+        "How to read",
+        "a step of the",
+        "worth knowing",
+    ):
         assert english not in page
 
 

@@ -5,13 +5,22 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pellucid.core.method import Progress as Report
-
 PATIENCE = 2.0
+
+
+class Report(Protocol):
+    """Takes the fraction done and, where there is a name for it, what is being done now."""
+
+    def __call__(self, fraction: float, now: str = "") -> None: ...
+
+
+def silent(fraction: float, now: str = "") -> None:
+    """Shows nothing."""
 
 
 @contextlib.contextmanager
@@ -22,7 +31,7 @@ def progress_after_patience(title: str, wanted: bool | None) -> Iterator[Report]
     """
     console = Console(stderr=True)
     if not (console.is_terminal or console.is_jupyter if wanted is None else wanted):
-        yield lambda fraction: None
+        yield silent
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=console, transient=True)
@@ -30,8 +39,12 @@ def progress_after_patience(title: str, wanted: bool | None) -> Iterator[Report]
     timer = threading.Timer(PATIENCE, bar.start)
     timer.daemon = True
     timer.start()
+
+    def report(fraction: float, now: str = "") -> None:
+        bar.update(task, total=1.0, completed=fraction, description=f"{title}: {now}" if now else title)
+
     try:
-        yield lambda fraction: bar.update(task, total=1.0, completed=fraction)
+        yield report
     finally:
         timer.cancel()
         timer.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,35 +29,44 @@ Array = np.ndarray
 SAMPLES = 3
 """Samples that are shown where nothing is said."""
 MOST_MAPS, FEATURED = 90, 3
-"""Layers whose activations are shown, of a network with more those that compute with weights and then the first of the others; and layers with features."""
+"""Layers whose activations are shown, of a network with more those that compute with weights and then the first of the others; convolutions with features."""
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+"""What colours a terminal, in messages of frameworks."""
 FAILURES = (PellucidError, ArithmeticError, ImportError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
 """What a view may end in without ending those that follow."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One view: how many samples it goes through, 0 for those that are shown; its settings; which layers, where the view's own choice is not taken; and a
-    guess of its share of the time."""
+    """One view: how many samples it goes through, 0 for those that are shown; its settings; which layers, where the view's own choice (None) is not taken, an
+    empty list leaving the view out; a guess of its share of the time; and settings of the caller's with which it is left out."""
 
     view: str
     rows: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
-    layers: Callable[[Model], list[str]] | None = None
+    layers: Callable[[Model], list[str] | None] = lambda model: None
     weight: float = 1.0
+    left_out_with: tuple[str, ...] = ()
 
 
-def _mapped(model: Model) -> list[str]:
+def _mapped(model: Model) -> list[str] | None:
     """The layers whose activations are shown: as many as fit, those with weights before the others, in their order."""
     layers = [layer for layer in model.layers() if layer.shape is not None or layer.sequential]
     kept = sorted(sorted(layers, key=lambda layer: not (layer.parameters and "Norm" not in layer.kind))[:MOST_MAPS], key=layers.index)
-    return [layer.name for layer in kept]
+    return [layer.name for layer in kept] or None
 
 
 def _featured(model: Model) -> list[str]:
-    """Three convolutions, evenly over the depth, the last among them: those whose channels are drawn as features and top examples."""
+    """Three convolutions, evenly over the depth, the last among them: those whose channels are drawn as features."""
     convolutions = [layer.name for layer in model.layers() if "Conv" in layer.kind and layer.shape is not None]
     places = set(np.linspace(0, len(convolutions) - 1, FEATURED + 1).astype(int)[1:].tolist()) if convolutions else set()
     return [convolutions[place] for place in sorted(places)]
+
+
+def _exemplified(model: Model) -> list[str] | None:
+    """Of a network of convolutions the same, and the last layer with weights, whose units are the answers."""
+    convolutions, weighted = _featured(model), [layer.name for layer in model.layers() if layer.parameters and layer.shape is not None]
+    return list(dict.fromkeys([*convolutions, *weighted[-1:]])) if convolutions else None
 
 
 RUNS = (
@@ -67,8 +77,9 @@ RUNS = (
     Run("filters"),
     Run("activation_statistics", rows=1000, weight=2),
     Run("gradient_flow", rows=256, settings={"samples": 256}, weight=2),
-    Run("top_examples", rows=1000, settings={"count": 6}, layers=_featured, weight=4),
-    Run("feature_visualization", rows=64, settings={"budget": 96, "most": 6}, layers=_featured, weight=20),
+    Run("top_examples", rows=1000, settings={"count": 6}, layers=_exemplified, weight=4),
+    Run("feature_visualization", rows=64, settings={"budget": 96, "most": 6}, weight=5, left_out_with=("channels", "direction")),
+    Run("feature_visualization", rows=64, settings={"budget": 96, "most": 6}, layers=_featured, weight=10, left_out_with=("classes",)),
     Run("embedding", rows=1000, weight=2),
     Run("similarity", rows=256, weight=4),
     Run("inversion", settings={"budget": 96, "most": 1, "restarts": 2}, weight=10),
@@ -122,6 +133,7 @@ def look(
     views: Sequence[str] | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     training: Sequence[View] = (),
+    data: str | None = None,
     allow_unsafe: bool = False,
     progress: bool | None = None,
     **more: Any,
@@ -135,26 +147,27 @@ def look(
     """
     adapted = adapt(model, allow_unsafe=allow_unsafe)
     settings = _with_path(settings or {}, training)
-    runs = _runs(views, settings)
+    runs = _runs(adapted, views, settings)
     rows = _count(x)
     shown = np.arange(min(SAMPLES, rows)) if samples is None else _shown(samples, rows)
     found: list[View] = []
     seconds: dict[str, float] = {}
     missing: dict[str, str] = {}
     total, done = sum(run.weight for run in runs), 0.0
-    with progress_after_patience("inside", progress) as report:
+    with progress_after_patience("looking inside", progress) as report:
         for run in runs:
+            report(done / total, run.view)
             start = time.perf_counter()
             try:
                 index = _index(run, shown, rows)
                 if reason := VIEWS.load(run.view).refuses(adapted):
                     raise UnsupportedError(reason)
-                found.append(_one(run, adapted, None if index is None else picked(x, index), _of(labels, index), settings.get(run.view, {}), more))
-                seconds[run.view] = time.perf_counter() - start
+                view = _one(run, adapted, None if index is None else picked(x, index), _of(labels, index), settings.get(run.view, {}), more)
+                found.append(view if index is None or VIEWS.load(run.view).looks_at == NONE else _placed(view, data, index))
+                seconds[run.view] = seconds.get(run.view, 0.0) + time.perf_counter() - start
             except FAILURES as error:
-                missing[run.view] = str(error) if isinstance(error, PellucidError) else f"{type(error).__name__}: {error}"
+                missing[run.view] = ESCAPES.sub("", str(error) if isinstance(error, PellucidError) else f"{type(error).__name__}: {error}")
             done += run.weight
-            report(done / total)
     inspection = replace(inspect(adapted), views={run.view: missing.get(run.view, "") for run in runs})
     return Looked((*found, *training), seconds, missing, inspection)
 
@@ -168,13 +181,23 @@ def _with_path(settings: Mapping[str, Mapping[str, Any]], training: Sequence[Vie
     return {**settings, "loss_landscape": {**given, "path": path}}
 
 
-def _runs(views: Sequence[str] | None, settings: Mapping[str, Any]) -> list[Run]:
+def _runs(model: Model, views: Sequence[str] | None, settings: Mapping[str, Mapping[str, Any]]) -> list[Run]:
     """The views to run, in the table's order."""
     known = [run.view for run in RUNS]
     for name in (*(views or ()), *settings):
         if name not in known:
-            raise SettingError(unknown("view of the page", name, known))
-    return [run for run in RUNS if views is None or run.view in views]
+            raise SettingError(unknown("view of the page", name, dict.fromkeys(known)))
+    wanted = [run for run in RUNS if (views is None or run.view in views) and not set(run.left_out_with) & set(settings.get(run.view, {}))]
+    return [run for run in wanted if run.layers(model) != []]
+
+
+def _placed(view: View, data: str | None, rows: Array) -> View:
+    """The view with the places of its samples in the whole data: what it says of the third sample that it was given is of the data's row `rows[2]`."""
+    findings = [
+        replace(finding, numbers={**finding.numbers, "sample": int(rows[int(finding.numbers["sample"])])}) if "sample" in finding.numbers else finding
+        for finding in view.findings
+    ]
+    return replace(view, findings=tuple(findings), provenance={**view.provenance, "indices": rows.tolist()} | ({"data": data} if data else {}))
 
 
 def _count(x: Any) -> int:
@@ -208,5 +231,4 @@ def _of(labels: Sequence[int] | None, index: Array | None) -> list[int] | None:
 
 def _one(run: Run, model: Model, x: Any, labels: list[int] | None, settings: Mapping[str, Any], more: Mapping[str, Any]) -> View:
     """One view, with the table's settings and the caller's, which come first."""
-    layers = run.layers(model) or None if run.layers is not None else None
-    return visualize(model, x, run.view, labels=labels, layers=layers, progress=False, **more, **{**run.settings, **settings})
+    return visualize(model, x, run.view, labels=labels, layers=run.layers(model), progress=False, **more, **{**run.settings, **settings})

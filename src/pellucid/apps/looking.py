@@ -65,7 +65,7 @@ def run(
     if class_names is not None:
         more["class_names"] = arguments.parse_class_names(class_names)
     samples = None if index is None or x is None else parse_index(index, len(x))
-    more |= {"seed": seed, "network": path.stem, "output": output}
+    more |= {"seed": seed, "network": path.stem, "output": output, "data": data}
     looked = look(model, x, samples=samples, settings=settings, training=earlier, progress=None, **more)
     write(looked, out, records=records, lang=lang, start=start)
     tell(looked)

@@ -14,6 +14,8 @@ from pellucid.figures import plan_of_graph
 
 BROAD, LINE, GAP, EDGE = 300, 22, 14, 10
 """Width of a stack and height of a layer in it; between stacks; around everything; units of the picture."""
+MARKS = ("", "M0-7 7 6H-7Z", "M-6-6H6V6H-6Z")
+"""By severity, a triangle and a square, which those who do not see their colours tell apart."""
 NAME = 44
 """Letters for which a layer's line has room."""
 STYLE = """
@@ -29,7 +31,7 @@ svg.graph { font: 11.5px system-ui, "Segoe UI", Roboto, "Noto Sans", "Noto Sans 
 .graph .layer { cursor: pointer; outline: none; }
 .graph .layer:hover .box, .graph .layer:focus .box { stroke: var(--mark); stroke-width: 2; }
 .graph .layer.chosen .box { stroke: var(--mark); stroke-width: 3; }
-.graph .dot { stroke: var(--box); } .graph .warning { fill: var(--warn); } .graph .fault { fill: var(--fault); }
+.graph .mark { stroke: var(--box); } .graph .warning { fill: var(--warn); } .graph .fault { fill: var(--fault); }
 """
 
 
@@ -84,13 +86,14 @@ def _layer(view: View, name: str, number: int, left: float, top: float, most: fl
     room = NAME - len(right)
     shown = said if len(said) <= room else name if len(name) <= room else f"{name[: max(room // 2 - 1, 2)]}…{name[-max(room - room // 2, 2) :]}"
     bar = f'<rect class="cost" x="{left:.1f}" y="{top + LINE - 4:.1f}" width="{BROAD * share / most:.1f}" height="3.5"/>' if share else ""
-    dot = f'<circle class="dot {SEVERITIES[severity]}" cx="{left:.1f}" cy="{top + LINE / 2:.1f}" r="5"/>' if severity else ""
-    label = escape(", ".join(filter(None, (name, kind, shape))), quote=True)
+    mark = f'<path class="mark {SEVERITIES[severity]}" transform="translate({left:.1f} {top + LINE / 2:.1f})" d="{MARKS[severity]}"/>' if severity else ""
+    grave = ("", _("Warning"), _("Fault"))[severity]
+    label = escape(", ".join(filter(None, (name, kind, shape, grave))), quote=True)
     return (
         f'<g class="layer" data-layer="{number}" tabindex="-1" role="button" aria-label="{label}"><title>{label}</title>'
         f'<rect class="box" x="{left:.1f}" y="{top:.1f}" width="{BROAD}" height="{LINE}"/>{bar}'
         f'<text x="{left + 9:.1f}" y="{top + LINE / 2 - 1:.1f}">{escape(shown)}</text>'
-        f'<text class="shape" x="{left + BROAD - 8:.1f}" y="{top + LINE / 2 - 1:.1f}">{escape(right)}</text>{dot}</g>'
+        f'<text class="shape" x="{left + BROAD - 8:.1f}" y="{top + LINE / 2 - 1:.1f}">{escape(right)}</text>{mark}</g>'
     )
 
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import math
 import os
+import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pellucid.api._progress import Report, progress_after_patience, silent
 from pellucid.api.inside import Looked, look
 from pellucid.core.errors import InputError, OutputError, SettingError
 from pellucid.core.evaluation import Record
@@ -35,8 +37,14 @@ from pellucid.views import VIEWS
 from pellucid.views.graph import QUANTITIES
 
 Array = np.ndarray
-NETWORK = ""
-"""The subject of what is of no single layer."""
+NETWORK, OUTPUT = "", "output"
+"""The subject of what is of no single layer, and what views call the network's answer."""
+FEW = 4
+"""Layers that are named where a view was made of no more."""
+OF_SOME = ("top_examples", "feature_visualization", "inversion")
+"""Views that take long, so that they are made of some layers alone."""
+OF_FEW_INPUTS = frozenset({"dead layer", "dead units", "saturated layer", "saturated units"})
+"""What `activation_map` finds for a few inputs, and `activation_statistics` settles for a data set."""
 PAGE, RECORDS = ".html", ".safetensors"
 SCRIPT = (Path(__file__).parent / "templates" / "inside.js").read_text(encoding="utf-8")
 Told = tuple[str, str, str]
@@ -65,11 +73,15 @@ class Sheet:
     parts: tuple[Part, ...]
     sources: tuple[int, ...] = ()
     readers: tuple[int, ...] = ()
+    absent: str = ""
+    """Views that were made of other layers alone, in words."""
+    commands: tuple[str, ...] = ()
+    """What makes them of this one."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """The whole page; `missing` holds views that gave nothing, with their reasons, `costs` the seconds of those that did."""
+    """The whole page; `looked` says of each view which layers it was made of and what it took, `missing` which gave nothing, with their reasons."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -79,7 +91,7 @@ class Page:
     thumbs: tuple[Thumb, ...]
     found: tuple[tuple[str, int, Told], ...]
     missing: tuple[tuple[str, str], ...]
-    costs: tuple[tuple[str, str], ...]
+    looked: tuple[tuple[str, str, str], ...]
     seconds: float
     script: str
     script_hash: str
@@ -123,7 +135,7 @@ def inside(
         raise SettingError(f"records are shown as they are, so that {told} can say nothing; give the network to look again, or leave out {told}.")
     else:
         looked = Looked.of([*stored, *trained])
-    return write(looked, out, records=kept, lang=speaker.tag, title=title, start=start)
+    return write(looked, out, records=kept, lang=speaker.tag, title=title, start=start, progress=options.get("progress"))
 
 
 def checked_goals(path: str | os.PathLike[str], records: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
@@ -136,7 +148,16 @@ def checked_goals(path: str | os.PathLike[str], records: str | os.PathLike[str] 
     return out, kept
 
 
-def write(looked: Looked, out: Path, *, records: Path | None = None, lang: str = SOURCE, title: str | None = None, start: float | None = None) -> Path:
+def write(
+    looked: Looked,
+    out: Path,
+    *,
+    records: Path | None = None,
+    lang: str = SOURCE,
+    title: str | None = None,
+    start: float | None = None,
+    progress: bool | None = None,
+) -> Path:
     """Write what was found: as a page, as records, or as both; each whole or not at all."""
     if not any(view.values for view in looked.views):
         reasons = "; ".join(f"{name}: {reason}" for name, reason in looked.missing.items())
@@ -145,8 +166,8 @@ def write(looked: Looked, out: Path, *, records: Path | None = None, lang: str =
         save(looked.records, records)
     if out.suffix.lower() == RECORDS:
         return save(looked.records, out)
-    with speaking(language(lang)):
-        return write_whole(out, render(looked, title, start).encode())
+    with speaking(language(lang)), progress_after_patience("drawing", progress) as report:
+        return write_whole(out, render(looked, title, start, report).encode())
 
 
 def _records(given: Any) -> list[Record] | None:
@@ -171,9 +192,9 @@ def training_of(given: View | str | os.PathLike[str] | None) -> list[View]:
     return found
 
 
-def render(looked: Looked, title: str | None = None, start: float | None = None) -> str:
+def render(looked: Looked, title: str | None = None, start: float | None = None, progress: Report = silent) -> str:
     """The page's HTML, in the language spoken now. `start` is when the looking began, by `time.perf_counter`."""
-    page = composed(looked, title, start)
+    page = composed(looked, title, start, progress)
     return _templates(current().tag).get_template("inside.html").render(page=page)
 
 
@@ -183,65 +204,99 @@ def _templates(tag: str) -> Environment:
     return taught(Environment(loader=PackageLoader("pellucid.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True))
 
 
-def composed(looked: Looked, title: str | None = None, start: float | None = None) -> Page:
+def composed(looked: Looked, title: str | None = None, start: float | None = None, progress: Report = silent) -> Page:
     """What the page says."""
     graph = next((view for view in looked.views if view.view == "graph"), None)
     names = list(graph.values) if graph is not None else list(dict.fromkeys(name for view in looked.views for name in view.values if name != "network"))
+    answer = _answer(graph)
     shown = inside_parts.shown_inputs(looked.views)
     parts: dict[str, list[Part]] = {name: [] for name in (NETWORK, *names)}
-    for view in looked.views:
-        if view is not graph:
-            for subject, part in _parts(view, names, shown):
-                parts[subject].append(part)
-    findings = [(_subject(finding.layer, names), finding) for view in looked.views for finding in sorted(view.findings, key=lambda one: -one.severity)]
+    drawn = [view for view in looked.views if view is not graph]
+    for place, view in enumerate(drawn):
+        progress(place / len(drawn), view.view)
+        for subject, part in _parts(view, names, answer, shown):
+            parts[subject].append(part)
+    findings = [(_subject(finding.layer, names, answer), finding) for finding in _settled(looked.views)]
     by_name = {name: [finding for subject, finding in findings if subject == name] for name in (NETWORK, *names)}
     marks = {name: max((finding.severity for finding in found), default=0) for name, found in by_name.items()}
-    sheets = tuple(_sheet(graph, name, names, parts[name], by_name[name]) for name in names)
+    some = {view.view: plain_title(view.view) for view in drawn if view.view in OF_SOME}
+    sheets = tuple(_sheet(graph, name, names, parts[name], by_name[name], some) for name in names)
     order = sorted(findings, key=lambda pair: -pair[1].severity)
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     first = looked.views[0].provenance
     return Page(
         title or _("Inside {network}").format(network=first.get("network") or first.get("framework") or _("the network")),
-        _facts(graph, first),
+        _facts(graph, looked.views, shown),
         "" if graph is None else graph_svg(graph, marks=marks),
         Sheet(NETWORK, "", (), tuple(map(_told, by_name[NETWORK])), tuple(parts[NETWORK])),
         sheets,
         inside_parts.thumbs(looked.views, shown),
-        tuple((name, names.index(name) if name in names else -1, _told(finding)) for name, finding in order if finding.severity),
+        tuple((name, names.index(name) if name in names else -1, _told(finding)) for name, finding in order if finding.severity or name != NETWORK),
         tuple((plain_title(name), reason) for name, reason in looked.missing.items()),
-        tuple((plain_title(name), number(taken, 2)) for name, taken in looked.seconds.items()),
+        tuple(_looked(looked)),
         0.0 if start is None or not looked.seconds else time.perf_counter() - start,
         SCRIPT,
         f"sha256-{digest}",
     )
 
 
+def _answer(graph: View | None) -> str:
+    """The layer that gives the network's answer: the only one that feeds no other; empty where there are several, or none is known."""
+    if graph is None:
+        return NETWORK
+    read = {source for told in graph.details.values() for source in told["inputs"].tolist()}
+    ends = [name for name in graph.values if name not in read]
+    return ends[0] if len(ends) == 1 else NETWORK
+
+
+def _settled(views: Sequence[View]) -> Iterator[Finding]:
+    """What was found, the gravest of each view first, without what a few inputs seemed to show where the whole data set was asked."""
+    asked = {layer for view in views if view.view == "activation_statistics" for layer in view.values}
+    for view in views:
+        for finding in sorted(view.findings, key=lambda one: -one.severity):
+            if view.view != "activation_map" or finding.code not in OF_FEW_INPUTS or finding.layer not in asked:
+                yield finding
+
+
+def _looked(looked: Looked) -> Iterator[tuple[str, str, str]]:
+    """Of each view what it was made of and what it took."""
+    layers: dict[str, list[str]] = {}
+    for view in looked.views:
+        layers.setdefault(view.view, []).extend(name for name in view.values if name != "network")
+    for name, found in layers.items():
+        of = ", ".join(found) if len(found) <= FEW else _("{count} layers").format(count=number(len(found)))
+        taken = _("{seconds} s").format(seconds=number(looked.seconds[name], 2)) if name in looked.seconds else ""
+        yield plain_title(name), of or _("the whole network"), taken
+
+
 def _told(finding: Finding) -> Told:
     return SEVERITIES[finding.severity], finding.told, finding.advised
 
 
-def _subject(name: str, names: Sequence[str]) -> str:
+def _subject(name: str, names: Sequence[str], answer: str) -> str:
     """The layer of the graph that a view means: of this name, or what the name begins with (a direction of a recurrent layer), or else the network."""
     if name in names:
         return name
+    if name == OUTPUT:
+        return answer
     return max((known for known in names if name.startswith(known) and not name[len(known)].isalnum() and name[len(known)] != "_"), key=len, default=NETWORK)
 
 
-def _parts(view: View, names: Sequence[str], shown: Array) -> Iterator[tuple[str, Part]]:
+def _parts(view: View, names: Sequence[str], answer: str, shown: Array) -> Iterator[tuple[str, Part]]:
     """What a view says, subject by subject."""
     shots: dict[str, list[Shot]] = {}
     for layer, shot in inside_parts.shots(view, shown):
-        shots.setdefault(_subject(layer, names), []).append(shot)
+        shots.setdefault(_subject(layer, names, answer), []).append(shot)
     frames: dict[str, list[Frames]] = {}
     for layer, one in inside_parts.frames(view, shown):
-        frames.setdefault(_subject(layer, names), []).append(one)
+        frames.setdefault(_subject(layer, names, answer), []).append(one)
     for subject in dict.fromkeys((*shots, *frames)):
         words = caption_for(view, _("the chosen sample")) if subject in shots else ""
         asked = _(answers(view.view)[0]) if view.view in VIEWS else ""
         yield subject, Part(plain_title(view.view), asked, words, tuple(shots.get(subject, ())), tuple(frames.get(subject, ())))
 
 
-def _sheet(graph: View | None, name: str, names: Sequence[str], parts: Sequence[Part], findings: Sequence[Finding]) -> Sheet:
+def _sheet(graph: View | None, name: str, names: Sequence[str], parts: Sequence[Part], findings: Sequence[Finding], some: Mapping[str, str]) -> Sheet:
     if graph is None:
         return Sheet(name, "", (), tuple(map(_told, findings)), tuple(parts))
     told = graph.details[name]
@@ -259,7 +314,11 @@ def _sheet(graph: View | None, name: str, names: Sequence[str], parts: Sequence[
         (_("multiply-adds a sample"), _cost(numbers)),
         (_("output of a sample"), _("{count} bytes as float32").format(count=number(numbers[2])) if math.isfinite(numbers[2]) else "–"),
     ]
-    return Sheet(name, str(told["kind"][0]), tuple(facts), tuple(map(_told, findings)), tuple(parts), sources, readers)
+    titles = {part.title for part in parts}
+    absent = {view: title for view, title in some.items() if title not in titles and numbers[0]}
+    commands = tuple(f"pellucid visualize MODEL DATA --view {view} --layer {shlex.quote(name)} --out {view}.html" for view in absent)
+    told_apart = "; ".join(absent.values())
+    return Sheet(name, str(told["kind"][0]), tuple(facts), tuple(map(_told, findings)), tuple(parts), sources, readers, told_apart, commands)
 
 
 def _cost(numbers: Sequence[float]) -> str:
@@ -269,7 +328,8 @@ def _cost(numbers: Sequence[float]) -> str:
 KINDS = {"Input": later("the network's input")}
 
 
-def _facts(graph: View | None, provenance: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+def _facts(graph: View | None, views: Sequence[View], shown: Array) -> tuple[tuple[str, str], ...]:
+    provenance = views[0].provenance
     facts = [(_("framework"), str(provenance.get("framework", "")))]
     if graph is not None:
         numbers = np.array([graph.values[name] for name in graph.values])
@@ -278,4 +338,8 @@ def _facts(graph: View | None, provenance: Mapping[str, Any]) -> tuple[tuple[str
             (_("parameters"), number(numbers[:, 0].sum())),
             (_("multiply-adds a sample"), number(numbers[:, 1].sum())),
         ]
+    facts.append((_("data"), next((str(view.provenance["data"]) for view in views if "data" in view.provenance), "")))
+    through = max((len(view.provenance.get("indices", ())) for view in views), default=0)
+    if len(shown) and through:
+        facts.append((_("samples"), _("{shown} shown, {through} gone through").format(shown=number(len(shown)), through=number(through))))
     return tuple(fact for fact in facts if fact[1])

@@ -159,7 +159,8 @@ def _tracks(name: str, array: Array, axes: tuple[str, ...], axis: str, row: int 
         place = axes.index("probe")
         rest = (*axes[:place], *axes[place + 1 :])
         for one in range(min(array.shape[place], 2)):
-            yield from _tracks(f"{name}, {_('sample {number}').format(number=one + 1)}", np.take(array, one, place), rest, axis, row, ends)
+            of_probe = _("probe {number}").format(number=one)
+            yield from _tracks(f"{name}, {of_probe}", np.take(array, one, place), rest, axis, row, ends)
         return
     array = np.moveaxis(array, axes.index(axis), 0)
     if array.ndim < 2 or 0 in array.shape:
@@ -199,9 +200,9 @@ def thumbs(views: Sequence[View], shown: Array) -> tuple[Thumb, ...]:
         return ()
     labels, names = view.provenance.get("labels"), view.provenance.get("class_names") or ()
     found = []
-    for row, sample in enumerate(shown):
+    for row, (place, sample) in enumerate(zip(view.numbers, shown, strict=True)):
         true = None if labels is None or len(labels) != len(shown) else int(labels[row])
-        text = _("sample {number}").format(number=row + 1)
+        text = _("sample {number}").format(number=place)
         if true is not None:
             text += f" · {names[true] if 0 <= true < len(names) else true}"
         found.append(Thumb(_seen(sample), text))

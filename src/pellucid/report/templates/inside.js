@@ -55,17 +55,26 @@
   const slide = frames => {
     const input = frames.querySelector("input"), labels = frames.dataset.labels.split("|");
     const step = Number(input.value);
-    frames.querySelector("output").textContent = `${labels[step]} / ${labels[labels.length - 1]}`;
+    input.setAttribute("aria-valuetext", frames.querySelector("output").textContent = `${labels[step]} / ${labels[labels.length - 1]}`);
     for (const element of frames.querySelectorAll("canvas")) (opened(element).shape.length > 2 ? image : bars)(element, step);
   };
+  const halt = frames => {
+    clearInterval(frames.timer);
+    frames.timer = 0;
+    frames.querySelector(".play").textContent = "▶";
+    frames.querySelector(".play").setAttribute("aria-pressed", "false");
+  };
   const play = frames => {
-    const input = frames.querySelector("input");
-    if (frames.timer) { clearInterval(frames.timer); frames.timer = 0; return; }
+    const input = frames.querySelector("input"), button = frames.querySelector(".play");
+    if (frames.timer) { halt(frames); return; }
     if (Number(input.value) >= Number(input.max)) input.value = -1;
+    button.textContent = "❚❚";
+    button.setAttribute("aria-pressed", "true");
     frames.timer = setInterval(() => {
-      if (!frames.isConnected || Number(input.value) >= Number(input.max)) { clearInterval(frames.timer); frames.timer = 0; return; }
-      input.value = Number(input.value) + 1;
-      slide(frames);
+      if (frames.isConnected && !frames.hidden && Number(input.value) < Number(input.max)) {
+        input.value = Number(input.value) + 1;
+        slide(frames);
+      } else halt(frames);
     }, 160);
   };
   sheet.addEventListener("input", event => { const frames = event.target.closest(".frames"); if (frames) slide(frames); });
@@ -95,9 +104,24 @@
       box.setAttribute("tabindex", mine || (chosen === "" && box === boxes[0]) ? 0 : -1);
     });
     fill();
+    if (moved !== "address") remember(moved);
     if (moved !== "graph") reveal();
     if (moved === "jump" || moved === "graph") scrollTo({ top: Math.min(scrollY, panel.offsetTop), behavior: "auto" });
+    if (moved === "jump") sheet.querySelector("h2").focus({ preventScroll: true });  // the button that was pressed is gone
   };
+  /* The layer's name is the end of the page's address, so that it can be gone back to and passed on. */
+  const remember = moved => {
+    const end = chosen === "" ? "" : encodeURIComponent(choice.selectedOptions[0].textContent);
+    if (location.hash.slice(1) === end) return;
+    try { history[moved === "keys" ? "replaceState" : "pushState"](null, "", `#${end}`); } catch { /* a frame without an address */ }
+  };
+  const addressed = () => {
+    let name = "";
+    try { name = decodeURIComponent(location.hash.slice(1)); } catch { /* no name of ours */ }
+    const found = [...choice.options].find(option => option.value !== "" && option.textContent === name);
+    choose(found ? found.value : "", "address");
+  };
+  addEventListener("popstate", addressed);
   samples.forEach(button => button.addEventListener("click", () => { sample = Number(button.dataset.sample); sift(); }));
   choice.addEventListener("change", () => choose(choice.value, "list"));
   sheet.addEventListener("click", event => {
@@ -196,12 +220,12 @@
       else if (box && event.key.startsWith("Arrow")) {
         const next = beside(box, event.key);
         if (next) { choose(next.dataset.layer, "keys"); next.focus({ preventScroll: true }); }
-      } else if (box && (event.key === "Enter" || event.key === " ")) choose(box.dataset.layer, "keys");
+      } else if (box && (event.key === "Enter" || event.key === " ")) choose(box.dataset.layer, "jump");
       else return;
       event.preventDefault();
     });
     addEventListener("resize", show);
     begin();
   }
-  choose("", "list");
+  addressed();
 })();
