@@ -136,6 +136,57 @@ def test_keys_walk_through_the_graph_and_zoom_it(html: str, tmp_path: Any) -> No
     assert found["escaped"] == "The whole network"
 
 
+def test_whoever_does_not_see_the_page_keeps_their_place(html: str, tmp_path: Any) -> None:
+    found = acted(
+        html,
+        """const place = () => [document.activeElement.tagName, document.activeElement.textContent];
+        box(0).focus(); press('ArrowDown'); noted.walked = document.activeElement.dataset.layer; press('Enter'); noted.entered = place();
+        all('#sheet .jump').at(-1).focus(); click(document.activeElement); noted.jumped = place();
+        noted.live = all('#panel, #sheet').filter(part => part.hasAttribute('aria-live')).length;
+        noted.marked = box(2).getAttribute('aria-label');
+        one('#choice').value = '2'; one('#choice').dispatchEvent(new Event('change', { bubbles: true }));
+        const shown = name => one(`#sheet .frames:not([hidden]) ${name}`);
+        noted.step = shown('input').getAttribute('aria-valuetext'); noted.canvas = shown('canvas').getAttribute('aria-label');
+        click(shown('.play')); noted.playing = [shown('.play').getAttribute('aria-pressed'), shown('output').getAttribute('aria-live')];
+        click(shown('.play')); noted.stopped = shown('.play').getAttribute('aria-pressed');""",
+        tmp_path,
+    )
+    assert found["walked"] == "1"  # arrows stay in the graph
+    assert found["entered"] == ["H2", "dense_0"]  # Enter goes to what was chosen
+    assert found["jumped"] == ["H2", "dense_1"]  # and a button that is gone takes nobody along
+    assert found["live"] == 0  # a choice does not read a whole page aloud
+    assert found["marked"] == "dense_1, Dense, 6, Warning"
+    assert found["step"] == "5 / 5"
+    assert found["canvas"] == "output, −1 to 1"
+    assert found["playing"] == ["true", "off"]
+    assert found["stopped"] == "false"
+
+
+def test_the_address_names_the_layer_and_goes_back(html: str, tmp_path: Any) -> None:
+    found = acted(
+        html,
+        """click(box(1)); noted.first = location.hash; click(box(2)); noted.second = location.hash;
+        history.replaceState(null, '', '#dense_2'); dispatchEvent(new PopStateEvent('popstate')); noted.named = heading();
+        history.replaceState(null, '', '#%E0%A4%A'); dispatchEvent(new PopStateEvent('popstate')); noted.broken = heading();""",
+        tmp_path,
+    )
+    assert (found["first"], found["second"], found["named"]) == ("#dense_0", "#dense_1", "dense_2")
+    assert found["broken"] == "The whole network"
+
+
+def test_a_sentence_stands_beside_what_the_network_made_of_it(html: str, tmp_path: Any) -> None:
+    graph = pellucid.visualize(NumpyModel(STACK, (4,)), view="graph")
+    told = {"given": [{"text": "a rather dull film", "names": ["a"]}, {"names": ["age", "sex"], "data": [63, "f"]}]}
+    maps = View("activation_map", {"dense_1": np.zeros((2, 6))}, {"dense_1": ("sample", "unit")}, np.zeros((2, 4)), told)
+    found = acted(
+        render(Looked((graph, maps), {}, {})),
+        """const said = () => all('.given').filter(part => !part.hidden).map(part => part.textContent); noted.first = said();
+        click(all('.sample-button')[1]); click(box(2)); noted.second = said();""",
+        tmp_path,
+    )
+    assert found == {"first": ["a rather dull film"], "second": ["age: 63; sex: f"]}
+
+
 def test_on_a_phone_the_graph_is_on_top_and_nothing_runs_out_of_the_page(html: str, tmp_path: Any) -> None:
     told = (
         "parent.postMessage([innerWidth, document.documentElement.scrollWidth, one('#map').offsetTop + one('#map').offsetHeight, one('#panel').offsetTop], '*')"

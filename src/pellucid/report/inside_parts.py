@@ -71,6 +71,8 @@ class Thumb:
 
     src: str
     text: str
+    given: str = ""
+    """The sentence, or what the row holds, as a person gave it."""
 
 
 def shown_inputs(views: Sequence[View]) -> Array:
@@ -205,8 +207,17 @@ def thumbs(views: Sequence[View], shown: Array) -> tuple[Thumb, ...]:
         text = _("sample {number}").format(number=place)
         if true is not None:
             text += f" · {names[true] if 0 <= true < len(names) else true}"
-        found.append(Thumb(_seen(sample), text))
+        found.append(Thumb(_seen(sample), text, _given(view, row)))
     return tuple(found)
+
+
+def _given(view: View, row: int) -> str:
+    """A sentence as it is, or the columns of a row with what they hold; empty where the network is given numbers alone."""
+    told = view.provenance.get("given")
+    if not isinstance(told, list) or row >= len(told):
+        return ""
+    one = told[row]
+    return str(one["text"]) if "text" in one else "; ".join(f"{name}: {held}" for name, held in zip(one.get("names", ()), one.get("data", ()), strict=False))
 
 
 def _seen(sample: Array) -> str:

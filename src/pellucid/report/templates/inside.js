@@ -4,6 +4,7 @@
   const svg = canvas && canvas.querySelector("svg");
   const boxes = svg ? [...svg.querySelectorAll(".layer")] : [];
   const samples = [...document.querySelectorAll(".sample-button")];
+  const narrow = matchMedia("(max-width: 800px)");
   let sample = 0, chosen = "";
 
   /* ---- what a slider goes through ---- */
@@ -81,7 +82,7 @@
 
   /* ---- which layer and which sample ---- */
   const sift = () => {
-    for (const one of sheet.querySelectorAll("[data-sample]")) one.hidden = Number(one.dataset.sample) !== sample;
+    for (const one of panel.querySelectorAll("#sheet [data-sample], .given")) one.hidden = Number(one.dataset.sample) !== sample;
     for (const frames of sheet.querySelectorAll(".frames:not([hidden])")) slide(frames);
     samples.forEach(button => button.setAttribute("aria-pressed", Number(button.dataset.sample) === sample));
   };
@@ -106,7 +107,9 @@
     fill();
     if (moved !== "address") remember(moved);
     if (moved !== "graph") reveal();
-    if (moved === "jump" || moved === "graph") scrollTo({ top: Math.min(scrollY, panel.offsetTop), behavior: "auto" });
+    if (moved === "list" || moved === "graph") {  // where the panel lies below the graph, or was scrolled through, it begins anew
+      if (narrow.matches || scrollY > panel.offsetTop) scrollTo({ top: panel.offsetTop, behavior: "auto" });
+    } else if (moved === "jump") scrollTo({ top: narrow.matches ? panel.offsetTop : Math.min(scrollY, panel.offsetTop), behavior: "auto" });
     if (moved === "jump") sheet.querySelector("h2").focus({ preventScroll: true });  // the button that was pressed is gone
   };
   /* The layer's name is the end of the page's address, so that it can be gone back to and passed on. */
