@@ -154,6 +154,57 @@ def test_sums_without_a_layer_are_nodes_of_their_own() -> None:
     assert view.values["add_1"].tolist() == [0, 0, 0, 0]
 
 
+def test_a_layer_that_is_used_again_has_an_entry_for_each_use() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Block(torch.nn.Module):  # the activation of a residual block, written as in most published ones
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.relu = torch.nn.Conv2d(2, 2, 3, padding=1), torch.nn.Conv2d(2, 2, 3, 2, 1), torch.nn.ReLU()
+
+        def forward(self, x: Any) -> Any:
+            x = self.relu(self.a(x) + x)
+            return self.relu(self.b(self.relu(self.a(x))))
+
+    view = pellucid.visualize(Block(), np.zeros((1, 2, 8, 8), np.float32), "graph")
+    told = {name: (found["inputs"].tolist(), found["shape"].tolist()) for name, found in view.details.items() if name != "input"}
+    assert told == {
+        "a": (["input"], [2, 8, 8]),
+        "add_1": (["a", "input"], []),
+        "relu": (["add_1"], [2, 8, 8]),
+        "a (2)": (["relu"], [2, 8, 8]),
+        "relu (2)": (["a (2)"], [2, 8, 8]),
+        "b": (["relu (2)"], [2, 4, 4]),
+        "relu (3)": (["b"], [2, 4, 4]),
+    }
+    assert costs(view) == {"a": 64 * 36, "a (2)": 64 * 36, "b": 16 * 36}
+    assert [view.values[name][0] for name in ("a", "a (2)", "b")] == [38, 0, 38]
+    chosen = pellucid.visualize(Block(), np.zeros((1, 2, 8, 8), np.float32), "graph", layers=["a", "b"])
+    assert {name: found["inputs"].tolist() for name, found in chosen.details.items()} == {"input": [], "a": ["input"], "a (2)": ["a", "input"], "b": ["a (2)"]}
+
+
+def test_a_network_that_goes_step_by_step_has_one_entry_a_layer() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Steps(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell, self.act, self.out = torch.nn.Linear(3, 3), torch.nn.Tanh(), torch.nn.Linear(3, 2)
+
+        def forward(self, x: Any) -> Any:
+            for _ in range(7):
+                x = self.act(self.cell(x))
+            return self.out(x)
+
+    view = pellucid.visualize(Steps(), np.zeros((1, 3), np.float32), "graph")
+    assert {name: found["inputs"].tolist() for name, found in view.details.items()} == {
+        "input": [],
+        "cell": ["input", "act"],
+        "act": ["cell"],
+        "out": ["act"],
+    }
+
+
 class Unjoined(Model):
     """Layers of which nothing says what feeds them, one of a kind of its own with weights."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -11,8 +12,7 @@ import torch
 from torch.utils import _pytree
 
 from pellucid.adapters._torch import removed
-from pellucid.core.connections import joined
-from pellucid.core.model import INPUT
+from pellucid.core.model import INPUT, Call
 
 Names = tuple[str, ...]
 
@@ -23,7 +23,8 @@ class Traced:
 
     def __init__(self, inner: frozenset[str]) -> None:
         self.inner = inner
-        self.found: dict[str, Names] = {}
+        self.found: dict[str, Call] = {}
+        self._uses: Counter[str] = Counter()
         self._begins: dict[Any, str] = {}
         self._sources: dict[Any, Names] = {}
 
@@ -40,8 +41,11 @@ class Traced:
         tensors = [one for one in _pytree.tree_leaves(made if name in self.inner else given) if isinstance(one, torch.Tensor)]
         sources = [source for one in tensors if one.grad_fn is not None for source in self._back(one.grad_fn)]
         whole = not sources and any(one.ndim and len(one) == samples for one in tensors)
-        joined(self.found, name, (INPUT,) if whole else sources)
-        return _pytree.tree_map(lambda one: self.begin(name, one), made)
+        self._uses[name] += 1
+        use = name if self._uses[name] == 1 else f"{name} ({self._uses[name]})"
+        shape = next((tuple(one.shape[1:]) for one in _pytree.tree_leaves(made) if isinstance(one, torch.Tensor)), None)
+        self.found[use] = Call(name, (INPUT,) if whole else tuple(dict.fromkeys(sources)), shape)
+        return _pytree.tree_map(lambda one: self.begin(use, one), made)
 
     def _back(self, last: Any) -> Names:
         """The layers from which a node comes; where several meet at one, its own name."""
@@ -65,12 +69,12 @@ class Traced:
             return together
         kind = re.sub(r"Backward\d*$", "", node.name()).lower()
         name = next(name for number in range(1, len(self.found) + 2) if (name := f"{kind}_{number}") not in self.found)
-        self.found[name] = together
+        self.found[name] = Call("", together)
         return (name,)
 
 
-def connections(call: Callable[[Any], Any], x: Any, parts: Mapping[str, Any]) -> dict[str, Names]:
-    """The sources of each of these parts, as a pass of `x` (samples, *shape) through the module shows; the module is borrowed already."""
+def calls(call: Callable[[Any], Any], x: Any, parts: Mapping[str, Any]) -> dict[str, Call]:
+    """Every use of each of these parts and its sources, as a pass of `x` (samples, *shape) through the module shows; the module is borrowed already."""
     inner = frozenset(name for name in parts if any(other.startswith(f"{name}.") for other in parts))
     traced = Traced(inner)
     with _hooked(parts, lambda name, given, made: traced.note(name, given, made, len(x))):

@@ -15,9 +15,10 @@ import numpy as np
 
 from pellucid.adapters import _losses, _torch_read
 from pellucid.adapters._arguments import Arguments, call_with, specs_of
+from pellucid.core.connections import uses_joined
 from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, ShapeError, UnknownLayerError, UnsafeModelError, UnsupportedError, unknown
 from pellucid.core.loss import LOSSES
-from pellucid.core.model import INPUT, Gradients, Layer, MaskRows, Model, PathRows, Traits, batches, checked_weights, power_of_two_batch
+from pellucid.core.model import INPUT, Call, Gradients, Layer, MaskRows, Model, PathRows, Traits, batches, checked_weights, power_of_two_batch
 from pellucid.core.packing import Packing
 from pellucid.core.recurrence import Recurrence, StateGradients
 from pellucid.core.target import Target
@@ -170,6 +171,9 @@ class TorchModule(Model):
         listed = {layer.name: layer for layer in self.layers()}
         known = listed | dict(self._meeting.parts)
         if name not in known:
+        return uses_joined(self.calls())
+
+    def calls(self) -> dict[str, Call]:
             raise UnknownLayerError(unknown("layer", name, listed))
         return known[name]
 
@@ -184,7 +188,7 @@ class TorchModule(Model):
         parts = self._help.named(self.module)
         listed = {layer.name: parts[layer.name] for layer in self.layers()}
         with self._borrowed(gradients=True):
-            return _torch_graph.connections(lambda x: self._called(x, self._meeting.format), self._twice(self._tensor(zeros)), listed)
+            return _torch_graph.calls(lambda x: self._called(x, self._meeting.format), self._twice(self._tensor(zeros)), listed)
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         self.meet(inputs)

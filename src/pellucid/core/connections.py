@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from pellucid.core.model import INPUT, Layer
+from pellucid.core.model import INPUT, Call, Layer
 
 
 def contracted(connections: Mapping[str, Iterable[str]], kept: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -32,6 +32,18 @@ def _reaching(connections: Mapping[str, Iterable[str]], kept: Collection[str], n
 def joined(into: dict[str, tuple[str, ...]], name: str, sources: Iterable[str]) -> None:
     """Note further sources of a node, each once."""
     into[name] = tuple(dict.fromkeys((*into.get(name, ()), *sources)))
+
+
+def uses_joined(calls: Mapping[str, Call]) -> dict[str, tuple[str, ...]]:
+    """The connections of layers, whatever feeds one of its uses feeding the layer.
+
+    >>> uses_joined({"a": Call("a", ("input",)), "relu": Call("relu", ("a",)), "b": Call("b", ("relu",)), "relu (2)": Call("relu", ("b",))})
+    {'a': ('input',), 'relu': ('a', 'b'), 'b': ('relu',)}
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name, call in calls.items():
+        joined(found, call.layer or name, (calls[source].layer or source if source in calls else source for source in call.inputs))
+    return found
 
 
 def with_inputs(layers: Iterable[Layer], connections: Mapping[str, Iterable[str]]) -> tuple[Layer, ...]:

@@ -44,6 +44,15 @@ class Layer:
 
 
 @dataclass(frozen=True)
+@dataclass(frozen=True)
+class Call:
+    """One use of a layer: which, empty for a place where several meet without a layer; the uses and places that feed it; the shape of what it gave."""
+
+    layer: str
+    inputs: tuple[str, ...]
+    shape: tuple[int | None, ...] | None = None
+
+
 class Gradients:
     """Scores (samples,), outputs on the target's side of the softmax, and per name in `wrt` the gradient and the value it was taken at
     (samples, *shape)."""
@@ -220,6 +229,11 @@ class Model(ABC):
         return {layer.name: layer.inputs for layer in self.layers() if layer.inputs}
 
     def kernel_shapes(self) -> dict[str, tuple[tuple[int, ...], ...]]:
+    def calls(self) -> dict[str, Call]:
+        """What `connections` says, a layer's every use by itself where the framework tells them apart: `relu`, `relu (2)`."""
+        shapes = {layer.name: layer.shape for layer in self.layers()}
+        return {name: Call(name if name in shapes else "", sources, shapes.get(name)) for name, sources in self.connections().items()}
+
         """Layer → the shapes of its weights and biases, as `weights()` orders them; empty where they are not shown."""
         return {name: tuple(array.shape for array in arrays) for name, arrays in self.weights().items()} if self.has_weights else {}
 

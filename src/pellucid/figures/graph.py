@@ -17,6 +17,8 @@ from pellucid.figures._network import Plan, planned, quantity, shape_of, share_o
 
 LINE, STACK = 0.17, 2.9
 """Inches of a layer's line and of a stack's width."""
+LETTERS = 46
+"""For which a layer's line has room."""
 HIGHEST = 60.0
 """Inches of a figure at most."""
 BOX, COLOURS, DARKEST = 0.86, "Blues", 0.5
@@ -58,8 +60,9 @@ def _box(view: View, plan: Plan, place: int, line: int, most: float, outlined: s
 
 def _texts(view: View, ax: Axes, name: str, x: float, top: float) -> list[Artist]:
     kind, share = str(view.details[name]["kind"][0]), share_of(view, name)
-    said = f"{short_name(name, 22)}  {kind}" if kind.lower() not in name.lower() else short_name(name, 34)
     right = shape_of(view, name) + (f"  {percent(share, 0)}" if share >= 0.005 else "")
+    said = f"{short_name(name, 22)}  {kind}" if kind.lower() not in name.lower() else short_name(name, 34)
+    said = said if len(said) + len(right) <= LETTERS else short_name(name, LETTERS - len(right))
     return [
         ax.text(x - BOX / 2 + 0.02, top + 0.5, said, ha="left", va="center", clip_on=True, **words(6)),
         ax.text(x + BOX / 2 - 0.02, top + 0.5, right, ha="right", va="center", clip_on=True, **words(6)),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from pellucid.core.connections import contracted
+from pellucid.core.connections import contracted, uses_joined
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.language import later
-from pellucid.core.model import INPUT, Layer
+from pellucid.core.model import INPUT, Call, Layer
 from pellucid.core.scene import NONE, Scene, Shown, ViewMethod
 from pellucid.core.view import NOTE, Finding
 from pellucid.views._cost import multiply_adds
@@ -24,6 +25,8 @@ FLOAT = 4
 """Bytes of one number of an output, float32."""
 MUCH, FEW = 0.5, 4
 """Share from which one layer's cost or parameters are told, where a network has at least so many layers."""
+SHARED = 4
+"""Times that a layer with weights is used at most in a network whose uses are shown one by one."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class Graph(ViewMethod):
     sample in float32; the share of the network's multiply-adds. `details`: "inputs", what feeds the layer, "input" for the network's own; "shape" of the
     output, −1 where a length is free; "kind" and "activation"; "unknown", which of the numbers are not known and stand as 0. A sum or another joint that is
     no layer is an entry too.
-    Does not say how long a layer takes, which depends on the machine, nor what a layer costs that is used more than once: it is counted once.
+    A layer of a PyTorch module that is used again has an entry for each use, "relu (2)" the second: a use costs what the layer does, its parameters are
+    counted once. Elsewhere, and where a module goes step by step, it has one entry and is counted once.
+    Does not say how long a layer takes, which depends on the machine.
 
     >>> import numpy as np, pellucid
     >>> from pellucid.adapters.numpy_model import Dense, NumpyModel
@@ -53,10 +58,15 @@ class Graph(ViewMethod):
     looks_at: ClassVar[str] = NONE
 
     def show(self, scene: Scene) -> Shown:
-        connections = scene.model.connections()  # first: a module may meet its input by it
+        calls = scene.model.calls()  # first: a module may meet its input by it
         layers, given = _shaped(scene)
-        cost = multiply_adds(layers, scene.model.kernel_shapes(), contracted(connections, {layer.name for layer in layers}), given)
+        kernels: Mapping[str, Sequence[tuple[int, ...]]] = scene.model.kernel_shapes()
+        connections = uses_joined(calls)
         kept = layers if scene.layers is None else [replace(scene.model.layer(name), shape=_shape_of(layers, name)) for name in scene.layers]
+        if _apart(layers, calls):
+            layers, kept = _uses(layers, calls), _uses(kept, calls)
+            kernels, connections = _of_uses(kernels, calls), {name: call.inputs for name, call in calls.items()}
+        cost = multiply_adds(layers, kernels, contracted(connections, {layer.name for layer in layers}), given)
         known = bool(connections)
         if known and scene.layers is not None:
             connections = contracted(connections, {layer.name for layer in kept})
@@ -84,6 +94,33 @@ def _shaped(scene: Scene) -> tuple[list[Layer], tuple[int | None, ...] | None]:
     free = [layer.name for layer in layers if layer.shape is not None and None in layer.shape]
     found = _read(scene, free) if free else {}
     return [replace(layer, shape=found[layer.name].shape[1:]) if layer.name in found else layer for layer in layers], scene.inputs.shape[1:]
+
+
+def _apart(layers: Sequence[Layer], calls: Mapping[str, Call]) -> bool:
+    """Whether every use of a layer is shown by itself: not of a network that goes step by step, where a layer with weights is used many times."""
+    uses = Counter(call.layer for call in calls.values())
+    return all(uses[layer.name] <= SHARED for layer in layers if layer.parameters)
+
+
+def _uses(layers: Sequence[Layer], calls: Mapping[str, Call]) -> list[Layer]:
+    """The uses of these layers in their order, each with the shape that it gave; the parameters are the first use's."""
+    known, counts = {layer.name: layer for layer in layers}, Counter(call.layer for call in calls.values())
+    again = {name: call for name, call in calls.items() if counts[call.layer] > 1 and call.layer in known}
+    found = [replace(known[call.layer], name=name, shape=call.shape, parameters=known[name].parameters if name in known else 0) for name, call in again.items()]
+    order = {name: place for place, name in enumerate(calls)}
+    return sorted([*(layer for layer in layers if layer.name not in again), *found], key=lambda layer: order.get(layer.name, len(order)))
+
+
+def _of_uses(kernels: Mapping[str, Sequence[tuple[int, ...]]], calls: Mapping[str, Call]) -> dict[str, Sequence[tuple[int, ...]]]:
+    """Shapes of weights also under the names of a layer's further uses."""
+    again = {name: call.layer for name, call in calls.items() if call.layer and name != call.layer}
+    further = {
+        f"{name}{key.removeprefix(layer)}": found
+        for name, layer in again.items()
+        for key, found in kernels.items()
+        if key == layer or key.startswith(f"{layer}.")
+    }
+    return dict(kernels) | further
 
 
 def _read(scene: Scene, names: Sequence[str]) -> dict[str, Array]:
