@@ -81,6 +81,16 @@ def test_texts_show_the_word_of_the_place_and_tables_what_is_unusual() -> None:
     assert found[0].startswith("#100: feature 4 = 9, ")
 
 
+def test_rows_of_tables_are_told_in_the_words_of_who_gave_them() -> None:
+    table = np.zeros((15, 4)) + RNG.normal(size=(15, 4)) * 0.1
+    table[0] = [3.0, 0.0, 9.0, 9.0]
+    given: list[dict[str, Any]] = [{}] * 115
+    given[100] = {"names": ["age", "sum", "job"], "data": ["70 years", "0", "judge"], "of": [0, 1, 2, 2]}
+    found = [text.get_text() for text in top_examples(view(table, None, given=given, takes={"feature_names": list("abcd")}))]
+    assert set(found[0].removeprefix("#100: ").split(", ")) == {"job = judge", "age = 70 years", "sum = 0"}
+    assert {part[:4] for part in found[1].removeprefix("#101: ").split(", ")} == {"a = ", "b = ", "c = ", "d = "}
+
+
 def test_a_report_shows_eight_units_a_picture() -> None:
     one = view(RNG.random((50, 12, 12, 1)), None, units=10)
     assert [picture.name for picture in view_pictures(one, 0, "x")] == ["x-layer", "x-layer-8"]

@@ -50,7 +50,8 @@ def test_it_equals_a_search_of_the_whole_data_over_many_batches(small_cnn: Any) 
         np.testing.assert_array_equal(view.inputs[view.details["conv_b"][f"{kind}_kept"]], x[index])
     beside = view.details["conv_b"]["between_index"]
     np.testing.assert_allclose(view.details["conv_b"]["between"], np.take_along_axis(strongest.T, beside, axis=1), rtol=1e-5)
-    assert np.array_equal(units, np.argsort(-values.max(axis=(1, 2)).std(axis=0), kind="stable")[:16])
+    order = np.argsort(-values.max(axis=(1, 2)).std(axis=0), kind="stable")
+    assert np.array_equal(units, order[values.max(axis=(0, 1, 2))[order] > 0])
     above = ((strongest >= strongest.max(axis=0) / 2) & (strongest.max(axis=0) > 0)).mean(axis=0)
     np.testing.assert_allclose(view.details["conv_b"]["above_half"], above, atol=2 / 700)
     assert len(view.inputs) < 100
@@ -64,6 +65,10 @@ def test_equals_come_in_the_order_of_the_data_and_the_place_is_where_the_unit_is
     assert view.details["dense_0"]["least_index"].tolist() == [[3, 0, 1], [0, 1, 2]]
     assert view.details["dense_0"]["above_half"].tolist() == [0.6, 0.0]  # a unit that is never above zero is excited by nothing
     assert [(finding.code, finding.numbers["unit"]) for finding in view.findings] == [("silent units", 1)]
+    chosen = shown(model, x, layers="dense_0")  # where nobody asks for units, those that nothing excites are told and left out
+    assert chosen.details["dense_0"]["unit"].tolist() == [0]
+    assert [dict(finding.numbers) for finding in chosen.findings] == [{"count": 2, "units": 3, "unit": 1}]
+    assert len(shown(model, -np.abs(x), layers="dense_0").details["dense_0"]["unit"]) == 3
     signed = NumpyModel([Dense(np.eye(3), np.zeros(3)), Dense(np.ones((3, 1)), np.zeros(1))], (3,))
     assert shown(signed, x, layers="dense_0", units=1, count=2).details["dense_0"]["least_index"].tolist() == [[3, 2]]
     assert shown(signed, x, layers="dense_0", units=1, count=2, seed=3).details["dense_0"]["between_index"].shape == (1, 3)

@@ -64,6 +64,7 @@ def describe(model: Model, **more: Any) -> dict[str, Any]:
             "scales_input": traits.scales_input,
             "tokens": traits.tokens,
             "channels": traits.channels,
+            **({"feature_names": list(traits.feature_names)} if traits.feature_names else {}),
         },
         "versions": versions(model),
     }

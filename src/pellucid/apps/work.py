@@ -230,6 +230,8 @@ def looked_at(path: Path, data: str, index: str, preprocessing: str | None, allo
     given = raw.find(path, preprocessing)
     if given is None:
         model, samples, chosen, _ = _ready(path, data, index, {}, allow_unsafe)
+        if samples.feature_names and not model.traits.feature_names:
+            model.traits = replace(model.traits, feature_names=samples.feature_names)
     else:
         samples, chosen = _samples(data, index)
         samples = raw.at_rate(samples, given)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -25,6 +26,8 @@ LINES = (("most", 4), ("between", 1), ("least", 2))
 MOST_UNITS = 8
 SIDE, GAP, APART, LEFT, OVER = 0.52, 0.06, 0.16, 0.95, 0.2
 """Inches: of a picture, between two, between kinds, left of all, and above a row for values."""
+UNUSUAL = 4
+"""Features of a row of a table that are told."""
 TEXT, BLOCK, LETTERS, CONTEXT = 0.15, 0.12, 92, 4
 """Inches of a line and below a unit's; letters of a line, and words of context on each side."""
 
@@ -176,10 +179,10 @@ def _said(view: View, name: str, kind: str, row: int, k: int) -> str:
     found = view.details[name]
     sample = view.inputs[int(found[f"{kind}_kept"][row, k])]
     index = int(found[f"{kind}_index"][row, k])
-    if not view.provenance.get("takes", {}).get("tokens") or sample.ndim != 1:
-        return short_name(f"#{_number(view, index)}: {_unusual(view, sample.ravel())}", LETTERS)
     told = view.provenance.get("given")
     given = told[index] if isinstance(told, list) and index < len(told) else {}
+    if not view.provenance.get("takes", {}).get("tokens") or sample.ndim != 1:
+        return short_name(f"#{_number(view, index)}: {_unusual(view, sample.ravel(), given)}", LETTERS)
     tokens = _tokens(given, sample)
     window = found.get(f"{kind}_window")
     low, high = (int(end) for end in window[row, k, 0]) if window is not None else (0, len(tokens))
@@ -203,9 +206,14 @@ def _tokens(given: dict[str, object], sample: Array) -> list[str]:
     return [str(int(token)) if token else "" for token in sample]
 
 
-def _unusual(view: View, sample: Array) -> str:
-    """The features of a row that lie farthest from what is usual among the samples kept."""
+def _unusual(view: View, sample: Array, given: Mapping[str, Any]) -> str:
+    """The features of a row that lie farthest from what is usual among the samples kept, in the words of the person who gave it where the record has them."""
     flat = view.inputs.reshape(len(view.inputs), -1).astype(np.float64)
     away = np.abs(sample - flat.mean(axis=0)) / (flat.std(axis=0) + 1e-12)
-    names = (view.provenance.get("takes", {}).get("feature_names") or ()) or [f"feature {i}" for i in range(len(sample))]
-    return ", ".join(f"{names[int(i)]} = {number(float(sample[int(i)]), 3)}" for i in np.argsort(-away, kind="stable")[:4])
+    order = np.argsort(-away, kind="stable")
+    names, of, held = (given.get(key, ()) for key in ("names", "of", "data"))
+    if held and len(of) == len(sample):
+        features = list(dict.fromkeys(int(of[i]) for i in order if of[i] >= 0))[:UNUSUAL]
+        return ", ".join(f"{names[i]} = {held[i]}" for i in features)
+    known = view.provenance.get("takes", {}).get("feature_names") or [_("feature {number}").format(number=i) for i in range(len(sample))]
+    return ", ".join(f"{known[int(i)]} = {number(float(sample[int(i)]), 3)}" for i in order[:UNUSUAL])

@@ -34,7 +34,7 @@ class TopExamples(ViewMethod):
 
     Use it to see what a channel looks for in real data, beside its `feature_visualization`, and whether a unit stands for a class. The data set is gone through
     twice, in batches; only the samples that are shown are kept. Without `layers`, the last convolution or recurrent layer is taken, or the last but one layer
-    of a network with neither; without `units`, the 16 units whose strongest answer varies most from sample to sample.
+    of a network with neither; without `units`, the 16 units whose strongest answer varies most from sample to sample, and none that gives zero for every one.
 
     A sample is ranked by a unit's strongest place in it. "least" are the places of the lowest values where a layer gives negative ones, and else the samples
     whose strongest place is the weakest. Equals are in the order of the data. The part of the input that a place sees (its receptive field) is measured: where
@@ -73,18 +73,19 @@ class TopExamples(ViewMethod):
         model, chosen = scene.model, scene.chosen(_default(scene.model))
         ranks, between, samples = self._ranked(scene, chosen)
         units = {layer.name: self._units(layer, ranks[layer.name], scene.inputs, samples, len(chosen)) for layer in chosen}
+        findings = [finding for layer in chosen for finding in _silent(layer, ranks[layer.name])]
         for name, rank in ranks.items():
             rank.keep(units[name])
         wanted = sorted({*between, *(int(i) for rank in ranks.values() for i in np.concatenate([rank.most.index.ravel(), rank.least.index.ravel()]))})
         kept, counted = self._gone_through_again(scene, chosen, ranks, between, wanted, samples)
         number = {index: i for i, index in enumerate(wanted)}
-        details, fields, findings = {}, {}, []
+        details, fields = {}, {}
         for layer in chosen:
             rank, made = ranks[layer.name], read(model, scene.inputs[:1], [layer])[layer.name]
             seen = seen_by(model, scene.inputs, layer, made, scene.seed)
             fields[f"a place of {layer.name} sees"] = seen.how
             details[layer.name] = rank.details(number, seen, made.shape[1:-1], scene.labels) | counted[layer.name].details()
-            findings += _silent(layer, rank) + _owned(layer, rank.units, counted[layer.name])
+            findings += _owned(layer, rank.units, counted[layer.name])
         values = {name: rank.most.value for name, rank in ranks.items()}
         chose = {f"least of {name}": "the lowest values" if rank.signed else "the weakest of the strongest places" for name, rank in ranks.items()}
         axes = dict.fromkeys(values, ("unit", "example"))
@@ -120,7 +121,8 @@ class TopExamples(ViewMethod):
             return units
         room = KEPT_BYTES / max(inputs[0].nbytes, 1) / layers / min(2 * self.count, samples)
         order = np.argsort(-rank.strongest.deviation.round(12), kind="stable")
-        return order[: max(1, min(UNITS, int(room)))]
+        telling = order[~rank.silent[order]]
+        return (telling if len(telling) else order)[: max(1, min(UNITS, int(room)))]
 
     def _gone_through_again(
         self, scene: Scene, chosen: Sequence[Layer], ranks: Mapping[str, Rank], between: Sequence[int], wanted: Sequence[int], samples: int
@@ -204,6 +206,11 @@ class Rank:
         self.lowest.merge(lowest, low, start, self.count, -1)
 
     @property
+    def silent(self) -> Array:
+        """Which units no sample excites, of a layer that never gives less than zero, (units,)."""
+        return np.asarray((self.most.value[:, 0] <= 0) & (not self.signed))
+
+    @property
     def signed(self) -> bool:
         """Whether any unit gives less than zero."""
         return bool((self.lowest.value < 0).any())
@@ -274,12 +281,14 @@ class _Counted:
 
 
 def _silent(layer: Layer, rank: Rank) -> list[Finding]:
-    """Units that no sample excites, of a layer that never gives less than zero."""
-    silent = (rank.most.value[:, 0] <= 0) & (not rank.signed)
+    """Units that no sample excites."""
+    silent = rank.silent
     if not silent.any():
         return []
-    text = later("{count} of the {units} units shown of {layer}, unit {unit} among them, give zero for every sample: their examples mean nothing.")
-    numbers = {"count": int(silent.sum()), "units": len(silent), "unit": int(rank.units[silent.argmax()])}
+    text = later(
+        "{count} of the {units} units of {layer}, unit {unit} among them, give zero for every sample, so that nothing is an example of what excites them."
+    )
+    numbers = {"count": int(silent.sum()), "units": len(silent), "unit": int(silent.argmax())}
     return [Finding("silent units", layer.name, text, later("See in activation_statistics whether they are dead."), numbers, NOTE)]
 
 
