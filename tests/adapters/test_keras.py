@@ -335,3 +335,25 @@ def test_batch_size_is_a_function_of_shapes(small_cnn: Any) -> None:
     big = keras.Sequential([keras.Input((224, 224, 3)), keras.layers.Conv2D(64, 3), keras.layers.GlobalAveragePooling2D()])
     assert adapt(small_cnn).batch_size == adapt(small_cnn).batch_size == 512
     assert adapt(big).batch_size < 16
+
+
+@pytest.mark.skipif(keras.config.backend() == "jax", reason="compiles for batches of a few sizes alone")
+def test_where_most_is_kept_all_samples_go_together_and_else_in_batches(small_cnn: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = adapt(small_cnn), np.random.default_rng(0).random((40, 12, 12, 1)).astype(np.float32)
+    usual = "_own_batch_size" if hasattr(model, "_own_batch_size") else "batch_size"
+    setattr(model, usual, 4)
+    if hasattr(model, "_usual"):
+        model._usual = 4
+    sizes: list[int] = []
+    tensor = model._tensor
+    monkeypatch.setattr(model, "_tensor", lambda array: sizes.append(len(array)) or tensor(array))
+    every = model.activations(x, [layer.name for layer in model.layers()])
+    assert max(sizes) == 40
+    sizes.clear()
+    few = model.activations(x, ["out"])
+    assert max(sizes) <= 8
+    np.testing.assert_allclose(few["out"], every["out"], atol=1e-6)
+    sizes.clear()
+    model.batch_size = 2
+    model.activations(x, ["conv_a", "conv_b", "pool"])
+    assert max(sizes) == 2

@@ -21,6 +21,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from pellucid.adapters._torch_script import Inside, code_of, forward_of, holds_script, is_scripted, scripted, words
+from pellucid.adapters._torch_walk import parameters_of, parts_of, tensors_of
 from pellucid.core.errors import DamagedModelError, ModelError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
 from pellucid.core.model import Layer
 from pellucid.core.packing import InputSpec
@@ -108,7 +109,7 @@ def fingerprint(module: Any) -> str:
 
 def named(module: Any) -> dict[str, Any]:
     """Every part of a module by its dotted path; a module without parts by its class. Those of TorchScript take no hooks and are left out."""
-    parts = {name: part for name, part in module.named_modules() if name and "parametrizations" not in name.split(".") and not is_scripted(part)}
+    parts = {name: part for name, part in parts_of(module).items() if name and "parametrizations" not in name.split(".") and not is_scripted(part)}
     return parts or ({} if holds_script(module) else {type(module).__name__.lower(): module})
 
 
@@ -122,7 +123,8 @@ def own_parameters(part: Any) -> list[Any]:
 def on_host(tensor: Any) -> Any:
     """As NumPy's array; in float32, or float64 where it is."""
     kept = torch.float64 if tensor.dtype == torch.float64 else torch.float32
-    return tensor.detach().to("cpu", kept).numpy()
+    tensor = tensor.detach()
+    return (tensor if tensor.dtype is kept and tensor.is_cpu else tensor.to("cpu", kept)).numpy()
 
 
 @contextlib.contextmanager
@@ -139,17 +141,17 @@ def replaced(changed: Sequence[tuple[Any, Any]], given: Any) -> Iterator[Any]:
 
 
 @contextlib.contextmanager
-def borrowed(module: Any, *, gradients: bool) -> Iterator[None]:
-    """The module in evaluation mode, its weights out of the graph, in no gradient mode of the caller's; all put back afterwards, and the random state too.
+def borrowed(module: Any, *, gradients: bool) -> Iterator[list[Any]]:
+    """The module's parts: in evaluation mode, weights out of the graph, in no gradient mode of the caller's; all put back afterwards, and the random state too.
 
     Without gradients it runs under `no_grad` and not `inference_mode`: a module that keeps a tensor for later must stay trainable.
     """
-    parts = list(module.modules())
+    parts = list(parts_of(module).values())
     training = [part for part in parts if getattr(part, "training", False)]
-    tracked = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    tracked = [parameter for parameter in parameters_of(parts) if parameter.requires_grad]
     embeddings = [part for part in parts if isinstance(part, TOKENS)]
     with contextlib.ExitStack() as stack:
-        _keep_random_state(stack, {tensor.device for tensor in (*module.parameters(), *module.buffers())})
+        _keep_random_state(stack, {tensor.device for tensor in tensors_of(parts)})
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.set_grad_enabled(gradients))
         if gradients and any(isinstance(part, nn.RNNBase) or kind_of(part) in ("RNN", "LSTM", "GRU") for part in parts):
@@ -161,7 +163,7 @@ def borrowed(module: Any, *, gradients: bool) -> Iterator[None]:
                 part.training = False
             for parameter in tracked:
                 parameter.requires_grad_(False)
-            yield
+            yield parts
         finally:
             for part in training:
                 part.training = True
@@ -204,7 +206,7 @@ def first(part: Any, output: Any) -> Any:
 
 def turned(part: Any, value: Any) -> Any:
     """Samples first from time first, or back, where the layer reads time first."""
-    return value.transpose(0, 1) if getattr(part, "batch_first", True) is False and value.ndim == 3 else value
+    return value.transpose(0, 1) if value.ndim == 3 and getattr(part, "batch_first", True) is False else value
 
 
 @contextlib.contextmanager
@@ -332,6 +334,11 @@ class Meeting:
     format: Any = torch.contiguous_format
     class_axis: int = -1
     convolutions: tuple[Shape, ...] = ()
+
+    @functools.cached_property
+    def known(self) -> Mapping[str, Layer]:
+        """Every part that can be named, by its name."""
+        return dict(self.parts) | {layer.name: layer for layer in self.layers}
 
 
 def before_meeting(module: Any) -> Meeting:

@@ -4,16 +4,16 @@ read. Here it keeps them padded while a module is borrowed; what it computes for
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from torch import nn
 
 
 @contextlib.contextmanager
-def kept(module: Any) -> Iterator[None]:
-    """The module, its encoders keeping their padding; put back afterwards."""
-    nesting = [part for part in module.modules() if isinstance(part, nn.TransformerEncoder) and getattr(part, "use_nested_tensor", False)]
+def kept(parts: Iterable[Any]) -> Iterator[None]:
+    """The encoders among the parts of a module keep their padding; put back afterwards."""
+    nesting = [part for part in parts if isinstance(part, nn.TransformerEncoder) and getattr(part, "use_nested_tensor", False)]
     try:
         for part in nesting:
             part.use_nested_tensor = False

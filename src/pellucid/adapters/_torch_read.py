@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -11,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.adapters._torch_walk import parts_of, tensors_of
 from pellucid.core.errors import UnsupportedError
-from pellucid.core.model import batches
+from pellucid.core.model import batches, rows_to_keep
 
 Array = np.ndarray
 Kept = dict[str, list[tuple[Any, int | None]]]
 """Of each layer the tensors that it gave, with their versions where they are the module's own and no copies."""
-FLOAT, MOST_OF = 4, 0.5
-"""Bytes of a number; and what share of what a pass makes is most of it."""
 FEW = 2
 """Of no more samples nothing is tried before: going through them twice costs no more."""
 
@@ -45,10 +43,9 @@ def read(model: Any, inputs: Array, layers: Sequence[str], *, every: bool) -> di
 
 
 def _at_once(model: Any, layers: Sequence[str], samples: int) -> int:
-    """All samples in one batch where most of what a pass makes is kept anyway, so that nothing need be joined; else as many as are predicted together."""
-    known = [model.layer(name).shape for name in layers]
-    kept = FLOAT * sum(math.prod(size or 1 for size in shape) for shape in known if shape is not None)
-    return samples if model._given_batch_size is None and kept >= MOST_OF * model._meeting.bytes else int(model.forward_batch_size)
+    if model._given_batch_size is not None:
+        return int(model.forward_batch_size)
+    return rows_to_keep((model.layer(name).shape for name in layers), model._meeting.bytes, samples, model.forward_batch_size)
 
 
 class _Reading:
@@ -60,18 +57,21 @@ class _Reading:
         self.chosen = model._named(layers)
         self._kept: Kept = {}
         self._left: dict[str, int] = {}
+        self._awaited: set[str] = set()
         self._ours: Counter[int] = Counter()
         self.written: set[str] = vars(model).setdefault("_written", set())
         self.known: set[str] = vars(model).setdefault("_known_to_be_written", set())
-        self._own = {tensor.untyped_storage().data_ptr() for tensor in model._weights()}
+        self._own = {tensor.untyped_storage().data_ptr() for tensor in tensors_of(parts_of(model.module).values())}
 
     def note(self, name: str, value: Any) -> None:
         before = self._kept.get(name, []) if self.every else []
         whose = name in self.written or value.is_inference() or value.untyped_storage().data_ptr() in self._own
         self._kept[name] = [*before, (value.clone(), None) if whose else (value, value._version)]
         self._left[name] -= 1
-        if not any(self._left.values()):
-            raise self.model._help.Reached
+        if not self._left[name]:
+            self._awaited.discard(name)
+            if not self._awaited:
+                raise self.model._help.Reached
 
     def try_out(self, sample: Array) -> None:
         """Learn on one sample which layers are written over, where that is not known yet."""
@@ -90,7 +90,8 @@ class _Reading:
 
     def _run(self, inputs: Array) -> None:
         self._kept = {}
-        self._left |= {name: self.model._meeting.uses.get(name, 0) for name in self.layers}
+        self._left = {name: self.model._meeting.uses.get(name, 0) for name in self.layers}
+        self._awaited = {name for name, uses in self._left.items() if uses}
         with contextlib.suppress(self.model._help.Reached):
             self.model._outputs(self.model._tensor(inputs), logits=False)
 

@@ -14,7 +14,7 @@ from pellucid.adapters._keras_start import missing
 from pellucid.adapters._numbers import joined, wide
 from pellucid.adapters._saved_model import head_of
 from pellucid.core.loss import LOSSES
-from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, batches, power_of_two_batch
+from pellucid.core.model import INPUT, Gradients, MaskRows, Model, PathRows, batches, power_of_two_batch, rows_to_keep
 from pellucid.core.target import TINY, Reading, Target
 
 Array = np.ndarray
@@ -46,7 +46,8 @@ class KerasTensorflow(_keras.KerasModel):
 
     def size_batches(self) -> None:
         row = self.bytes_of_one
-        self.batch_size = self._fixed or max(power_of_two_batch(row, BATCH_BUDGET), min(power_of_two_batch(row, LARGE_BUDGET), FEW))
+        self._made = row
+        self.batch_size = self._usual = self._fixed or max(power_of_two_batch(row, BATCH_BUDGET), min(power_of_two_batch(row, LARGE_BUDGET), FEW))
 
     def head_in_call(self, shape: tuple[int, ...]) -> str | None:
         with self.apart(False):
@@ -75,7 +76,7 @@ class KerasTensorflow(_keras.KerasModel):
 
     def layer_inputs(self, inputs: Array, layers: Sequence[str]) -> dict[str, tuple[Array, ...]]:
         chosen, record = self.named(layers), functools.partial(_layer_inputs.record_inputs, self.keras)
-        parts = zip(batches(len(inputs), self.batch_size), self._seen("layer_inputs", inputs, chosen, record), strict=True)
+        parts = zip(batches(len(inputs), self.batch_size), self._seen("layer_inputs", inputs, chosen, record, self.batch_size), strict=True)
         return _layer_inputs.joined((part.stop - part.start, dict(zip(chosen, found, strict=True))) for part, found in parts)
 
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
@@ -252,11 +253,14 @@ class KerasTensorflow(_keras.KerasModel):
         return self._trace(step, free, free, table, self._specs("weights")[0], tf.TensorSpec((None, None), "float32"), index, index, scalar)
 
     def _recorded(self, verb: str, inputs: Array, chosen: dict[str, Any], record: Callable[..., Any]) -> dict[str, Array]:
-        found = list(self._seen(verb, inputs, chosen, record))
+        size = self.batch_size
+        if size == self._usual and not self._fixed:
+            size = rows_to_keep((self.layer(name).shape for name in chosen), self._made, len(inputs), size)
+        found = list(self._seen(verb, inputs, chosen, record, size))
         return {name: joined([part[i] for part in found]) for i, name in enumerate(chosen)}
 
-    def _seen(self, verb: str, inputs: Array, chosen: dict[str, Any], record: Callable[..., Any]) -> Iterator[list[Any]]:
-        """What is noted of each chosen layer, batch by batch."""
+    def _seen(self, verb: str, inputs: Array, chosen: dict[str, Any], record: Callable[..., Any], size: int) -> Iterator[list[Any]]:
+        """What is noted of each chosen layer, so many rows at a time."""
 
         def step(x: Any) -> Any:
             seen: dict[str, Any] = {}
@@ -265,7 +269,7 @@ class KerasTensorflow(_keras.KerasModel):
             return [seen[name] for name in chosen]
 
         function = self._function((verb, *chosen), lambda: self._trace(step, self._spec()))
-        return (function(self._tensor(inputs[part])) for part in batches(len(inputs), self.batch_size))
+        return (function(self._tensor(inputs[part])) for part in batches(len(inputs), size))
 
     def _looped(self, rows: int) -> list[tuple[slice, int]]:
         """Which rows go forward by one call, and how many of them at a time: whole batches together, the rest by itself."""

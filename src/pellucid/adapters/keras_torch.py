@@ -49,7 +49,9 @@ class KerasTorch(_keras.KerasModel, TorchModule):
     def _find_output(self) -> None:
         super()._find_output()
         last = frozenset(name for name, layer in _keras.walk(self.network) if layer is self._final)
-        self._meeting = self._help.Meeting(self._table, last=last, output_shape=self.traits.output_shape, head=self.traits.head, place=self._place)
+        self._meeting = self._help.Meeting(
+            self._table, last=last, output_shape=self.traits.output_shape, head=self.traits.head, place=self._place, bytes=self.bytes_of_one
+        )
         self._met = None
 
     def head_in_call(self, shape: tuple[int, ...]) -> str | None:

@@ -165,19 +165,15 @@ class TorchModule(Model):
         return found
 
     def layer(self, name: str) -> Layer:
-        found = next((layer for layer in self.layers() if layer.name == name), None)
-        if found is not None:
-            return found
-        listed = {layer.name: layer for layer in self.layers()}
-        known = listed | dict(self._meeting.parts)
+        known: Mapping[str, Layer] = self._meeting.known
         if name not in known:
-        return uses_joined(self.calls())
-
-    def calls(self) -> dict[str, Call]:
-            raise UnknownLayerError(unknown("layer", name, listed))
+            raise UnknownLayerError(unknown("layer", name, {layer.name: layer for layer in self.layers()}))
         return known[name]
 
     def connections(self) -> dict[str, tuple[str, ...]]:
+        return uses_joined(self.calls())
+
+    def calls(self) -> dict[str, Call]:
         shape = self._met or self.traits.input_shape
         if shape is None or None in shape or not self.layers():
             return {}
@@ -354,7 +350,7 @@ class TorchModule(Model):
     def _borrowed(self, *, gradients: bool) -> Iterator[None]:
         from pellucid.adapters import _torch_padding  # with torch, as all that needs it
 
-        with self._help.borrowed(self.module, gradients=gradients), _torch_padding.kept(self.module):
+        with self._help.borrowed(self.module, gradients=gradients) as parts, _torch_padding.kept(parts):
             yield
 
     def _outputs(self, x: Any, logits: bool) -> Any:

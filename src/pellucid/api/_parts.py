@@ -75,7 +75,7 @@ def _name_of(part: Method | ViewMethod, catalogue: Catalogue) -> str:
 
 
 def _check_settings(kind: str, name: str, part: type, settings: Mapping[str, Any], options: Sequence[str]) -> None:
-    known = settings_of(part) + list(options)
+    known = [*settings_of(part), *options]
     for key in settings:
         if key not in known:
             raise SettingError(f"{kind} '{name}': {unknown('keyword', key, known) if known else f'takes no setting, got {key!r}.'}")

@@ -8,7 +8,7 @@ import inspect
 import numbers
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,9 +71,14 @@ class Catalogue:
         return getattr(module, name if self.plain else class_name(name))
 
 
-def settings_of(part: type) -> list[str]:
+def settings_of(part: type) -> tuple[str, ...]:
     """The keywords that a part's constructor takes."""
-    return [name for name in inspect.signature(part).parameters if name != "self"]
+    return _keywords(part)
+
+
+@functools.cache
+def _keywords(part: Callable[..., object]) -> tuple[str, ...]:
+    return tuple(name for name in inspect.signature(part).parameters if name != "self")
 
 
 def _is_kind(value: Any, hint: Any) -> bool:

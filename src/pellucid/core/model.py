@@ -7,8 +7,9 @@ overrides them where its framework can keep the work on the device, and the test
 from __future__ import annotations
 
 import itertools
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,7 +45,6 @@ class Layer:
 
 
 @dataclass(frozen=True)
-@dataclass(frozen=True)
 class Call:
     """One use of a layer: which, empty for a place where several meet without a layer; the uses and places that feed it; the shape of what it gave."""
 
@@ -53,6 +53,7 @@ class Call:
     shape: tuple[int | None, ...] | None = None
 
 
+@dataclass(frozen=True)
 class Gradients:
     """Scores (samples,), outputs on the target's side of the softmax, and per name in `wrt` the gradient and the value it was taken at
     (samples, *shape)."""
@@ -228,12 +229,12 @@ class Model(ABC):
         has an entry of its own. Empty where it is not known; some frameworks run the network once, on zeros, to find out."""
         return {layer.name: layer.inputs for layer in self.layers() if layer.inputs}
 
-    def kernel_shapes(self) -> dict[str, tuple[tuple[int, ...], ...]]:
     def calls(self) -> dict[str, Call]:
         """What `connections` says, a layer's every use by itself where the framework tells them apart: `relu`, `relu (2)`."""
         shapes = {layer.name: layer.shape for layer in self.layers()}
         return {name: Call(name if name in shapes else "", sources, shapes.get(name)) for name, sources in self.connections().items()}
 
+    def kernel_shapes(self) -> dict[str, tuple[tuple[int, ...], ...]]:
         """Layer → the shapes of its weights and biases, as `weights()` orders them; empty where they are not shown."""
         return {name: tuple(array.shape for array in arrays) for name, arrays in self.weights().items()} if self.has_weights else {}
 
@@ -371,3 +372,18 @@ def power_of_two_batch(bytes_per_row: float, budget: float = 8e6, most: int = 51
     """
     sizes = itertools.takewhile(lambda n: n * bytes_per_row <= budget and n <= most, (2**k for k in range(20)))
     return max(sizes, default=1)
+
+
+FLOAT, MOST_OF = 4, 0.5
+"""Bytes of a number; and what share of what a pass makes is most of it."""
+
+
+def rows_to_keep(shapes: Iterable[tuple[int | None, ...] | None], made: float, samples: int, usual: int) -> int:
+    """Rows a batch where layers of these shapes are read: all, where what is kept of a sample is most of the `made` bytes of its pass, so that nothing need
+    be joined and a pass takes little more than its result; else the usual number.
+
+    >>> rows_to_keep([(10, 10), (5,)], 600.0, 300, 32), rows_to_keep([(5,)], 600.0, 300, 32)
+    (300, 32)
+    """
+    kept = FLOAT * sum(math.prod(size or 1 for size in shape) for shape in shapes if shape is not None)
+    return max(samples, 1) if kept >= MOST_OF * made else usual
