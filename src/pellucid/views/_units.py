@@ -86,7 +86,10 @@ def read(model: Model, inputs: Array, layers: Sequence[Layer]) -> dict[str, Arra
 
 def _channels_last(values: Array, layer: Layer) -> Array:
     """A layer's values with the channels last, wherever its framework has them."""
-    return values if layer.channel_axis == -1 else np.moveaxis(values, 1 + layer.channel_axis, -1)
+    if layer.channel_axis == -1:
+        return values
+    axis = 1 + layer.channel_axis
+    return values.transpose(*range(axis), *range(axis + 1, values.ndim), axis)
 
 
 def by_place(values: Array) -> Array:
