@@ -49,11 +49,25 @@ def test_a_page_and_records_with_samples_and_a_training(pellucid_command: Comman
     page = (tmp_path / "inside.html").read_text()
     assert '<html lang="zh">' in page
     assert page.count('class="sample-button"') == 2
+    assert "样本 4" in page  # by its number in the data
+    assert "data.npz:x_test" in page
     assert "training: " in ran.out
     ran = pellucid_command(f"{base} --out {tmp_path}/inside.safetensors")
     assert ran.code == 0, ran.err
     (maps,) = (record for record in pellucid.load(tmp_path / "inside.safetensors") if isinstance(record, View) and record.view == "activation_map")
     assert len(maps) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.once
+def test_what_tensorflow_would_have_programmers_do_otherwise_is_kept_back() -> None:
+    script = (
+        "import logging; from pellucid.apps.quiet import start_framework; start_framework(); "
+        "log = logging.getLogger('tensorflow'); log.warning('5 out of the last 12 calls triggered tf.function retracing.'); log.warning('something else')"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ, "KERAS_BACKEND": "tensorflow"})
+    assert "something else" in ended.stderr
+    assert "retracing" not in ended.stderr
 
 
 FRAMEWORKS = "tensorflow", "keras", "torch", "jax", "onnxruntime"
@@ -87,6 +101,13 @@ TIMES = re.compile(r"<span><b>made in</b>[^<]*</span>|<h3>What it took</h3>\n<dl
 
 
 @pytest.mark.once
+def test_a_page_of_some_views(pellucid_command: Command, tmp_path: Path) -> None:
+    ran = pellucid_command(f"visualize tiny.keras --all --view filters,graph --out {tmp_path}/some.safetensors")
+    assert ran.code == 0, ran.err
+    assert [record.view for record in pellucid.load(tmp_path / "some.safetensors") if isinstance(record, View)] == ["graph", "filters"]
+
+
+@pytest.mark.once
 def test_records_of_another_network_or_of_no_inside(pellucid_command: Command, tmp_path: Path) -> None:
     for name, width in (("one", 2), ("other", 3)):
         model = NumpyModel([Dense(np.eye(2, width), np.zeros(width))], (2,))
@@ -112,7 +133,9 @@ def test_records_of_another_network_or_of_no_inside(pellucid_command: Command, t
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--all --view graph --out wrong.html", "leave out one of the two"),
+        ("--all --view graph,grap --out wrong.html", "'grap'"),
+        ("--all --view training --out wrong.html", "--training"),
+        ("--view graph,filters --out wrong.html", "--all --view graph,filters"),
         ("--all --layer maps --out wrong.html", "leave out one of the two"),
         ("--all --out wrong.png", "known: .html"),
         ("--all --training data.npz --out wrong.html", "data.npz"),

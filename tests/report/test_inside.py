@@ -185,7 +185,8 @@ def test_what_was_looked_at_names_the_layers_where_they_are_few(looked) -> None:
 
 def test_what_is_of_the_answer_stands_on_the_layer_that_gives_it(graph) -> None:
     classes = View("feature_visualization", {}, {}, X[:0], findings=(Finding("planted", "output", "of the answer", "", {}, NOTE),))
-    page = composed(Looked((graph, classes), {}, {}))
+    owned = View("top_examples", {}, {}, X[:0], findings=(Finding("class unit", "dense_1", "a unit of a class", "", {}, NOTE),))  # no news of the answer
+    page = composed(Looked((graph, classes, owned), {}, {}))
     assert [sheet.name for sheet in page.sheets if sheet.found] == ["dense_1"]
     assert page.found == (("dense_1", 2, ("note", "of the answer", "")),)  # listed for the whole network too
 

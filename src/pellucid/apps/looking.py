@@ -15,10 +15,8 @@ from pellucid.store import load
 from pellucid.views import VIEWS
 
 
-def check(view: str | None, layer: str | None) -> None:
-    """Raise where one view, or layers of one, were asked for beside all."""
-    if view is not None:
-        raise SettingError(f"--all shows every view, so that --view {view} says nothing; leave out one of the two.")
+def check(layer: str | None) -> None:
+    """Raise where layers of one view were asked for beside all."""
     if layer is not None:
         raise SettingError(f"--all shows every layer, so that --layer {layer} says nothing; leave out one of the two.")
 
@@ -38,6 +36,7 @@ def run(
     out: Path,
     pairs: Sequence[str],
     *,
+    views: str | None,
     training: Path | None,
     records: Path | None,
     allow_unsafe: bool,
@@ -54,6 +53,7 @@ def run(
     if records is not None:
         checked_goals(out, arguments.check_file(records, (RECORDS,), "--records"))
     arguments.check_language(lang, out)
+    wanted = None if views is None else arguments.parse_names(views, VIEWS)
     earlier = training_of(training)
     parts = {run.view: VIEWS.load(run.view) for run in RUNS}
     settings = {name: given for name, given in arguments.parse_settings(pairs, parts).items() if given}
@@ -66,7 +66,7 @@ def run(
         more["class_names"] = arguments.parse_class_names(class_names)
     samples = None if index is None or x is None else parse_index(index, len(x))
     more |= {"seed": seed, "network": path.stem, "output": output, "data": data}
-    looked = look(model, x, samples=samples, settings=settings, training=earlier, progress=None, **more)
+    looked = look(model, x, samples=samples, views=wanted, settings=settings, training=earlier, progress=None, **more)
     write(looked, out, records=records, lang=lang, start=start)
     tell(looked)
     console.written(out)
@@ -91,8 +91,9 @@ def again(paths: Sequence[Path], out: Path, *, lang: str, title: str | None) -> 
 
 def tell(looked: Looked) -> None:
     """Print a line for each view."""
+    seconds = dict(looked.seconds)
     for view in looked.views:
-        taken = f", {looked.seconds[view.view]:.1f} s" if view.view in looked.seconds else ""
+        taken = f", {seconds.pop(view.view):.1f} s" if view.view in seconds else ""  # of a view that is there twice, of both together
         layers = len(view.values)
         console.say(f"{view.view}: {'the whole network' if list(view.values) == ['network'] else f'{layers} layer' + 's' * (layers != 1)}{taken}")
         console.show_findings(view)

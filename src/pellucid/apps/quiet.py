@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from pellucid.core.scene import ViewMethod
 from pellucid.recipes import frameworks
 
 KERAS_FILES = (".keras", ".h5", ".hdf5")
+RETRACED = "triggered tf.function retracing"
+"""TensorFlow's advice to write a program otherwise, which its user cannot follow: views look at layers after layers, and each is a function of its own."""
 
 
 def start_for(model: Path) -> None:
@@ -38,3 +41,4 @@ def start_framework() -> None:
         frameworks.keras()
         with contextlib.suppress(MissingExtraError):
             frameworks.keras_and_tensorflow()
+    logging.getLogger("tensorflow").addFilter(lambda record: RETRACED not in record.getMessage())

@@ -216,7 +216,7 @@ def composed(looked: Looked, title: str | None = None, start: float | None = Non
         progress(place / len(drawn), view.view)
         for subject, part in _parts(view, names, answer, shown):
             parts[subject].append(part)
-    findings = [(_subject(finding.layer, names, answer), finding) for finding in _settled(looked.views)]
+    findings = [(_subject(finding.layer, names, answer), finding) for finding in _settled(looked.views, answer)]
     by_name = {name: [finding for subject, finding in findings if subject == name] for name in (NETWORK, *names)}
     marks = {name: max((finding.severity for finding in found), default=0) for name, found in by_name.items()}
     some = {view.view: plain_title(view.view) for view in drawn if view.view in OF_SOME}
@@ -249,12 +249,14 @@ def _answer(graph: View | None) -> str:
     return ends[0] if len(ends) == 1 else NETWORK
 
 
-def _settled(views: Sequence[View]) -> Iterator[Finding]:
-    """What was found, the gravest of each view first, without what a few inputs seemed to show where the whole data set was asked."""
+def _settled(views: Sequence[View], answer: str) -> Iterator[Finding]:
+    """What was found, the gravest of each view first, without what a few inputs seemed to show where the whole data set was asked, and without the news that
+    the units of the network's answer belong to classes."""
     asked = {layer for view in views if view.view == "activation_statistics" for layer in view.values}
     for view in views:
         for finding in sorted(view.findings, key=lambda one: -one.severity):
-            if view.view != "activation_map" or finding.code not in OF_FEW_INPUTS or finding.layer not in asked:
+            settled = view.view == "activation_map" and finding.code in OF_FEW_INPUTS and finding.layer in asked
+            if not settled and not (finding.code == "class unit" and finding.layer == answer):
                 yield finding
 
 
