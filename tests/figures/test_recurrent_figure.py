@@ -78,6 +78,16 @@ def test_the_gradient_is_on_a_logarithmic_scale_with_its_horizon() -> None:
     assert [text.get_text() for text in never["gradient"][0].axes.texts] == ["never below 1% of its last"]
 
 
+@pytest.mark.parametrize("reach", [0.3, 1.0, 4.0, 14.0])
+def test_the_scale_of_the_gradient_names_at_least_two_numbers(reach: float) -> None:
+    view = a_view()
+    for name in ("gradient", "decay"):
+        view.details["r"][name] = np.exp(np.linspace(-reach, 0.4, STEPS))[None].repeat(SAMPLES, axis=0)
+    ax = draw(view)["gradient"][0].axes
+    low, high = ax.get_ylim()
+    assert len([tick for tick, label in zip(ax.get_yticks(), ax.get_yticklabels(), strict=True) if low <= tick <= high and label.get_text()]) >= 2
+
+
 def test_the_input_is_lines_a_map_or_words() -> None:
     view = a_view()
     np.testing.assert_allclose(np.stack([line.get_ydata() for line in draw(view)["input"]], axis=-1), view.inputs[0])

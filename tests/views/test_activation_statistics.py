@@ -86,6 +86,15 @@ def test_single_units_are_counted() -> None:
     assert view.findings[1].numbers["saturated"] == 1
 
 
+def test_a_unit_that_is_constant_without_a_relu_is_not_said_to_lack_a_slope() -> None:
+    weights = np.random.default_rng(0).normal(size=(6, 4))
+    weights[:, 1] = 0
+    view = pellucid.visualize(NumpyModel([Dense(weights, np.ones(4)), Dense(np.ones((4, 2)), np.zeros(2))], (6,)), X, "activation_statistics")
+    assert [(one.code, one.layer) for one in view.findings] == [("dead units", "dense_0")]
+    assert "their weights are near zero" in view.findings[0].advised
+    assert "leaky ReLU" not in view.findings[0].advised
+
+
 def test_few_samples_do_not_make_a_unit_constant() -> None:
     assert pellucid.visualize(network(), X[:1], "activation_statistics").findings == ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from pellucid.core import errors
 from pellucid.core.model import INPUT
 from pellucid.core.recurrence import StateGradients
 from pellucid.core.target import resolve_target
+from pellucid.views import _recurrence
 from pellucid.views._recurrence import back, check_states, forward
 
 keras = pytest.importorskip("keras")
@@ -270,6 +272,48 @@ def test_a_planted_growth_is_named_with_its_factor(radius: float, code: str | No
         np.testing.assert_array_equal(view.details["r"]["horizon"], 7.0)  # 2⁻⁷ is the first below 1 %
         further = pellucid.visualize(scaled(radius), x, "recurrent_state", share=0.3)
         np.testing.assert_array_equal(further.details["r"]["horizon"], 2.0)
+
+
+@pytest.mark.once
+def test_what_is_advised_against_forgetting_suits_the_kind_of_layer() -> None:
+    def advice(layer: Any, size: float) -> str:
+        made, x = network(layer, steps=20), np.random.default_rng(4).normal(size=(3, 20, WIDTH)).astype(np.float32)
+        made.set_weights([size * array for array in made.get_weights()])
+        (found,) = [one for one in pellucid.visualize(made, x, "recurrent_state").findings if one.code == "vanishing gradient"]
+        return found.advised
+
+    assert "update-gate" in advice(layers.GRU(4, name="r"), 0.01)
+    assert "forget-gate" in advice(layers.LSTM(4, name="r"), 0.01)
+    assert "take an LSTM or a GRU" in advice(layers.SimpleRNN(4, name="r"), 0.1)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_layers_in_half_precision_are_served_and_wrong_gates_are_not(kind: str, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+
+    class Last(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = getattr(torch.nn, kind)(3, 32, batch_first=True)
+
+        def forward(self, x: Any) -> Any:
+            return self.layer(x)[0][:, -1]
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        made = Last().to(getattr(torch, precision))
+    x = np.random.default_rng(0).normal(size=(6, 40, 3)).astype(np.float32)
+    assert pellucid.visualize(made, x, "recurrent_state").values["layer"].shape == (6, 40, 32)
+    described = _recurrence.replay
+
+    def forgotten(cell: Any, *given: Any) -> Any:
+        return described(replace(cell, bias=cell.bias + 0.2), *given)
+
+    monkeypatch.setattr(_recurrence, "replay", forgotten)
+    with pytest.raises(errors.UnsupportedError, match="its gates would be wrong"):
+        pellucid.visualize(made, x, "recurrent_state")
 
 
 @pytest.mark.once

@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from pellucid.core.language import later, percent
 from pellucid.core.recurrence import CANDIDATE, FORGET_GATE, INPUT_GATE, OUTPUT_GATE, RESET_GATE, UPDATE_GATE
@@ -215,7 +215,10 @@ def _gradient(ax: Axes, view: View, layer: str, row: int) -> list[Artist]:
         low = max(np.nanmin([whole, alone]), high * 10.0**-DECADES)
         middle, reach = np.sqrt(low * high), max(np.log10(high / low), 1.0)
         ax.set_ylim(middle * 10 ** (-0.56 * reach), middle * 10 ** (0.9 * reach))  # room above for the text
-        ax.yaxis.set_major_locator(LogLocator(numticks=4))
+        narrow = reach < 2  # of so few powers of ten one alone might be named, which is no scale
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 3), numticks=6) if narrow else LogLocator(numticks=4))
+        if narrow:
+            ax.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         ax.yaxis.set_minor_formatter(NullFormatter())
     ax.tick_params(axis="y", labelsize=6, length=2, colors=INK)
     ax.yaxis.tick_right()

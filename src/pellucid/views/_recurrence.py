@@ -14,6 +14,8 @@ from pellucid.maths.recurrence import ACTIVATIONS, Back, Replay, backpropagate, 
 Array = np.ndarray
 DIFFERENCE = 1e-3
 """How far the states may be from the framework's own, of their largest, before the view refuses to show gates."""
+ROUNDINGS = 4
+"""In half precision: how many roundings of the largest they may be off."""
 
 OVERFLOWING = 1e30
 """From here on a state may be finite on one side alone."""
@@ -159,11 +161,22 @@ def check_states(layer: str, described: Recurrence, levels: Sequence[Sequence[Ru
     largest = float(np.abs(known[finite]).max(initial=0.0)) or 1.0
     if (~finite & ((np.abs(mine) < OVERFLOWING) | (np.abs(known) < OVERFLOWING))).any():  # what overflows does so in both, if not at the same step
         difference = np.inf
-    if not difference <= DIFFERENCE * largest:
+    if not difference <= max(DIFFERENCE, ROUNDINGS * _rounding(known)) * largest:
         raise UnsupportedError(
             f"layer '{layer}': its recurrence, gone through again, gives states that differ by {difference / largest:.1e} of their largest from the network's "
             "own, so that its gates would be wrong; it begins from a kept state (stateful), or computes something else besides."
         )
+
+
+def _rounding(states: Array) -> float:
+    """How coarse the numbers of states in half precision are, as a part of themselves; 0 of states in another one, and where they are all zero."""
+    single = states.astype(np.float32)
+    if not single.any():
+        return 0.0
+    if not (single.view(np.uint32) & 0xFFFF).any():
+        return 2.0**-8  # bfloat16
+    with np.errstate(over="ignore"):
+        return 2.0**-11 if np.array_equal(single.astype(np.float16).astype(np.float32), single) else 0.0
 
 
 def back(described: Recurrence, levels: Sequence[Sequence[Run]], reached: StateGradients) -> list[Run]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pellucid.core.language import later
-from pellucid.core.recurrence import CANDIDATE, FORGET_GATE, INPUT_GATE, LSTM, OUTPUT_GATE, RESET_GATE, SIMPLE, UPDATE_GATE
+from pellucid.core.recurrence import CANDIDATE, FORGET_GATE, GRU, INPUT_GATE, LSTM, OUTPUT_GATE, RESET_GATE, SIMPLE, UPDATE_GATE
 from pellucid.core.view import FAULT, NOTE, WARNING, Finding
 from pellucid.views._recurrence import Run
 
@@ -32,6 +32,12 @@ _STATES = later("In {layer} {share} of the units are saturated: their state is w
 _UNSTICK = later(
     "A stuck gate learns next to nothing: scale the input, begin with smaller weights, or regularise the kernels. It is right where one bit is kept."
 )
+
+_REMEMBER = {
+    LSTM: later("The first steps teach it next to nothing: begin with a forget-gate bias of 1 or more, read every step (attention, pooling), or shorten it."),
+    GRU: later("The first steps teach it next to nothing: begin with an update-gate bias of 1 or more, read every step (attention, pooling), or shorten it."),
+    SIMPLE: later("The first steps teach it next to nothing: take an LSTM or a GRU, read every step (attention, pooling), or shorten it."),
+}
 
 
 def findings_of(run: Run, share: float) -> Iterator[Finding]:
@@ -89,7 +95,7 @@ def _gradient(run: Run, share: float) -> Iterator[Finding]:
                 "In {layer} the gradient of the score is below {share} of its last {horizon} steps back, and at most {part} of it {steps} steps back: "
                 "{factor} times itself a step."
             ),
-            later("The first steps teach it next to nothing: begin with a forget-gate bias of 1 or more, read every step (attention, pooling), or shorten it."),
+            _REMEMBER[run.cell.kind],
             {
                 "part": max(first, LEAST),
                 "factor": first ** (1.0 / steps),

@@ -103,12 +103,13 @@ def told(layer: str, units: int, samples: int, *, dead: int = 0, saturated: int 
     if dead == units:
         text = later("Every one of the {units} units of {layer} gives zero everywhere, for each of {samples} inputs: nothing passes.")
         still = later("Every one of the {units} units of {layer} gives the same number everywhere, for each of {samples} inputs: nothing passes.")
-        found.append(Finding("dead layer", layer, text if floor else still, DEAD, {"units": units, "samples": samples}, FAULT))
+        found.append(Finding("dead layer", layer, text if floor else still, DEAD if floor else STILL, {"units": units, "samples": samples}, FAULT))
     elif dead:
         numbers = {"dead": dead, "units": units, "samples": samples, "share_dead": dead / units}
         text = later("{dead} of the {units} units of {layer} ({share_dead}) give zero everywhere, for each of {samples} inputs.")
         still = later("{dead} of the {units} units of {layer} ({share_dead}) give the same number everywhere, for each of {samples} inputs.")
-        found.append(Finding("dead units", layer, text if floor else still, DEAD, numbers, WARNING if dead >= MANY * units else NOTE))
+        severity = WARNING if dead >= MANY * units else NOTE
+        found.append(Finding("dead units", layer, text if floor else still, DEAD if floor else STILL, numbers, severity))
     if saturated:
         numbers = {"saturated": saturated, "units": units, "share_saturated": saturated / units, "samples": samples}
         most = 2 * saturated > units
@@ -128,6 +129,10 @@ def not_finite(layer: str, count: int) -> Finding:
 DEAD = later(
     "No gradient reaches their weights. Lower the learning rate or warm it up, start from He-scaled weights, normalise what the layer is given, "
     "or take an activation with a slope below zero, such as leaky ReLU or GELU."
+)
+STILL = later(
+    "They tell nothing of the input: what they read is the same for all inputs, or their weights are near zero. See the layers before this one, and filters, "
+    "which shows the weights."
 )
 SATURATED = later(
     "Hardly any gradient passes them. Start from smaller, Glorot-scaled weights, lower the learning rate, normalise what the layer is given, "
