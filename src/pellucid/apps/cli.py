@@ -36,7 +36,6 @@ Model = Annotated[
 ]
 Data = Annotated[str, typer.Argument(metavar="DATA", help="mnist:test, file.npz:key, file.npy, an image file; for several inputs file.npz.")]
 Index = Annotated[str, typer.Option("--index", metavar="N|A:B|N,N", help="Which samples: 3, 0:6, 0,4,9, or : for all.")]
-Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Report (.html), records (.safetensors) or one figure (.png).")]
 FileOrFolder = Annotated[
     Path,
     typer.Option(
@@ -47,7 +46,8 @@ FileOrFolder = Annotated[
     ),
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method, metric or view; may be repeated. METHOD.NAME=VALUE: of one.")
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="A setting of the method, metric or view; may be repeated. METHOD.NAME=VALUE, VIEW.NAME=VALUE: of one."),
 ]
 Preprocessed = Annotated[
     str | None,
@@ -213,9 +213,22 @@ def explain(
 @app.command()
 def visualize(
     model: Model,
-    out: Out,
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="As for explain; a view of the network alone needs none.")] = None,
-    view: Annotated[str | None, typer.Option("--view", metavar="NAME", help="See `pellucid list views`; activation_map where left out.")] = None,
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="FILE", help="Report (.html), records (.safetensors) or one figure (.png); of --view graph also .svg."),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[DATA]", help="mnist:test, file.npz:key, file.npy, an image file; a view that looks at none needs none: `pellucid list views`."
+        ),
+    ] = None,
+    view: Annotated[
+        str | None,
+        typer.Option(
+            "--view", metavar="NAME", help="See `pellucid list views`, which names their settings; activation_map where left out. With --all some, A,B."
+        ),
+    ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Every view that serves the network, as one page (.html): its graph, and all there is by layer.")
     ] = False,
@@ -246,8 +259,8 @@ def visualize(
     more: dict[str, Any] = {"allow_unsafe": allow_unsafe, "lang": lang, "seed": seed, "class_names": class_names, "preprocessing": preprocessing}
     more["output"] = output
     if everything:
-        looking.check(view, layer)
-        looking.run(model, data, index, out, settings or [], training=training, records=records, **more)
+        looking.check(layer)
+        looking.run(model, data, index, out, settings or [], views=view, training=training, records=records, **more)
     else:
         looking.check_alone(training, records)
         work.visualize(model, data, view or "activation_map", layer, index, out, settings or [], **more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -154,10 +155,14 @@ def show_views(catalogue: Catalogue) -> None:
     rows = []
     for name in catalogue.names():
         part = catalogue.load(name)
-        settings = ", ".join(f"{setting}=" for setting in settings_of(part))
+        defaults = inspect.signature(part).parameters
+        settings = ", ".join(f"{setting}={'' if defaults[setting].default is None else defaults[setting].default}" for setting in settings_of(part))
         rows.append((name, part.title, part.answers, part.looks_at, ", ".join(sorted(part.needs)) or "–", settings or "–", part.citation))
     show("", ("name", "title", "answers", "looks at", "needs", "takes", "source"), rows)
-    say("\nname= is a setting: --set name=value on the command line, a keyword in Python. looks at: a few samples, a data set of any length, or none.")
+    say(
+        "\nname= is a setting, with what it is where nothing is said: --set name=value on the command line, a keyword in Python; what each means stands in "
+        "docs/views. looks at: a few samples, a data set of any length, or none."
+    )
 
 
 def show_metrics(catalogue: Catalogue) -> None:

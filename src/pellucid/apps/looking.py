@@ -54,6 +54,8 @@ def run(
         checked_goals(out, arguments.check_file(records, (RECORDS,), "--records"))
     arguments.check_language(lang, out)
     wanted = None if views is None else arguments.parse_names(views, VIEWS)
+    if "training" in (wanted or ()):
+        raise SettingError("--view training cannot look back in time; give a record of the training: --training FILE.safetensors")
     earlier = training_of(training)
     parts = {run.view: VIEWS.load(run.view) for run in RUNS}
     settings = {name: given for name, given in arguments.parse_settings(pairs, parts).items() if given}

@@ -205,7 +205,11 @@ def visualize(
     """Show the inside of the network, for the chosen samples where the view looks at samples, write the view, print its layers and what was found."""
     arguments.check_file(out, (*arguments.OF_VIEWS, ".svg") if view == "graph" else arguments.OF_VIEWS)
     arguments.check_language(lang, out)
-    (name,) = arguments.parse_names(view, VIEWS)[:1]
+    name, *others = arguments.parse_names(view, VIEWS)
+    if others:
+        raise SettingError(
+            f"--view {view} names {1 + len(others)} views, and each has a file of its own; for a page of some: --all --view {view} --out FILE.html"
+        )
     part = VIEWS.load(name)
     settings = arguments.parse_settings(pairs, {name: part})[name]
     start_for_settings(part, settings)
