@@ -128,6 +128,9 @@ def test_records_of_another_network_or_of_no_inside(pellucid_command: Command, t
     assert not list(tmp_path.glob("page.*"))
     ran = pellucid_command(f"report {tmp_path}/one.safetensors --out {tmp_path}/page.html")
     assert "--inside" in ran.out
+    assert "evaluate" not in ran.out  # nothing was explained
+    ran = pellucid_command(f"report {tmp_path}/explained_one.safetensors --no-evaluate --out {tmp_path}/page.html")
+    assert "1 record, 1 sample; without evaluations: pellucid evaluate" in ran.out
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_the_folder_of_a_plan_is_read(pellucid_command: Command, tmp_path: Path)
     assert pellucid_command(f"explain tiny.keras data.npz:x_test --index 0:4 --method saliency --out {tmp_path / 'many'}").code == 0
     ran = pellucid_command(f"report {tmp_path / 'many'} --out {tmp_path / 'r.html'}")
     assert ran.code == 0, ran.err
-    assert "1 records, 4 samples" in ran.out
+    assert "1 record, 4 samples" in ran.out
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ def run(paths: Sequence[Path], out: Path, *, lang: str, title: str | None, evalu
     written = report(records, out, title=told, lang=lang, evaluate=evaluate)
     cases = len({identity for record in records if isinstance(record, Explanation) for identity in _cases(record)})
     judged = any(isinstance(record, Evaluation) for record in records)
-    console.say(
-        f"{len(records)} records, {cases} samples" + ("" if judged else "; without evaluations: pellucid evaluate MODEL RECORDS --out FILE.safetensors")
-    )
+    explained = f", {cases} sample{'s' * (cases != 1)}" if cases else ""
+    advice = "; without evaluations: pellucid evaluate MODEL RECORDS --out FILE.safetensors" if cases and not judged else ""
+    console.say(f"{len(records)} record{'s' * (len(records) != 1)}{explained}{advice}")
     if any(isinstance(record, View) and record.view == "graph" for record in records):
         console.say("what was seen inside, as a page by layer: pellucid report RECORDS --inside --out FILE.html")
     console.written(written)
