@@ -139,6 +139,19 @@ def test_what_there_is_when_a_training_is_broken_off_is_kept(tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["training.safetensors"]
 
 
+def test_steps_are_those_of_batches_where_an_optimizer_accumulates_gradients() -> None:
+    keras = pytest.importorskip("keras")
+    inputs, labels = data()
+    model = network()
+    model.compile(keras.optimizers.SGD(0.01, gradient_accumulation_steps=2), "sparse_categorical_crossentropy")
+    recorder = pellucid.Recorder(model, inputs[:4], every=2)
+    for _ in range(2):
+        model.fit(inputs, labels, batch_size=8, epochs=1, shuffle=False, verbose=0, callbacks=[recorder.callback()])
+    curves = recorder.view.details["network"]
+    assert curves["step"].tolist() == [0, 2, 4, 6, 8, 10, 12, 14, 16]
+    assert curves["epoch"].tolist() == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, 2]
+
+
 def test_a_recorder_of_another_network_is_refused_before_the_training() -> None:
     inputs, _ = data()
     recorder = pellucid.Recorder(network(), inputs[:4])

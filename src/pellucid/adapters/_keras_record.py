@@ -28,27 +28,36 @@ def callback(recorder: Told) -> Any:
     keras, every = start_keras(), recorder.every
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
-        """Passes on what Keras tells."""
+        """Passes on what Keras tells. Steps are those of the optimizer, which Keras counts anyway."""
 
         def on_train_begin(self, logs: Any = None) -> None:
             recorder.fit_begins(self.model)
-            self.start = self.before = _iterations(self.model)
+            self.start = _iterations(self.model)
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            self.before = _iterations(self.model)
-            recorder.fit_epoch(self.before - self.start, _numbers(self.model, logs))
+            recorder.fit_epoch(_iterations(self.model) - self.start, _numbers(self.model, logs))
 
         def on_train_end(self, logs: Any = None) -> None:
             recorder.fit_ends()
 
     class WatchSteps(Watch):
-        """The same within an epoch too; a callback that asks for batches makes Keras wait for each."""
+        """The same within an epoch too, by batches, of which an optimizer that accumulates gradients makes a step of several; a callback that asks for batches
+        makes Keras wait for each."""
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            super().on_train_begin(logs)
+            self.done = self.batches = 0
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            if every is not None and (batch + 1) % every == 0:
+            before, self.batches = self.batches, batch + 1  # of several batches a call the last is told
+            if every is not None and self.batches // every > before // every:
                 if hasattr(self.model, "jax_state_sync"):
                     self.model.jax_state_sync()
-                recorder.fit_steps(self.before - self.start + batch + 1, _numbers(self.model, logs))
+                recorder.fit_steps(self.done + self.batches, _numbers(self.model, logs))
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            self.done, self.batches = self.done + self.batches, 0
+            recorder.fit_epoch(self.done, _numbers(self.model, logs))
 
     return Watch() if every is None else WatchSteps()
 

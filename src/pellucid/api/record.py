@@ -16,6 +16,7 @@ from pellucid.adapters import adapt, gradient_meter, network_fingerprint, traini
 from pellucid.api import _parts
 from pellucid.api._inputs import gather
 from pellucid.api._provenance import describe
+from pellucid.api._stream import is_stream
 from pellucid.core import loss
 from pellucid.core.errors import OutputError, PellucidError, SettingError, SeveralOutputsError
 from pellucid.core.model import Model
@@ -54,7 +55,8 @@ class Recorder:
     network: a Keras model, a PyTorch module, or a `Model` whose weights change in place; None for Keras, whose callback knows it.
     probe: samples that the units answer to after each epoch, 64 to 256 of them, as the network takes them; the first are pictured.
     labels: true classes of the probe: outside PyTorch, gradients of the weights are then those of the probe's mean loss.
-    optimizer: in PyTorch, by whose steps gradients are read, so that `step` need not be called before they are cleared; its learning rate is recorded too.
+    optimizer: in PyTorch, by whose steps gradients are read, so that `step` need not be called before they are cleared; its learning rate is recorded too. A
+        list of several, of which each tells of the weights it moves; the rate is the first one's.
     layers: whose units are looked at; None takes all that have weights or are activations.
     maps: layers that are pictured, or layer → numbers of channels; None chooses three, () none.
     every: also look within an epoch, after each so many steps; slower, above all on JAX.
@@ -85,10 +87,15 @@ class Recorder:
         self._log: Log | None = None
         self._model: Model | None = None
         self._meter: Any = None
-        self._watching = False
-        self._steps, self._told, self._before = 0, 0, 0
+        self._watching = self._warned = self._felt = False
+        self._steps, self._told, self._before, self._earlier = 0, 0, 0, 0
         self._loss: Any = None
         self._written, self._took = 0.0, 0.0
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "set_model" or name.startswith("on_"):  # what Keras asks of a callback
+            raise AttributeError("a Recorder is no callback by itself; give model.fit(…, callbacks=[recorder.callback()]).")
+        raise AttributeError(f"a Recorder has no '{name}'.")
 
     # ---- Keras ------------------------------------------------------------------------------------------------------
 
@@ -142,6 +149,11 @@ class Recorder:
             return
         if self.network is None or self.probe is None:
             raise SettingError("a recorder needs a network and a probe, samples that its units answer to: pellucid.Recorder(model, x_probe).")
+        if is_stream(self.probe):
+            raise SettingError(
+                f"the probe is a {type(self.probe).__name__}, and a recorder looks at the same samples again and again; give it 64 to 256 of them as an array, "
+                "e.g. the first batch: next(iter(loader))[0]."
+            )
         model, probe = gather(adapt(self.network), self.probe)
         model = _met(model, probe)
         labels = _parts.check_labels(self.labels, len(probe))
@@ -153,8 +165,9 @@ class Recorder:
 
     def end(self) -> None:
         """Take the hooks off, and write the record where a file was asked for. Called by `with`, also when the training is broken off by an error."""
-        if self._meter is not None:
+        if self._meter is not None and self._watching:
             self._meter.close()
+            self._earlier += self._meter.steps
         self._watching = False
         self.fit_ends()
 
@@ -174,9 +187,7 @@ class Recorder:
     def epoch(self, loss: float | None = None, **curves: float) -> None:
         """An epoch is over: its loss, where it is not that of the steps, and whatever else is to be followed, such as val_loss=… and accuracy=…"""
         self._begun()
-        self._add(
-            {name: float(value) for name, value in ({} if loss is None else {LOSS: loss}).items()} | {name: float(value) for name, value in curves.items()}
-        )
+        self._add({name: _as_number(value) for name, value in (curves if loss is None else {LOSS: loss} | curves).items()})
         self._loss, self._told = None, 0
 
     # ---- what there is ----------------------------------------------------------------------------------------------
@@ -211,9 +222,23 @@ class Recorder:
             told[LOSS] = float(self._loss) / self._told
         if self._meter is not None and self._meter.rate is not None:
             told.setdefault(RATE, self._meter.rate)
-        self._log.add(self._steps, told, None if self._meter is None else self._meter.taken(), whole=whole)
+        gradients = None if self._meter is None else self._meter.taken()
+        made = self._earlier + self._meter.steps if self._meter is not None and self._watching else 0
+        self._felt = self._felt or bool(gradients and any(gradients.values()))
+        if whole and self._meter is not None and self._steps and not (self._felt or self._warned):
+            self._warn_of_gradients()
+        self._log.add(max(self._steps, made), told, gradients, whole=whole)
         if self.file is not None and time.monotonic() - self._written >= WRITING * self._took:
             self._write()
+
+    def _warn_of_gradients(self) -> None:
+        """Once, where steps were made and no gradient was there to be read: else it would be missed only when the training is over."""
+        self._warned = True
+        if self.optimizer is not None and not self._meter.steps:
+            what = "the optimizer that the recorder was given has made no step, so that no gradients are recorded; give it the one that trains the network."
+        else:
+            what = "no gradient was there after the steps, so that none is recorded; call recorder.step(loss) before gradients are cleared, or give optimizer=."
+        warnings.warn(what, UserWarning, stacklevel=4)
 
     def _write(self) -> None:
         """A disk that is full must not end a training: it is warned of."""
@@ -224,6 +249,11 @@ class Recorder:
             warnings.warn(f"the record of the training could not be written, and the training goes on: {error}", UserWarning, stacklevel=2)
         self._written = time.monotonic()
         self._took = self._written - start
+
+
+def _as_number(value: Any) -> float:
+    """A number, or a tensor of one, also one that gradients go through."""
+    return float(value.detach() if hasattr(value, "detach") else value)
 
 
 def _checked(path: Path) -> Path:

@@ -35,12 +35,13 @@ def find(details: Details) -> list[Finding]:
     whole = np.flatnonzero((curves["epoch"] > 0) & (curves["epoch"] == np.round(curves["epoch"])) & np.isfinite(curves["loss"]))
     epochs, loss = curves["epoch"][whole], curves["loss"][whole]
     found = list(_not_finite(curves, layers))
-    if not found and len(loss):
+    lost = bool(found)  # what units give then says nothing
+    if not lost and len(loss):
         validation = curves["val_loss"][whole] if "val_loss" in curves else np.full(len(loss), np.nan)
         found += [*_grows(loss), *_still(loss), *_overfits(epochs, loss, validation)]
     if len(curves["epoch"]) > 1:
         found += _updates(layers)
-    return found + [one for name, part in layers.items() for one in _units(name, part, curves["epoch"])]
+    return found + [one for name, part in layers.items() if not lost for one in _units(name, part, curves["epoch"])]
 
 
 def _not_finite(curves: Mapping[str, Array], layers: Details) -> Iterator[Finding]:
