@@ -88,3 +88,9 @@ def test_the_layer_must_be_said_where_there_are_several() -> None:
     with pytest.raises(UnknownLayerError):
         feature_visualization(two, layer="c")
     assert feature_visualization(two, layer="b")
+
+
+def test_an_image_whose_climb_was_cut_short_says_so() -> None:
+    artists = feature_visualization(view_of((3, 4, 4, 1), [0.0], [1.0], kind="channel", score=[1.0, 2.0, 3.0], end=[0, 2, 1]))
+    texts = [one.get_text() for one in artists if isinstance(one, Text)]
+    assert [text.splitlines()[-1] for text in texts] == ["score 1", "cut short, still rising", "score 3"]

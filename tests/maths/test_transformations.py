@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -47,3 +50,23 @@ def test_drawn_operators_are_within_what_was_asked_for_and_the_same_for_the_same
 def test_means_stay_means() -> None:
     moved = Moves(0.3, 30, 0.5).draw(np.random.default_rng(3), (8, 8))
     np.testing.assert_allclose(moved(np.full((1, 8, 8, 1), 3.5)), 3.5)
+
+
+def test_evenly_drawn_transformations_are_within_what_was_asked_for_and_even_out_in_a_few_steps() -> None:
+    """What 8 steps in a row show a blob in the mean of: as many plain draws differ several times as much from one eight to the next."""
+    moves = Moves(shift=0.2, rotation=20, scale=0.2)
+    rows, columns = np.mgrid[:16, :16]
+    blob = np.exp(-((rows - 6) ** 2 + (columns - 9) ** 2) / 12)[None, ..., None]
+
+    def scatter(shown: Iterator[Resampling]) -> float:
+        seen = np.array([next(shown)(blob)[0, 6, 9, 0] for _ in range(256)])
+        return float(seen.reshape(-1, 8).mean(axis=1).std())
+
+    plain, generator = np.random.default_rng(0), np.random.default_rng(0)
+    by_chance = scatter(moves.draw(plain, (16, 16)) for _ in itertools.count())
+    assert scatter(moves.evenly(generator, (16, 16))) < 0.6 * by_chance
+    one, again = (next(moves.evenly(np.random.default_rng(3), (16, 16))).matrix for _ in range(2))
+    assert (one != again).nnz == 0
+    assert next(Moves().evenly(generator, (16, 16))).matrix is None
+    ends = [moves.at(np.full(4, end), (16, 16)).matrix for end in (-1.0, 1.0)]
+    assert all(np.allclose(matrix.sum(axis=1), 1) for matrix in ends)

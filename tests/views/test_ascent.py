@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.maths.climbing import Plateau
+from pellucid.maths.climbing import BUDGET, NOISE, Plateau
 from pellucid.maths.parameterisation import Coefficients, Palette, Pixels
 from pellucid.maths.transformations import Moves
 from pellucid.views._ascent import ascend
@@ -66,3 +66,22 @@ def test_a_start_without_a_gradient_is_drawn_again_and_a_given_start_is_kept() -
     given = np.zeros((1, *GRID, 1))
     kept = ascend(silent, Pixels(GRID, PALETTE), Plateau(20), seeds=SEEDS[:1], start=given)
     np.testing.assert_array_equal(kept.parameters, given)
+
+
+def test_finer_steps_after_the_plateau_bring_it_nearer_and_end_on_a_plateau_too() -> None:
+    plain, fine = (ascend(_towards, Pixels(GRID, PALETTE), Plateau(2000), seeds=SEEDS, moves=Moves(shift=0.2), finer=finer) for finer in (1.0, 20.0))
+    still = [_towards(one.inputs, np.arange(2))[0].mean() for one in (plain, fine)]
+    assert still[1] > still[0]
+    assert BUDGET not in (*plain.ends, *fine.ends)
+    assert (fine.steps >= plain.steps + 64).all()
+    np.testing.assert_array_equal(fine.history[: plain.steps.min()], plain.history[: plain.steps.min()])
+
+
+def test_what_no_gradient_ever_moves_rests_early_though_it_is_above_the_limit() -> None:
+    def dead(inputs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros(len(inputs)), np.zeros(inputs.shape)
+
+    found = ascend(dead, Coefficients(GRID, PALETTE), Plateau(1000), seeds=SEEDS, limit=1e-6)
+    assert found.ends == (NOISE, NOISE)
+    assert found.steps.max() < 200
+    assert (found.redrawn > 0).all()

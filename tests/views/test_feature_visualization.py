@@ -264,7 +264,7 @@ def test_a_series_is_climbed_along_its_time_and_a_recurrent_layer_has_a_feature(
     kernel -= kernel.mean()
     network = keras.Sequential([keras.Input((60, 1)), keras.layers.Conv1D(1, 9, activation="relu", name="conv")])
     network.layers[0].set_weights([kernel, np.zeros(1)])
-    view = pellucid.visualize(network, None, NAME, layers="conv", transformations=0, variation=None, contrast=None)
+    view = pellucid.visualize(network, None, NAME, layers="conv", transformations=0, variation=None, contrast=None, tolerance=1e-3)
     spectrum = np.abs(np.fft.rfft(view.values["conv"][0, :, 0], 600))
     spectrum[:20] = 0
     assert spectrum.argmax() / 600 == pytest.approx(0.2, rel=0.1)

@@ -105,11 +105,15 @@ def test_a_climb_ends_on_a_plateau_and_says_so() -> None:
 
 
 def test_what_is_out_of_reach_or_silent_is_said() -> None:
-    view = shown(stack(ROTATION, np.ones((8, 1))), X, layers="dense_0", range=(5, 6), budget=64)
+    view = shown(stack(ROTATION, np.ones((8, 1))), X, layers="dense_0", range=(5, 6))
     (finding,) = view.findings
     assert finding.code == "not inverted"
     assert finding.numbers["share_residual"] > 0.1
     dead = NumpyModel([Dense(np.eye(8), np.full(8, -99.0), "relu"), Dense(np.ones((8, 1)), np.zeros(1))], (8,))
+    short = shown(stack(ROTATION, np.ones((8, 1))), X, layers="dense_0", budget=24)
+    (cut,) = (one for one in short.findings if one.code == "budget ended")
+    assert cut.numbers == {"count": 6, "total": 6, "steps": 24}
+    assert "budget=" in cut.advised
     assert "silent layer" in {finding.code for finding in shown(dead, X, layers="dense_0", budget=64).findings}
 
 

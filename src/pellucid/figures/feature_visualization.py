@@ -22,7 +22,7 @@ Array = np.ndarray
 COLUMNS, MANY_COLUMNS, MANY = 6, 8, 24
 WIDTH, LINES, GAP = 7.2, 0.44, 0.06
 """Inches: of the figure, of the lines of text below a tile, and between tiles."""
-FEW_LINES = 6
+FEW_LINES, BUDGET_END = 6, 2
 COLOURS = ("#4269d0", "#c2410c", "#2e7d52", "#8e44ad", "#b8860b", "#555555")
 
 
@@ -134,6 +134,8 @@ def _told(k: int, kind: str, details: Mapping[str, Array], names: Any, letters: 
             lines.append(_("score {score}").format(score=score))
     if "probability" in details:
         lines.append(_("probability {share}").format(share=f"{math.floor(1000 * float(details['probability'][k]) + 1e-9) / 1000:.3f}"))
+    if "end" in details and details["end"][k] == BUDGET_END:
+        lines.append(_("cut short, still rising"))
     return "\n".join(lines)
 
 

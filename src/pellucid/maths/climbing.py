@@ -10,24 +10,31 @@ from pellucid.maths.variation import unit
 
 Array = np.ndarray
 NOISE, TOLERANCE, BUDGET = "not told apart from noise", "below the tolerance", "budget"
-"""Why a climb ended: what the last steps gained was within its own error, or small; or there were no steps left."""
+"""Why a climb ended: it no longer rose by more than its own error, or by little; or there were no steps left."""
+FAR = 6.0
+"""How far a parameter could have gone when steps are half as large as at first."""
+BLOCK, FEWEST = 8, 4
+"""Steps whose mean is one value of a climb, and the fewest of these for a line."""
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015, arXiv:1412.6980) for rows that are climbed side by side, upwards.
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980) for rows that are climbed side by side, upwards, in steps that fall: their size is half of
+    `rate` once they could have gone `far` altogether, a third after as far again. At an even rate a climb under random transformations comes to rest where
+    its own steps shake it, below what it can reach.
 
     Gradients of each row are brought to unit size first, so that `floor`, which is added to the root of the second moment, is a share of a gradient's usual
     size: what is only rounding stays small, whatever the network's scale.
     """
 
-    def __init__(self, rate: float, floor: float = 1e-3, first: float = 0.9, second: float = 0.99) -> None:
-        self.rate, self.floor, self.first, self.second = rate, floor, first, second
+    def __init__(self, rate: float, far: float = FAR, floor: float = 1e-3, first: float = 0.9, second: float = 0.99) -> None:
+        self.rate, self.far, self.floor, self.first, self.second = rate, far, floor, first, second
         self._mean, self._square = np.zeros(0), np.zeros(0)
         self._steps = 0
 
-    def step(self, values: Array, gradients: Array) -> Array:
-        """The values (rows, ...) one step further up."""
+    def step(self, values: Array, gradients: Array, slower: Array | float = 1.0) -> Array:
+        """The values (rows, ...) one step further up; `slower` (rows,) is what each row's step is divided by."""
         even = unit(gradients)
+        rate = self.rate / (1 + self._steps * self.rate / self.far)
         self._steps += 1
         if self._steps == 1:
             self._mean, self._square = np.zeros(even.shape), np.zeros(even.shape)
@@ -40,7 +47,8 @@ class Adam:
         size = np.sqrt(self._square / (1 - self.second**self._steps), out=even)
         size += self.floor
         step = np.divide(self._mean, size, out=size)
-        step *= self.rate / (1 - self.first**self._steps)
+        step *= rate / (1 - self.first**self._steps)
+        step /= np.broadcast_to(slower, len(step)).reshape(-1, *[1] * (step.ndim - 1))
         return np.asarray(values + step)
 
     def keep(self, rows: Array) -> None:
@@ -51,38 +59,38 @@ class Adam:
 
 @dataclass(frozen=True)
 class Plateau:
-    """Says when a climb has ended: when the mean of the last quarter of its values is not above that of the quarter before by more than `errors` standard
-    errors of their difference, or by no more than `tolerance` of all that was gained since the first of `window` steps; at the latest after `budget` steps.
+    """Says when a climb has ended: when `ahead` steps more would bring less than `tolerance` of all that it gained, by as much as `errors` standard errors
+    make sure; at the latest after `budget` steps.
 
-    A quarter is no shorter than `window` steps. It grows with the climb, so that a slow rise under much noise is told from none.
+    What they would bring is told by the straight line through the last third of the climb, of 4 blocks of `BLOCK` steps at least; its error by how far each
+    block's mean lies off those beside it, over the last two thirds, so that draws which even out within a block are no noise. Noise that could hide such a gain
+    lets the climb go on, until the longer line tells. Where the line through the whole of it does not rise, there is nothing to be hidden.
     """
 
     budget: int
     tolerance: float = 0.01
-    window: int = 16
+    ahead: int = 16
     errors: float = 1.0
 
-    def ended(self, history: Array) -> list[str]:
-        """Why each climb ended, "" for one that goes on; `history` (steps, rows) holds the values so far."""
+    def ended(self, history: Array, since: int = 0) -> list[str]:
+        """Why each climb ended, "" for one that goes on; `history` (steps, rows) holds the values so far, of which the line leaves out those before `since`."""
         steps, rows = history.shape
-        length = max(self.window, steps // 4)
         found = [""] * rows
-        if steps >= 2 * length + self.window:
-            late, early = history[-length:], history[-2 * length : -length]
-            gain = late.mean(axis=0) - early.mean(axis=0)
-            error = np.sqrt((_scatter(late) + _scatter(early)) / length)
-            total = late.mean(axis=0) - history[: self.window].mean(axis=0)
-            for row in range(rows):
-                if gain[row] <= self.errors * error[row]:
-                    found[row] = NOISE
-                elif gain[row] <= self.tolerance * total[row]:
-                    found[row] = TOLERANCE
+        all_blocks = (steps - since) // BLOCK
+        if all_blocks >= 2 * FEWEST:
+            means = history[steps - all_blocks * BLOCK :].reshape(all_blocks, BLOCK, rows).mean(axis=1)
+            total = np.abs(means[-1] - history[:BLOCK].mean(axis=0))
+            gain, error = self._ahead(means, max(FEWEST, all_blocks // 3))
+            ended = np.maximum(gain, 0) + error <= self.tolerance * total
+            if all_blocks >= 3 * FEWEST:
+                whole, hidden = self._ahead(means, all_blocks)
+                ended |= (whole <= hidden) & (gain <= error)
+            found = [("" if not end else NOISE if none else TOLERANCE) for end, none in zip(ended, gain <= error, strict=True)]
         return [why or (BUDGET if steps >= self.budget else "") for why in found]
 
-
-def _scatter(values: Array) -> Array:
-    """The variance about a straight line, (steps, rows) → (rows,): a rise is no noise."""
-    steps = np.arange(len(values)) - (len(values) - 1) / 2
-    centred = values - values.mean(axis=0)
-    slope = steps @ centred / (steps @ steps)
-    return np.asarray(((centred - steps[:, None] * slope) ** 2).sum(axis=0) / max(len(values) - 2, 1))
+    def _ahead(self, means: Array, last: int) -> tuple[Array, Array]:
+        """What `ahead` steps more would bring by the line through the `last` of the blocks' means (blocks, rows), and its error, each (rows,)."""
+        places = np.arange(last) - (last - 1) / 2
+        scatter = np.sqrt(np.square(np.diff(means[-2 * last :], 2, axis=0)).mean(axis=0) / 6)
+        scale, size = self.ahead / BLOCK, places @ places
+        return scale * (places @ means[-last:]) / size, scale * self.errors * scatter / np.sqrt(size)

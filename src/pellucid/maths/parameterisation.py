@@ -16,7 +16,7 @@ from pellucid.maths.fourier import Fourier
 
 Array = np.ndarray
 RATE, MANY = 0.05, 32 * 32
-"""A step that suits Adam, where there are no more places than so many."""
+"""A first step that suits Adam, where there are no more places than so many."""
 BRIGHTNESS = 0.1
 """How fast the mean of an input changes beside what 1/frequency would have it do at its lowest: else whole images drift to an end of the range."""
 MARGIN = 0.02
@@ -70,13 +70,11 @@ class Parameterisation(ABC):
 
     grid: tuple[int, ...]
     palette: Palette
-    slower: float = field(default=1.0, kw_only=True)
-    """By what the step is divided."""
 
     @property
     def rate(self) -> float:
-        """A step that suits Adam."""
-        return RATE / self.slower
+        """A first step that suits Adam."""
+        return RATE
 
     @abstractmethod
     def start(self, generator: np.random.Generator, loudness: float = 0.1) -> Array:
@@ -146,7 +144,7 @@ class Coefficients(Parameterisation):
     @property
     def rate(self) -> float:
         """Smaller where there are many coefficients, for steps of all that go one way add up, and would drive an image to the ends of its range."""
-        return float(RATE / self.slower * min(1.0, np.sqrt(MANY / np.prod(self.grid))))
+        return float(RATE * min(1.0, np.sqrt(MANY / np.prod(self.grid))))
 
     def start(self, generator: np.random.Generator, loudness: float = 0.1) -> Array:
         return generator.normal(0, loudness, (2, *self.fourier.half, self.channels))
@@ -178,7 +176,7 @@ class Phases(Parameterisation):
 
     @property
     def rate(self) -> float:
-        return 2 * RATE / self.slower
+        return 2 * RATE
 
     def start(self, generator: np.random.Generator, loudness: float = 0.1) -> Array:
         return generator.uniform(-np.pi, np.pi, (*self.fourier.half, self.channels))

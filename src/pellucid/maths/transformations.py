@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
 
+from pellucid.maths.designs import RotatedSobol
+
 Array = np.ndarray
+TOGETHER = 64
+"""Points of a sequence that are made at once."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,21 @@ class Moves:
 
     def draw(self, generator: np.random.Generator, grid: tuple[int, ...]) -> Resampling:
         """One transformation of a grid; as many numbers are drawn whatever the settings."""
-        shifts = generator.uniform(-1, 1, len(grid)) * self.shift * np.array(grid)
-        angle = generator.uniform(-1, 1) * np.deg2rad(self.rotation)
-        grown = np.exp(generator.uniform(-1, 1) * np.log1p(self.scale))
+        return self.at(generator.uniform(-1, 1, len(grid) + 2), grid)
+
+    def evenly(self, generator: np.random.Generator, grid: tuple[int, ...]) -> Iterator[Resampling]:
+        """One transformation after the other, each drawn like `draw`'s, and a few of them together spread over all there are: means over some steps are told
+        with several times less noise than from as many draws that know nothing of each other."""
+        design = RotatedSobol(len(grid) + 2, 1, generator)
+        for start in itertools.count(step=TOGETHER):
+            for point in design.points(start, start + TOGETHER)[:, 0]:
+                yield self.at(2 * point - 1, grid)
+
+    def at(self, place: Array, grid: tuple[int, ...]) -> Resampling:
+        """The transformation at numbers between −1 and 1: a shift along each axis, the angle and the scale."""
+        shifts = place[: len(grid)] * self.shift * np.array(grid)
+        angle = place[-2] * np.deg2rad(self.rotation)
+        grown = np.exp(place[-1] * np.log1p(self.scale))
         if not grid or self == Moves():
             return Resampling(None)
         linear = np.eye(len(grid)) / grown

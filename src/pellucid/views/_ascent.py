@@ -13,7 +13,7 @@ import numpy as np
 from pellucid.core.errors import ModelError
 from pellucid.core.layout import from_last, to_last
 from pellucid.core.method import Progress
-from pellucid.maths.climbing import BUDGET, Adam, Plateau
+from pellucid.maths.climbing import BLOCK, BUDGET, Adam, Plateau
 from pellucid.maths.parameterisation import Parameterisation
 from pellucid.maths.transformations import Moves, Resampling
 from pellucid.maths.variation import Limit, contrast_with_gradient, unit, variation_with_gradient
@@ -23,7 +23,7 @@ Objective = Callable[[Array, Array], tuple[Array, Array]]
 """(inputs (n, *grid, channels), their numbers (n,) among all that are climbed) → (values (n,), gradients like the inputs)."""
 AGAIN = 8
 """How often a start without a gradient is drawn again, each time louder."""
-EVERY = 4
+EVERY = BLOCK
 """At every so many steps it is asked which rows have reached their plateau."""
 WITHIN = 0.02
 """By what share a row may be above a limit when it rests."""
@@ -81,20 +81,22 @@ def ascend(
     start: Array | None = None,
     limit: float | None = None,
     contrast: float | None = None,
+    finer: float = 1.0,
     progress: Progress = lambda share: None,
 ) -> Ascent:
     """Climb side by side from random starts, one for each of `seeds` (n, k) of whole numbers, or from given parameters `start` (n, ...).
 
     At each step all inputs go through one random transformation. What has reached its plateau rests, the rest goes on. What has no gradient at its start, such
     as a unit that is silent there, is drawn again, louder. `limit` is the greatest total variation, `contrast` the greatest contrast, in shares of the range;
-    what is above does not rest.
+    what is above does not rest. What reaches its plateau goes on from there in steps `finer` times smaller, if they are to be, to the plateau of these.
     """
     generators = [np.random.default_rng([seed, *map(int, row)]) for row in seeds]
     climb = _Climb(parameterisation, parameterisation.starts(generators) if start is None else np.array(start, np.float64), plateau.budget)
     climb.limit_to(limit, contrast)
-    shaken, moves = np.random.default_rng(seed), moves or Moves()
+    climb.finer = finer
+    shown = (moves or Moves()).evenly(np.random.default_rng(seed), parameterisation.grid)
     for step in range(plateau.budget):
-        silent = climb.one_step(objective, moves.draw(shaken, parameterisation.grid), step)
+        silent = climb.one_step(objective, next(shown), step)
         for row in silent[climb.redrawn[silent] < AGAIN] if start is None else ():
             climb.redrawn[row] += 1
             climb.parameters[row] = parameterisation.start(generators[row], 0.1 * 1.5 ** climb.redrawn[row])
@@ -115,6 +117,7 @@ class _Climb:
         self.history = np.full((budget, len(parameters)), np.nan)
         self.redrawn, self.steps, self.ends = np.zeros(len(parameters), int), np.zeros(len(parameters), int), [""] * len(parameters)
         self.importance = np.zeros((len(parameters), *made.grid))
+        self.finer, self.slower = 1.0, np.ones(len(parameters))
         self.above, self.since = np.zeros(len(parameters), bool), np.zeros(len(parameters), int)
 
     def limit_to(self, variation: float | None, contrast: float | None) -> None:
@@ -138,7 +141,7 @@ class _Climb:
             gradients, excess = unit(gradients) - sum(pulls), np.max(above, axis=0)
             self.since[rows] = np.where((excess > 0) & (self.since[rows] == 0), step - step % EVERY, self.since[rows])
             self.above[rows] = excess > WITHIN
-        self.parameters[rows] = self.adam.step(parameters, self.made.transpose(parameters, inputs, gradients))
+        self.parameters[rows] = self.adam.step(parameters, self.made.transpose(parameters, inputs, gradients), self.slower[rows])
         self.steps[rows] = step + 1
         return rows[silent]
 
@@ -148,8 +151,11 @@ class _Climb:
         if taken % EVERY and taken < plateau.budget:
             return
         for row in self.rows:
-            (why,) = plateau.ended(self.history[self.since[row] : taken, [row]])
-            self.ends[row] = BUDGET if taken >= plateau.budget else "" if self.above[row] else why
+            (why,) = plateau.ended(self.history[:taken, [row]], int(self.since[row]))
+            held = self.above[row] and self.importance[row].any()  # what never had a gradient has no image that could be brought below a limit
+            if why and not held and self.slower[row] < self.finer and taken < plateau.budget:
+                self.slower[row], self.since[row], why = self.finer, taken, ""
+            self.ends[row] = BUDGET if taken >= plateau.budget and (held or not why) else "" if held else why
         going = np.array([not self.ends[row] for row in self.rows])
         if not going.all():
             self.adam.keep(going)

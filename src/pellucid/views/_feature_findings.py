@@ -56,6 +56,8 @@ def findings_of(subjects: Subjects, told: Mapping[str, Array], budget: int) -> l
     cut = (told["end"] == BUDGET_END) & ~silent
     if cut.any():
         text = later("Of {layer}, {count} of {total} climbs still rose when the budget of {steps} steps ended.")
-        advice = later("The images are not the best there are; a larger budget= lets them rise.")
+        advice = later(
+            "The images are not the best there are. A larger budget= lets them rise to their plateau; a larger tolerance= calls them settled sooner."
+        )
         found.append(Finding("budget ended", layer, text, advice, {"count": int(cut.sum()), "total": total, "steps": budget}, NOTE))
     return found

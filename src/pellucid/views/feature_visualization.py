@@ -45,13 +45,14 @@ class FeatureVisualization(ViewMethod):
     `diversity`: images a subject, kept apart. `variation` and `contrast`: the greatest total variation and the greatest standard deviation over places, as
     multiples of those of real inputs; None for no limit.
     `range`: (low, high), numbers or one a channel. None takes the data's, else 0 to 1 (0 to 255 where the network rescales) for images, −3 to 3 for others.
-    `budget`: the most steps. A climb ends when its gain over the last quarter is within its standard error, or below `tolerance` of all its gain.
+    `budget`: the most steps. A climb ends on its plateau: when, by the line through its last third and its standard error, 16 steps more would bring less than
+    `tolerance` of all that it gained. A network that takes long is seen sooner, and coarser, with a larger tolerance.
 
     Scores are of the image as it stands: a class's logit (less the mean of all classes' before a softmax), or a channel's activation averaged over its places.
     Shapes: per layer (features, *input), channels last. Details by feature: `number` of the class or channel, `facet`, `score`, `percentile` of the score among
     `real` (samples, features), `probability` and `probability_low`, mean and lowest of the class under 32 fresh transformations, `variation` and `contrast` as
-    multiples of real inputs', `steps`, `end` (0: gain within noise, 1: below the tolerance, 2: budget), `silent` (1: no gradient was ever found) and
-    `importance` (features, *grid), by place the mean size of the gradients, which says where the image matters.
+    multiples of real inputs', `steps`, `end` (0: no rise beyond its error, 1: a rise below the tolerance, 2: budget), `silent` (1: no gradient was ever found)
+    and `importance` (features, *grid), by place the mean size of the gradients, which says where the image matters.
     Does not say that the network answers like this to real inputs, nor that the feature is all that excites the unit: see `top_examples`.
 
     >>> import numpy as np, pellucid
@@ -77,7 +78,7 @@ class FeatureVisualization(ViewMethod):
     variation: float | None = 1.5
     contrast: float | None = 1.0
     range: Any = None
-    budget: int = 512
+    budget: int = 1024
     tolerance: float = 0.01
     most: int = 12
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from pellucid.core.errors import SettingError, unknown
 from pellucid.core.language import later
 from pellucid.core.layout import from_last, to_last
+from pellucid.core.loss import SQUARED, Loss
 from pellucid.core.method import Progress
 from pellucid.core.model import INPUT, Layer, Model
 from pellucid.core.scene import Scene, Shown, ViewMethod
@@ -36,8 +37,8 @@ TINY = 1e-10
 """A residual that is none."""
 ALMOST, HARDLY, FAR = 0.95, 0.5, 0.1
 """The correlation with the input from which a layer is said to know it almost wholly, below which hardly; and the residual from which no inverse was found."""
-FINER, FINE_SHARE = 10.0, 4
-"""By what steps are smaller at the end of a climb, for which the budget keeps one of so many."""
+FINER = 20.0
+"""By what steps are smaller after a first plateau, for a residual that is small."""
 ENDS = (NOISE, TOLERANCE, BUDGET)
 
 
@@ -51,11 +52,11 @@ class Inversion(ViewMethod):
 
     restarts: random starts for each sample. most: samples that are inverted, the first ones. parameterisation: "fourier", coefficients scaled by 1/frequency, a
     prior of smooth inputs, or "pixels"; tables have no other. variation: the greatest total variation, as a multiple of the given inputs'; None for no limit.
-    range: (low, high) instead of the given inputs' own. budget: the most steps. tolerance: a climb ends when the last quarter brought less than this share of
-    all that was gained in the logarithm of the residual, or no more than its standard error.
+    range: (low, high) instead of the given inputs' own. budget: the most steps. tolerance: a climb ends when, by the line through its last third, 16 steps
+    more would bring less than this share of all that it gained in the logarithm of the residual; then once more, in steps a twentieth as large.
     Shapes: per layer (samples, restarts, *input), channels last. Details: "residual", that ratio, and "correlation" with the input (samples, restarts);
     "spread" (samples, *grid), the standard deviation over restarts as a share of the range, averaged over channels: 0 where the layer determines the input;
-    "steps" and "end" (samples, restarts; 0: gain within noise, 1: below the tolerance, 2: budget).
+    "steps" and "end" (samples, restarts; 0: no rise beyond its error, 1: below the tolerance, 2: budget).
     Does not say that what is not found is lost: a climb may stop short, which its residual shows; and a smooth prior fills in what the layer does not tell.
 
     >>> import numpy as np, pellucid
@@ -71,7 +72,7 @@ class Inversion(ViewMethod):
     parameterisation: str = "fourier"
     variation: float | None = 1.5
     range: Any = None
-    budget: int = 512
+    budget: int = 1024
     tolerance: float = 0.01
 
     title: ClassVar[str] = "Inversion"
@@ -116,7 +117,7 @@ class Inversion(ViewMethod):
             values[layer.name] = found.astype(np.float32)
             details[layer.name] = self._measured(climb, real, found, reach)
             details[layer.name]["residual"] = _residuals(model, layer.name, climb.inputs, wanted, norms)
-            findings += _told(layer, details[layer.name])
+            findings += _told(layer, details[layer.name]) + _cut(layer, details[layer.name], int(self.budget))
             ended[layer.name] = dict(Counter(climb.ends))
         axes = ("sample", "restart", *_axes_of(real))
         each = dict.fromkeys(("residual", "correlation", "steps", "end"), ("sample", "restart")) | {"spread": ("sample", *_axes_of(real)[: real.ndim - 2 or 1])}
@@ -130,17 +131,12 @@ class Inversion(ViewMethod):
         seeds = np.stack([of, np.tile(np.arange(self.restarts), len(wanted))], axis=1)
         together = max(1, int(TOGETHER // (8 * max(int(np.prod(made.grid)) * made.channels, 1))))
         parts = [np.arange(start, min(start + together, len(of))) for start in range(0, len(of), together)]
-        found = []
+        found, part = [], scene.model.below(layer.name)
         for rows in parts:
-            halves = [_within(progress, (rows[0] + len(rows) * half / 2) / len(of), (rows[0] + len(rows) * (half + 1) / 2) / len(of)) for half in (0, 1)]
-            objective = _objective(scene.model, layer.name, wanted[of[rows]], norms[of[rows]])
-            settings: dict[str, Any] = {"seeds": seeds[rows], "seed": scene.seed, "limit": limit}
-            first = ascend(objective, made, Plateau(self.budget - self.budget // FINE_SHARE, self.tolerance), progress=halves[0], **settings)
-            if self.budget >= FINE_SHARE:
-                fine = Plateau(self.budget // FINE_SHARE, self.tolerance)
-                finer = ascend(objective, replace(made, slower=FINER), fine, start=first.parameters, progress=halves[1], **settings)
-                first = replace(finer, steps=first.steps + finer.steps)
-            found.append(first)
+            objective = _objective(part, wanted[of[rows]], norms[of[rows]], scene.model.traits.channels)
+            told = _within(progress, rows[0] / len(of), (rows[-1] + 1) / len(of))
+            plateau = Plateau(int(self.budget), float(self.tolerance))
+            found.append(ascend(objective, made, plateau, seeds=seeds[rows], seed=scene.seed, limit=limit, finer=FINER, progress=told))
         return side_by_side(found)
 
     def _measured(self, climb: Ascent, real: Array, found: Array, reach: Array) -> dict[str, Array]:
@@ -161,17 +157,18 @@ def _within(progress: Progress, begin: float, end: float) -> Progress:
     return lambda share: progress(begin + (end - begin) * share)
 
 
-def _objective(model: Model, layer: str, wanted: Array, norms: Array) -> Objective:
-    """−log₁₀ of the residual and its gradient: as a logarithm, so that the plateau is seen whatever the residual's size."""
+def _objective(part: Any, wanted: Array, norms: Array, channels: str) -> Objective:
+    """−log₁₀ of the residual and its gradient, both of one pass through the `part` of a model up to a layer: as a logarithm, so that the plateau is seen
+    whatever the residual's size."""
+    size = wanted[0].size
 
     def value(inputs: Array, rows: Array) -> tuple[Array, Array]:
-        apart = model.activations(inputs, [layer])[layer].astype(np.float64) - wanted[rows]
-        share = np.square(apart).reshape(len(apart), -1).sum(axis=1) / norms[rows] + TINY
-        slope = -2 / (np.log(10) * norms[rows] * share)
-        cotangents = (slope.reshape(-1, *[1] * (apart.ndim - 1)) * apart).astype(np.float32)
-        return -np.log10(share), model.pullback(inputs, layer, cotangents).gradients[INPUT]
+        found = part.gradients(inputs, Loss(wanted[rows].astype(np.float32), SQUARED, ()))
+        share = found.scores * size / norms[rows] + TINY
+        slope = -size / (np.log(10) * norms[rows] * share)
+        return -np.log10(share), slope.reshape(-1, *[1] * (inputs.ndim - 1)) * found.gradients[INPUT]
 
-    return model_objective(value, model.traits.channels)
+    return model_objective(value, channels)
 
 
 def _residuals(model: Model, layer: str, found: Array, wanted: Array, norms: Array) -> Array:
@@ -220,6 +217,15 @@ def _correlation(found: Array, real: Array) -> Array:
 def _silent(layer: Layer) -> Finding:
     text = later("{layer} gives nothing but zeros for an input, so that every input for which it does so is an inverse.")
     return Finding("silent layer", layer.name, text, later("See in activation_statistics whether it is dead for all inputs."), {}, WARNING)
+
+
+def _cut(layer: Layer, found: Mapping[str, Array], budget: int) -> list[Finding]:
+    cut = found["end"] == ENDS.index(BUDGET)
+    if not cut.any():
+        return []
+    text = later("Of {layer}, {count} of {total} inversions still came nearer when the budget of {steps} steps ended.")
+    advice = later("What they lack may be not yet found, and not forgotten; a larger budget= or a larger tolerance= lets them end by themselves.")
+    return [Finding("budget ended", layer.name, text, advice, {"count": int(cut.sum()), "total": cut.size, "steps": budget}, NOTE)]
 
 
 def _told(layer: Layer, found: Mapping[str, Array]) -> list[Finding]:
