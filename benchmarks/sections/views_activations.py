@@ -18,9 +18,9 @@ from timing import Bare, bare_tensorflow, bare_torch, ratio
 
 TITLE = "Activations of all layers: time over the bare network, and memory over a data set"
 PACKAGES = ("torch", "torchlens", "keras", "tensorflow-cpu")
-NETWORKS = {"digit CNN": 64, "ResNet-20": 32, "ResNet-18's size": 8, "digit CNN, Keras on TensorFlow": 64}
+NETWORKS = {"digit CNN": 64, "ResNet-20": 32, "ResNet-18's size": 8, "EfficientNet-Lite0": 8, "digit CNN, Keras on TensorFlow": 64}
 """And how many images are shown."""
-SIZES = {"ResNet-18's size": (1, 2, 4, 8, 16)}
+SIZES = dict.fromkeys(("ResNet-18's size", "EfficientNet-Lite0"), (1, 2, 4, 8, 16))
 PAIRS, PEER_PAIRS = 21, 3
 MOST, GROWTH = 1.10, 1.10
 SAMPLES = (1000, 10_000)
@@ -77,7 +77,7 @@ def _torch(title: str, count: int) -> tuple[Any, Array, Bare]:
     elif title == "ResNet-20":
         network, inputs = networks.resnet20(), networks.cifar_images(count)[0]
     else:
-        network, inputs = networks.resnet18(), networks.photographs(count)
+        network, inputs = networks.efficientnet_lite0() if "Efficient" in title else networks.resnet18(), networks.photographs(count)
     return network, inputs, bare_torch(network, inputs, sizes=SIZES.get(title, (16, 32, 64, 128)))
 
 

@@ -13,7 +13,8 @@ from pellucid.adapters.numpy_model import Dense, NumpyModel
 from pellucid.core.errors import SettingError, UnknownLayerError, UnknownMethodError, UnknownViewError, UnsupportedError
 from pellucid.core.model import Layer, Model, Traits
 from pellucid.core.view import FAULT
-from pellucid.views.activation_map import _silent
+from pellucid.views._units import Span
+from pellucid.views.activation_map import _share_at_end, _silent
 
 _generator = np.random.default_rng(0)
 STACK = [Dense(_generator.normal(size=(4, 5)), _generator.normal(size=5), "relu"), Dense(_generator.normal(size=(5, 3)), np.zeros(3))]
@@ -131,3 +132,19 @@ def test_an_answer_at_a_single_place_is_an_answer(silent: int, first: bool) -> N
     values[1, 555, 0] = -1e-30
     placed = np.ascontiguousarray(values.transpose(0, 2, 1)).transpose(0, 2, 1) if first else values
     np.testing.assert_array_equal(_silent(placed), (values == 0).all(axis=1))
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
+@pytest.mark.parametrize("span", [Span(high=6.0, floor=True), Span(0.0, 1.0, 0.01), Span(low=0.0)])
+@pytest.mark.parametrize("units", [30, 80])
+def test_the_share_at_an_end_is_what_counting_gives(span: Span, units: int, first: bool) -> None:
+    values = np.random.default_rng(3).normal(scale=3, size=(4, 600, units)).astype(np.float32).clip(0, span.high or 9)
+    values[1] = 0.5
+    values[2, 3, 4] = np.nan
+    placed = np.ascontiguousarray(values.transpose(0, 2, 1)).transpose(0, 2, 1) if first else values
+    low = values <= span.low + span.margin if span.low is not None else np.zeros(values.shape, bool)
+    high = values >= span.high - span.margin if span.high is not None else np.zeros(values.shape, bool)
+    found = _share_at_end(placed, span)
+    np.testing.assert_allclose(found, (low | high).mean(axis=1), atol=1e-6)
+    assert found[2, 4] > 0
+    assert not found[1].any()

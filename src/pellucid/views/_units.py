@@ -28,12 +28,15 @@ class Span:
 
     def at_end(self, values: Array) -> Array:
         """Which values lie at an end."""
-        found = np.zeros(values.shape, bool)
-        if self.low is not None:
-            found |= values <= self.low + self.margin
-        if self.high is not None:
-            found |= values >= self.high - self.margin
-        return found
+        if self.high is None:
+            return np.zeros(values.shape, bool) if self.low is None else values <= self.low + self.margin
+        high: Array = values >= self.high - self.margin
+        return high if self.low is None else high | (values <= self.low + self.margin)
+
+    def may_be_at_end(self, values: Array) -> bool:
+        """Whether one of the values lies at an end; also where some are no numbers, so that nothing can be said."""
+        low = self.low is not None and not values.min() > self.low + self.margin
+        return low or (self.high is not None and not values.max() < self.high - self.margin)
 
     @property
     def ends(self) -> bool:

@@ -76,7 +76,7 @@ class ActivationMap(ViewMethod):
         if span.floor:
             found["dead"] = _silent(placed)
         if span.ends:
-            found["saturated"] = span.at_end(placed).mean(axis=1, dtype=np.float32)
+            found["saturated"] = _share_at_end(placed, span)
         if self.order == "strength":
             found["strength"] = _strength(placed)
             found["order"] = np.argsort(-found["strength"], axis=1, kind="stable")
@@ -103,6 +103,17 @@ def _sums(placed: Array) -> Array:
     """Sums over places, (samples, units), as a product of matrices, which is several times as fast as NumPy's sum along that axis."""
     with np.errstate(over="ignore", invalid="ignore"):
         found: Array = np.matmul(np.ones((1, placed.shape[1]), placed.dtype), placed)[:, 0]
+    return found
+
+
+def _share_at_end(placed: Array, span: Span) -> Array:
+    """At how many of its places a unit lies at an end of its range, (samples, units); counted only where one of some samples does at all."""
+    samples, places, units = placed.shape
+    rows, found = max(1, AT_ONCE // max(places * units, 1)), np.zeros((samples, units), np.float32)
+    for start in range(0, samples, rows):
+        part = placed[start : start + rows]
+        if part.size and span.may_be_at_end(part):
+            found[start : start + rows] = _sums(span.at_end(part).astype(np.float32)) / np.float32(places)
     return found
 
 
