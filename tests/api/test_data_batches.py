@@ -52,6 +52,11 @@ class Alone(ViewMethod):
         return Shown({"network": np.array([len(scene.model.layers())])}, {"network": ("count",)})
 
 
+def test_an_axis_that_is_missing_is_told() -> None:
+    with pytest.raises(PellucidError, match=r"x has shape \(3,\), .* The batch axis is missing: use x\[None\]"):
+        pellucid.visualize(MODEL, X[0], Total())
+
+
 @pytest.mark.parametrize("times", [1, 3])
 def test_arrays_memory_maps_and_lists_of_batches_give_the_same(times: int, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X)

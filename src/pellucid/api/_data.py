@@ -11,7 +11,7 @@ import numpy as np
 from pellucid.api._inputs import gather
 from pellucid.api._stream import Stream, is_stream
 from pellucid.core.errors import EmptyError, InputError, SettingError
-from pellucid.core.inputs import check_inputs
+from pellucid.core.inputs import check_inputs, check_shape
 from pellucid.core.model import Model
 from pellucid.core.packing import Packing
 
@@ -30,6 +30,8 @@ class Batches:
         if self._stream:
             self.model, self.first, self._rest = self._opened(model, x)
         else:
+            if isinstance(x, np.ndarray) and x.dtype.kind in "fiub" and x.size and model.packing is None and model.traits.input_shape is not None:
+                check_shape(x, model.traits.input_shape)  # as it was given, so that an axis that is missing is told
             self.count = len(next(iter(x.values())) if isinstance(x, Mapping) else x)
             self.model, self.first = gather(model, _cut(x, slice(0, 1)))
             size = together(self.first[0])
