@@ -134,6 +134,14 @@ def test_any_subset_makes_a_page(records) -> None:
     assert render(records).rstrip().endswith("</html>")
 
 
+def test_a_page_of_views_alone_promises_no_errors_and_no_belief(full, page) -> None:
+    promised = "Every map comes with its error", "Worth believing?", "A black bar is the numerical error"
+    assert all(text in page for text in promised)
+    views = render([record for record in full if isinstance(record, View)])
+    assert not any(text in views for text in promised)
+    assert "What each technique answers" in views
+
+
 def test_nothing_and_what_is_no_record_are_refused(tmp_path) -> None:
     with pytest.raises(SettingError, match="at least one"):
         report([], tmp_path / "a.html")

@@ -122,6 +122,11 @@ class Page:
     thresholds: tuple[str, ...] = ()
 
     @property
+    def explains(self) -> bool:
+        """Whether something is explained or compared here; a page of views alone needs no word on errors and belief."""
+        return bool(self.compared) or any(sample.cards for network in self.networks for sample in network.samples)
+
+    @property
     def pictures(self) -> list[Picture]:
         """Every picture, in order."""
         found = []
