@@ -134,6 +134,19 @@ def test_what_places_see_equals_the_formula(name: str, layer: str | None, stack:
         assert not np.allclose(inner[at], values[at], atol=1e-5)
 
 
+def test_places_that_see_everything_are_not_measured_again(small_cnn: Any) -> None:
+    keras = pytest.importorskip("keras")
+    inputs = keras.Input((6, 6, 1))
+    gate = keras.layers.GlobalAveragePooling2D(keepdims=True)(inputs)
+    network = keras.Model(inputs, keras.layers.Flatten()(keras.layers.Conv2D(2, 3, name="all")(inputs + gate)))
+    model, x = adapt(network), np.random.default_rng(0).random((8, 6, 6, 1)).astype(np.float32)
+    asked, pullback = [], model.pullback
+    model.pullback = lambda *given, **more: (asked.append(0), pullback(*given, **more))[1]  # type: ignore[method-assign]
+    view = shown(model, x, layers="all", count=2)
+    assert view.provenance["resolved"]["a place of all sees"] == "the whole input"
+    assert len(asked) == 1
+
+
 def test_max_pooling_is_said_to_hide_and_recurrent_states_see_what_came_before(small_cnn: Any, small_rnn: Any) -> None:
     x = np.random.default_rng(0).random((4, 12, 12, 1)).astype(np.float32)
     view = shown(small_cnn, x, layers=["conv_a", "conv_b"], units=0)

@@ -91,6 +91,8 @@ def _measured(model: Model, inputs: Array, layer: Layer, places: tuple[int, ...]
     wrt = _embedding(model) if model.traits.tokens else INPUT
     reached = [np.zeros((len(chosen), length), bool) for length in grid]
     for variant in variants:
+        if all(found.all() for found in reached):  # nothing more can be reached
+            break
         for part in batches(len(chosen), model.batch_size):
             rows = np.repeat(variant[None], len(at[part]), axis=0)
             gradient = model.pullback(rows, layer.name, at[part].astype(np.float32), (wrt,)).gradients[wrt]
