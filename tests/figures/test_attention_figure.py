@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.text import Text
 
 from pellucid.core.errors import UnknownLayerError
+from pellucid.core.language import percent
 from pellucid.core.view import View
 from pellucid.figures.attention import attention
 from pellucid.report.views import view_pictures
@@ -79,6 +81,16 @@ def test_patches_lie_over_the_image_and_the_class_token_is_left_out() -> None:
     for image, name in zip(maps, ("rollout", "relevance"), strict=True):
         np.testing.assert_allclose(image.get_array(), one.details["network"][name][1, 1:].reshape(2, 3))
         assert tuple(image.get_extent()) == (0, 12, 8, 0)
+
+
+def test_what_goes_past_the_image_is_told() -> None:
+    images = RNG.random((2, 8, 8, 1))
+    beside = attention(view(17, seen=1, inputs=images, patches=[4, 4], **{"tokens before the patches": 1}), layer="block.0")
+    past = 1 - np.mean([np.sum(image.get_array()) for image in beside])
+    texts = [text.get_text() for text in beside[0].axes.figure.findobj(Text)]
+    assert any(f"over the image; {percent(float(past))} of it goes to tokens that are no patch" in text for text in texts)
+    all_of_it = attention(view(16, seen=16, inputs=images, patches=[4, 4], **{"tokens before the patches": 0}), layer="block.0")
+    assert any(text.get_text().endswith("over the image") for text in all_of_it[0].axes.figure.findobj(Text))
 
 
 def test_a_report_shows_few_layers_each_and_many_only_together() -> None:

@@ -9,6 +9,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from pellucid.core.errors import SettingError, UnknownLayerError, unknown
+from pellucid.core.language import percent
 from pellucid.core.layout import channels_of, to_last
 from pellucid.core.view import View
 from pellucid.figures._canvas import INK, MARGINS, POSITIVE, own_axes, short_name, words
@@ -21,6 +22,8 @@ MOST_HEADS = 16
 """Heads in a row of the picture of a layer; more go on below."""
 WORDS, SHORT = 40, 11
 """Tokens that are named on an axis, and letters of each."""
+LITTLE = 0.005
+"""A share that is not worth a word."""
 BAR = "#3b6ea5"
 ABOVE = MARGINS["picture"][2] + MARGINS["picture"][3]
 """Inches that a figure of its own has above and below."""
@@ -83,7 +86,7 @@ def _heads(view: View, names: Sequence[str], row: int, ax: Axes | None, title: s
     bar.ax.tick_params(labelsize=6.5, length=2, colors=INK)
     bar.outline.set_linewidth(0.4)
     ax.set_title(_heading(names, grid) if title is None else title, y=1.0, **words(9))
-    ax.text(left / width, 0.0, _reading(grid), transform=ax.transAxes, va="bottom", ha="left", **words(6.5) | {"color": INK})
+    ax.text(left / width, 0.0, _reading(grid, maps), transform=ax.transAxes, va="bottom", ha="left", **words(6.5) | {"color": INK})
     return tuple(images)
 
 
@@ -93,8 +96,15 @@ def _heading(names: Sequence[str], grid: tuple[int, int, int] | None) -> str:
     return _("heads (across) × layers (down)")
 
 
-def _reading(grid: tuple[int, int, int] | None) -> str:
-    return _("down: the token that looks; across: the one looked at") if grid is None else _("what the token that is read looks at, over the image")
+def _reading(grid: tuple[int, int, int] | None, maps: Sequence[Array]) -> str:
+    """What the maps show; over an image also how much goes past it, to the class token and its like, which a dark map alone would hide."""
+    if grid is None:
+        return _("down: the token that looks; across: the one looked at")
+    past = 1 - float(np.mean([one.sum(axis=(-2, -1)).mean() for one in maps]))
+    if past < LITTLE:
+        return _("what the token that is read looks at, over the image")
+    text = _("what the token that is read looks at, over the image; {share} of it goes to tokens that are no patch")
+    return text.format(share=percent(past))
 
 
 def _columns(heads: int) -> int:
