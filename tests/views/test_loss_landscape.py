@@ -275,7 +275,7 @@ def test_a_path_that_is_another_networks_is_said() -> None:
     (finding,) = (one for one in landscape(other, np.eye(2), [0, 1], path=record, points=3).findings if one.code == "path ends elsewhere")
     assert finding.numbers["share"] == pytest.approx(0.5, rel=1e-5)
     wider = NumpyModel([Dense(np.ones((2, 3)), np.zeros(3))], (2,), softmax=True)
-    with pytest.raises(ShapeError, match="'path' holds weights of a network of other layers than this one"):
+    with pytest.raises(ShapeError, match="'path' holds weights of a network of other layers than this one; give the record of this network's own training"):
         landscape(wider, np.eye(2), [0, 1], path=record, points=3)
 
 

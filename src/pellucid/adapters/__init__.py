@@ -23,7 +23,7 @@ SAVED_MODEL = "saved_model.pb"
 PICKLES = (".joblib", ".pkl", ".pickle", ".sav")
 _WEIGHTS = "Weights of a PyTorch module, in Python: pellucid.adapt(file, module=MyNet())."
 ADVICE = {
-    ".safetensors": _WEIGHTS,
+    ".safetensors": f"{_WEIGHTS} Records of Pellucid: pellucid report FILE --out FILE.html.",
     ".ckpt": _WEIGHTS,
     ".bin": _WEIGHTS,
     ".tflite": "Convert it to ONNX: python -m tf2onnx.convert --tflite model.tflite --output model.onnx.",

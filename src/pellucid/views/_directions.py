@@ -167,7 +167,8 @@ def fitting(shapes: Mapping[str, Sequence[tuple[int, ...]]], weights: Weights, s
     try:
         return checked_weights(shapes, weights)
     except (ShapeError, UnknownLayerError) as error:
-        raise ShapeError(f"'{setting}' holds weights of a network of other layers than this one; give those of a network built the same. {error}") from error
+        wanted = "the record of this network's own training" if setting == "path" else "those of a network built the same"
+        raise ShapeError(f"'{setting}' holds weights of a network of other layers than this one; give {wanted}. {error}") from error
 
 
 def _shapes(arrays: Sequence[Array]) -> list[tuple[int, ...]]:
