@@ -13,7 +13,7 @@ import pellucid
 import torch_twins
 from pellucid.adapters import adapt
 from pellucid.adapters.numpy_model import Dense, NumpyModel
-from pellucid.core.errors import UnknownLayerError
+from pellucid.core.errors import SeveralOutputsError, UnknownLayerError
 from pellucid.core.model import Layer, Model, Traits
 from pellucid.core.view import View
 
@@ -181,6 +181,25 @@ def test_a_layer_that_is_used_again_has_an_entry_for_each_use() -> None:
     assert [view.values[name][0] for name in ("a", "a (2)", "b")] == [38, 0, 38]
     chosen = pellucid.visualize(Block(), np.zeros((1, 2, 8, 8), np.float32), "graph", layers=["a", "b"])
     assert {name: found["inputs"].tolist() for name, found in chosen.details.items()} == {"input": [], "a": ["input"], "a (2)": ["a", "input"], "b": ["a (2)"]}
+
+
+def test_of_a_module_with_several_outputs_all_is_shown() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Two(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.kind, self.size = torch.nn.Linear(3, 4), torch.nn.Linear(4, 2), torch.nn.Linear(4, 1)
+
+        def forward(self, x: Any) -> Any:
+            x = self.body(x)
+            return {"kind": self.kind(x), "size": self.size(x)}
+
+    view = pellucid.visualize(Two(), np.zeros((2, 3), np.float32), "graph")
+    assert {name: found["inputs"].tolist() for name, found in view.details.items()} == {"input": [], "body": ["input"], "kind": ["body"], "size": ["body"]}
+    assert costs(view) == {"body": 12, "kind": 8, "size": 4}
+    with pytest.raises(SeveralOutputsError, match="output='kind'"):
+        pellucid.visualize(Two(), np.zeros((2, 3), np.float32), "activation_map")
 
 
 def test_a_network_that_goes_step_by_step_has_one_entry_a_layer() -> None:

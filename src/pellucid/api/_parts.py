@@ -153,8 +153,18 @@ def check_labels(labels: Any, samples: int | None) -> list[int] | None:
     array = np.asarray(labels)
     samples = len(array) if samples is None and array.ndim else samples
     if array.dtype.kind not in "iub" or array.size != samples or array.shape[:1] != (samples,):
-        raise SettingError(f"labels must be the numbers of the true classes, one for each of the {samples} samples; got {array.dtype} of shape {array.shape}.")
+        problem = f"labels must be the numbers of the true classes, one for each of the {samples} samples; got {array.dtype} of shape {array.shape}."
+        raise SettingError(problem + _as_numbers(array))
     return [int(label) for label in array.ravel()]
+
+
+def _as_numbers(labels: Array) -> str:
+    """How labels of another form become numbers; empty where that is not known."""
+    if labels.ndim == 2 and labels.shape[1] > 1 and labels.dtype.kind in "fiub" and (np.sort(labels, axis=1)[:, -2:] == (0, 1)).all():
+        return " One-hot rows become numbers by labels.argmax(axis=1)."
+    if labels.dtype.kind in "USO":
+        return " Names become numbers by [class_names.index(label) for label in labels]."
+    return " Write labels.astype(int)." if labels.dtype.kind == "f" and labels.ndim == 1 else ""
 
 
 def as_predictions(model: Model, outputs: Array, logits: bool) -> Array:

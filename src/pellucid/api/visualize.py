@@ -16,7 +16,7 @@ from pellucid.api._opened import named, opened
 from pellucid.api._progress import progress_after_patience
 from pellucid.api._provenance import describe, settings
 from pellucid.api._stream import is_stream
-from pellucid.core.errors import InputError, SettingError
+from pellucid.core.errors import InputError, SettingError, SeveralOutputsError
 from pellucid.core.model import Model
 from pellucid.core.scene import DATA, NONE, SAMPLES, Scene, ViewMethod
 from pellucid.core.view import View
@@ -110,5 +110,11 @@ def _looked_at(name: str, view: ViewMethod, model: Model, x: Any) -> tuple[Model
     if is_stream(x):
         raise InputError(f"view '{name}' keeps the samples it shows, so it takes an array of them and no stream; give some, e.g. the first batch.")
     model, inputs = gather(model, x)
-    model.meet(inputs)
+    try:
+        model.meet(inputs)
+    except SeveralOutputsError as several:
+        if view.looks_at != NONE:
+            raise
+        model = model.reading(next(iter(several.shapes)))  # the network is looked at as a whole, whichever output is read
+        model.meet(inputs)
     return model, inputs, None

@@ -34,7 +34,8 @@ class ActivationStatistics(ViewMethod):
 
     A unit is dead when it is zero everywhere for every sample, in a layer that ends in a ReLU; in another layer, when it never changes. A unit is saturated
     when more than `most` of its values lie so near an end of its range (sigmoid, tanh, softsign, a recurrent state) that the slope there is below 4 % of the
-    steepest; the network's own head is left out, which is meant to be sure. Channels over a grid or over time are pooled.
+    steepest; the network's own head is left out, which is meant to be sure. Channels over a grid or over time are pooled. A layer that is used several times
+    is read where it is used last.
 
     Shapes: per layer the mean of each unit (units,), in the layer's own units. Details: "deviation", "low", "high" (units,); "zero", the share of values that
     are 0, and "saturated", the share at an end (units,); "dead" (units,); "histogram" (bins + 2,), all units together, the first and last number being those
