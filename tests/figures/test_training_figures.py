@@ -43,7 +43,7 @@ def record(moments: int = EPOCHS + 1, *, colours: int = 1, sign: bool = False) -
 
 def test_lines_and_heat_maps_hold_the_record() -> None:
     view = record()
-    loss, validation, accuracy, ratio, dead = FIGURES.load("training")(view)
+    loss, validation, accuracy, ratio, gradient, dead = FIGURES.load("training")(view)
     assert np.array_equal(np.column_stack(loss.get_data()), np.column_stack([np.arange(1, 6), view.values["network"][1:]]))
     assert np.array_equal(validation.get_ydata(), view.details["network"]["val_loss"][1:])
     assert np.array_equal(accuracy.get_ydata(), view.details["network"]["accuracy"][1:])
@@ -52,9 +52,11 @@ def test_lines_and_heat_maps_hold_the_record() -> None:
     assert np.asarray(shown[0, 1:]) == pytest.approx(np.log10(view.values["conv"][1:]))
     assert shown.mask[1].all()  # a layer that does not move has no logarithm
     assert shown.mask[0].tolist() == [True, *[False] * EPOCHS]
+    assert np.asarray(gradient.get_array())[0, 1:] == pytest.approx(np.log10(view.details["conv"]["gradient_norm"][1:]))
+    assert [label.get_text() for label in gradient.axes.get_yticklabels()] == ["conv"]  # the only layer whose gradient is known
     assert np.array_equal(np.asarray(dead.get_array()), [view.details["conv"]["dead"], view.details["still"]["dead"]])
     assert dead.get_clim() == (0, 1)
-    assert {one.axes.get_xlim() for one in (loss, accuracy, ratio, dead)} == {(-0.5, EPOCHS + 0.5)}
+    assert {one.axes.get_xlim() for one in (loss, accuracy, ratio, gradient, dead)} == {(-0.5, EPOCHS + 0.5)}
 
 
 def test_one_layer_shows_its_norms_and_shares() -> None:

@@ -30,8 +30,9 @@ SHARES = ("dead", "saturated")
 
 def training(view: View, *, layer: str | None = None, sample: int = 0, ax: Axes | None = None, title: str | None = None) -> tuple[Artist, ...]:
     """Without `layer`, panels below each other: the loss and the first metrics, training against validation; the update-to-weight ratio, layers by epochs, on a
-    logarithmic scale, gray where it did not move; shares of dead and of saturated units, where there are any. With `layer`, the norms of its weights,
-    updates and gradients, then those shares. Lines and meshes in this order. `sample` is not used: `film` shows what samples excite.
+    logarithmic scale, gray where it did not move, and the norm of the gradient likewise, where it is known; shares of dead and of saturated units, where there
+    are any. With `layer`, the norms of its weights, updates and gradients, then those shares. Lines and meshes in this order. `sample` is not used: `film`
+    shows what samples excite.
     """
     if view.view != "training":
         raise SettingError(f"'training' draws a record of a training; this is a view '{view.view}'.")
@@ -51,7 +52,8 @@ def _network(view: View, ax: Axes | None, heading: str) -> tuple[Artist, ...]:
     epochs, curves = view.details["network"]["epoch"], _pairs(view.details["network"])
     ratios = _rows(view, "update_ratio")
     shares = {name: found for name in SHARES if (found := _rows(view, name)) and any(np.nanmax(row, initial=0.0) > 0 for row in found.values())}
-    heats = ([("update_ratio", ratios)] if ratios and len(epochs) > 1 else []) + list(shares.items())
+    gradients = {name: row for name, row in _rows(view, "gradient_norm").items() if (row > 0).any()}
+    heats = ([("update_ratio", ratios)] if ratios and len(epochs) > 1 else []) + ([("gradient_norm", gradients)] if gradients else []) + list(shares.items())
     tall = [float(np.clip(ROW * len(rows), LEAST, MOST)) for _, rows in heats]
     axes = _axes(ax, [CURVE] * len(curves) + tall)
     artists: list[Artist] = []
@@ -114,8 +116,8 @@ def _edges(epochs: Array) -> Array:
 
 
 def _heat(ax: Axes, epochs: Array, rows: Mapping[str, Array], name: str) -> Artist:
-    """Layers by epochs, the first layer on top; of a ratio its logarithm, a share from 0 to 1."""
-    ratio = name == "update_ratio"
+    """Layers by epochs, the first layer on top; of a ratio or a norm its logarithm, a share from 0 to 1."""
+    ratio = name not in SHARES
     array = np.stack(list(rows.values())).astype(np.float64)
     if ratio:
         array = np.log10(np.where(np.isfinite(array) & (array > 0), array, np.nan))
@@ -129,7 +131,7 @@ def _heat(ax: Axes, epochs: Array, rows: Mapping[str, Array], name: str) -> Arti
     _plain(ax, epochs)
     ax.tick_params(axis="y", length=0)
     bar = colour_bar(mesh, ax, thin=True)
-    titles = {"update_ratio": _("log₁₀ update / weight"), "dead": _("dead units"), "saturated": _("saturated units")}
+    titles = {"update_ratio": _("log₁₀ update / weight"), "gradient_norm": _("log₁₀ gradient"), "dead": _("dead units"), "saturated": _("saturated units")}
     bar.set_label(titles[name], labelpad=2, **words(7))
     return mesh
 

@@ -125,8 +125,8 @@ CAPTIONS: Mapping[str, str] = {
     ),
     "training": later(
         "Epoch 0 is the network before training. Loss and metrics, training against validation; how far the weights of each layer moved in an epoch, by their "
-        "size; shares of units that are dead or saturated on the probe. Then what chosen channels answered to one sample of the probe, and the filters of "
-        "the first convolution, each on one scale over all epochs."
+        "size; the norms of their gradients; shares of units that are dead or saturated on the probe. Then what chosen channels answered to one sample of the "
+        "probe, and the filters of the first convolution, each on one scale over all epochs."
     ),
     "embedding": later(
         "A point a sample, where the layer puts it. Trustworthiness says how far neighbours in the plane are neighbours in the layer: 1 is perfect, about "
