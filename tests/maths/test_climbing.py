@@ -103,6 +103,8 @@ def test_steps_before_a_climb_is_judged_are_left_out_of_its_line_and_not_of_what
     assert Plateau(1000).ended(history[:200], since=80) == [""]
     flat = np.concatenate([history[:120], np.full((64, 1), history[119, 0])])
     assert Plateau(1000).ended(flat, since=80) == [NOISE]
+    high = np.concatenate([np.linspace(0, 100, 80), 100 + 0.03 * steps])[:, None]  # little of all, and much of what came since
+    assert Plateau(1000).ended(high, since=80) == [TOLERANCE]
 
 
 def test_a_climb_without_end_ends_with_the_budget() -> None:
