@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -272,6 +273,15 @@ def test_a_planted_growth_is_named_with_its_factor(radius: float, code: str | No
         np.testing.assert_array_equal(view.details["r"]["horizon"], 7.0)  # 2⁻⁷ is the first below 1 %
         further = pellucid.visualize(scaled(radius), x, "recurrent_state", share=0.3)
         np.testing.assert_array_equal(further.details["r"]["horizon"], 2.0)
+
+
+def test_of_a_layer_that_is_used_twice_the_reason_for_no_gradient_is_one_sentence() -> None:
+    first, second, shared = keras.Input((STEPS, WIDTH)), keras.Input((STEPS, WIDTH)), layers.LSTM(4, name="r")
+    together = layers.Concatenate()([shared(first), shared(second)])
+    made = keras.Model([first, second], layers.Dense(3, activation="softmax")(together))
+    view = pellucid.visualize(made, (noise(), noise() + 1), "recurrent_state")
+    assert "gradient" not in view.details["r"]
+    assert re.fullmatch(r"layer 'r' is used (more than once|2 times); .*\.", view.provenance["resolved"]["no gradient"])
 
 
 @pytest.mark.once

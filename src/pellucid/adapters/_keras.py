@@ -460,7 +460,9 @@ def probe_with(add: Callable[[str, Any], Any]) -> Callable[[str, Any, Call], Cal
         def probed(*args: Any, **kwargs: Any) -> Any:
             output = call(*args, **kwargs)
             if name in used:
-                raise UnsupportedError(f"layer '{name}' is used more than once; its gradient is not served yet.")
+                error = UnsupportedError(f"layer '{name}' is used more than once; its gradient is not served yet.")
+                vars(error)["_keras_call_info_injected"] = True  # Keras would write the layer's arguments around it
+                raise error
             used.add(name)
             place = place_of(name)[1]
             changed = add(name, first(output, place))
