@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import browser
@@ -160,6 +161,18 @@ def test_whoever_does_not_see_the_page_keeps_their_place(html: str, tmp_path: An
     assert found["canvas"] == "output, −1 to 1"
     assert found["playing"] == ["true", "off"]
     assert found["stopped"] == "false"
+
+
+def test_a_long_name_leaves_room_for_the_shape(tmp_path: Any) -> None:
+    graph = pellucid.visualize(NumpyModel(STACK, (4,)), view="graph")
+    name = "stage_00_with_a_very_long_name_indeed_of_the_block_number_0"
+    renamed = {part: {name if one == "dense_1" else one: held for one, held in getattr(graph, part).items()} for part in ("values", "axes", "details")}
+    found = acted(
+        render(Looked((replace(graph, **renamed),), {}, {})),
+        "const [said, shape] = [...box(2).querySelectorAll('text')].map(text => text.getBBox()); noted.room = shape.x - said.x - said.width;",
+        tmp_path,
+    )
+    assert found["room"] > 0
 
 
 def test_the_address_names_the_layer_and_goes_back(html: str, tmp_path: Any) -> None:

@@ -16,7 +16,7 @@ BROAD, LINE, GAP, EDGE = 300, 22, 14, 10
 """Width of a stack and height of a layer in it; between stacks; around everything; units of the picture."""
 MARKS = ("", "M0-7 7 6H-7Z", "M-6-6H6V6H-6Z")
 """By severity, a triangle and a square, which those who do not see their colours tell apart."""
-NAME = 44
+NAME = 39
 """Letters for which a layer's line has room."""
 STYLE = """
 svg.graph { font: 11.5px system-ui, "Segoe UI", Roboto, "Noto Sans", "Noto Sans CJK SC", sans-serif; --ink: #1d2733; --soft: #566273; --box: #ffffff;

@@ -160,7 +160,7 @@
     };
     const begin = () => {
       const [width] = size(), [left, , broad] = place(boxes[0]);
-      scale = Math.min(Math.max(width / wide, 0.85), 1.15);
+      scale = Math.min(Math.max(width / wide, 0.75), 1.15);  // two stacks beside each other are seen whole
       x = left + broad / 2 - width / scale / 2;
       y = 0;
       show();
