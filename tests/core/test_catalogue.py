@@ -65,7 +65,7 @@ class Part:
 
 def test_build_gives_one_clear_error() -> None:
     assert build("fill", "part", Part, {"size": 4}) == Part(4)
-    assert settings_of(Part) == ["size"]
+    assert settings_of(Part) == ("size",)
     with pytest.raises(SettingError, match="fill 'part': unknown setting 'sise'; did you mean 'size'"):
         build("fill", "part", Part, {"sise": 4})
     with pytest.raises(SettingError, match="fill 'part': size must be above 0"):
