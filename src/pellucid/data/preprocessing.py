@@ -42,10 +42,12 @@ def of_json(said: Any) -> Preprocessing:
 
 
 def fitted(data: Dataset) -> Preprocessing | None:
-    """What is needed to make numbers of such data, fitted to it; None where they are numbers. Rows with words in them become one array, a category spread over
-    columns; sentences are cut at 64 words."""
+    """What a network needs of such data, fitted to it: numbers of rows with words in them, one array, a category spread over columns; of sentences, cut at 64
+    words; and columns with names standardised, so that those in the hundreds do not drown the others. None where nothing is needed."""
     if data.inputs.dtype.names:
         return Table.fit(data.inputs, units=data.units)
+    if data.inputs.ndim == 2 and data.inputs.dtype.kind in "iuf" and data.feature_names:
+        return Table.fit(dict(zip(data.feature_names, data.inputs.T, strict=True)), units=data.units)
     return Text.fit(data.inputs, truncate=True) if data.inputs.dtype.kind == "U" else None
 
 
