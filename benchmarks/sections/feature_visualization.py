@@ -237,7 +237,7 @@ def _step_over_bare(network: nn.Module, shape: tuple[int, ...]) -> float:
         ascend(
             model_objective(value, "first"),
             made,
-            Plateau(STEPS, window=STEPS),
+            Plateau(STEPS),
             seeds=np.arange(shape[0])[:, None],
             moves=Moves(1 / 16, 10, 0.1),
             limit=0.05,
