@@ -7,6 +7,35 @@ import numpy as np
 Array = np.ndarray
 AT_ONCE = 1 << 17
 """Numbers that are looked at together, so that what is made of them stays in a processor's cache."""
+SIDE_BY_SIDE = 512
+"""Numbers of a row from which on its length no longer matters."""
+BYTE = 256
+
+
+def column_sums(rows: Array) -> Array:
+    """Sums of columns, (..., columns) of (..., rows, columns), as a product of matrices: several times as fast as NumPy's sum where there are few columns.
+
+    >>> column_sums(np.array([[1.0, 2.0], [3.0, 4.0]])).tolist()
+    [4.0, 6.0]
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: Array = np.matmul(np.ones((1, rows.shape[-2]), rows.dtype), rows)[..., 0, :]
+    return found
+
+
+def column_ends(rows: Array) -> tuple[Array, Array]:
+    """The least and the greatest number of each column of (rows, columns); several rows side by side, for a step over few columns costs as much as over many.
+
+    >>> [ends.tolist() for ends in column_ends(np.array([[1.0, 5.0], [3.0, 4.0]]))]
+    [[1.0, 4.0], [3.0, 5.0]]
+    """
+    together = max(1, SIDE_BY_SIDE // max(rows.shape[1], 1))
+    whole = len(rows) - len(rows) % together
+    parts = [rows[whole:]] if whole < len(rows) else []
+    if whole:
+        folded = rows[:whole].reshape(-1, together * rows.shape[1])
+        parts += [ends(axis=0).reshape(together, -1) for ends in (folded.min, folded.max)]
+    return np.minimum.reduce([part.min(axis=0) for part in parts]), np.maximum.reduce([part.max(axis=0) for part in parts])
 
 
 class Moments:
@@ -30,12 +59,14 @@ class Moments:
             self._add(rows[start : start + step])
 
     def _add(self, rows: Array) -> None:
+        low, high = column_ends(rows)
+        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
         wide = rows.astype(np.float64)
-        count, mean = len(wide), wide.mean(axis=0)
-        self.low, self.high = np.minimum(self.low, wide.min(axis=0)), np.maximum(self.high, wide.max(axis=0))
+        count = len(wide)
+        mean = column_sums(wide) / count
         wide -= mean
         away, total = mean - self.mean, self.count + count
-        self._squares += np.einsum("ij,ij->j", wide, wide) + away**2 * (self.count * count / total)
+        self._squares += column_sums(np.square(wide, out=wide)) + away**2 * (self.count * count / total)
         self.mean += away * (count / total)
         self.count = total
 
@@ -44,6 +75,18 @@ class Moments:
         """The standard deviation of all that came, not of a population that it was drawn from."""
         found: Array = np.sqrt(self._squares / max(self.count, 1))
         return found
+
+
+def _counted(places: Array, bins: int) -> Array:
+    """How many whole numbers below `bins` there are of each; where they fit a byte, two are counted at a time, as a pair."""
+    if bins > BYTE:
+        return np.bincount(places.astype(np.intp), minlength=bins)
+    small = places.astype(np.uint8)
+    pairs = np.bincount(small[: len(small) // 2 * 2].view(np.uint16), minlength=BYTE * BYTE).reshape(BYTE, BYTE)
+    found: Array = (pairs.sum(axis=0) + pairs.sum(axis=1))[:bins]
+    if len(small) % 2:
+        found[small[-1]] += 1
+    return found
 
 
 class Histogram:
@@ -72,11 +115,16 @@ class Histogram:
 
     def _add(self, part: Array) -> None:
         low, high = self.edges[0], self.edges[-1]
-        finite = np.isfinite(part)
-        wide = (part if finite.all() else part[finite]).astype(np.float64)
-        place = np.floor((wide - low) * (self.bins / (high - low)))
-        place[wide == high] = self.bins - 1
-        self.counts += np.bincount(np.clip(place, -1, self.bins).astype(np.intp) + 1, minlength=self.bins + 2)
+        most = part.max()
+        if not (np.isfinite(most) and np.isfinite(part.min())):
+            part = part[np.isfinite(part)]
+        place = np.subtract(part, low, dtype=np.float64)
+        place *= self.bins / (high - low)
+        place += 1
+        np.clip(place, 0, self.bins + 1, out=place)
+        if not most < high:
+            place[part == high] = self.bins
+        self.counts += _counted(place, self.bins + 2)
 
     def _edges(self, numbers: Array) -> Array:
         finite = numbers[np.isfinite(numbers)]

@@ -13,7 +13,7 @@ from pellucid.core.language import later
 from pellucid.core.model import Layer, Model, batches
 from pellucid.core.scene import DATA, Scene, Shown, ViewMethod
 from pellucid.core.view import FAULT, Finding
-from pellucid.maths.streams import AT_ONCE, Histogram, Moments
+from pellucid.maths.streams import AT_ONCE, Histogram, Moments, column_sums
 from pellucid.views._units import Span, by_place, is_head, not_finite, read, span_of, told
 
 Array = np.ndarray
@@ -124,9 +124,9 @@ class _Tally:
                 self.not_finite += int((~finite).sum())
                 part = np.where(finite, part, 0)
             self.moments.add(part)
-            self._zero += len(part) - np.count_nonzero(part, axis=0)
-            if self.span.ends:
-                self._at_end += self.span.at_end(part).sum(axis=0)
+            self._zero += _counts(part == 0)
+            if self.span.ends and self.span.may_be_at_end(part):
+                self._at_end += _counts(self.span.at_end(part))
 
     @property
     def zero(self) -> Array:
@@ -149,6 +149,11 @@ class _Tally:
         counted = {"zero": self.zero, "dead": self.dead, "histogram": self.histogram.counts, "edges": self.histogram.edges}
         moments = {"deviation": self.moments.deviation, "low": self.moments.low, "high": self.moments.high}
         return moments | counted | ({"saturated": self.saturated} if self.span.ends else {})
+
+
+def _counts(flags: Array) -> Array:
+    """How often each column is true."""
+    return column_sums(flags.astype(np.float32)).astype(np.int64)
 
 
 def _ends(span: Span) -> tuple[float | None, float | None]:
