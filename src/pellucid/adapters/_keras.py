@@ -20,6 +20,7 @@ from pellucid.adapters._keras_recurrence import place_of, recurrence, state_grad
 from pellucid.adapters._numbers import wide
 from pellucid.core.connections import with_inputs
 from pellucid.core.errors import InputError, UnsupportedError, unknown
+from pellucid.core.model import Call as Use
 from pellucid.core.model import Layer, Model, Traits, checked_weights
 from pellucid.core.packing import Packing
 from pellucid.core.recurrence import Recurrence, StateGradients
@@ -182,6 +183,9 @@ class KerasModel(Model):
         if self._graph or shape is None:
             return dict(self._graph)
         return _keras_graph.by_run(self.keras, self.run, [size or 1 for size in shape], dict(walk(self.network)), wrapped_calls)
+
+    def calls(self) -> dict[str, Use]:
+        return Model.calls(self)  # on torch, too, by Keras's layers and not by modules
 
     has_weights = True
 
