@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from pellucid.adapters import _torch_packed
 from pellucid.adapters._torch_script import Inside, code_of, forward_of, holds_script, is_scripted, scripted, words
 from pellucid.adapters._torch_walk import parameters_of, parts_of, tensors_of
 from pellucid.core.errors import DamagedModelError, ModelError, PellucidError, SettingError, ShapeError, UnsupportedError, unknown
@@ -196,12 +197,12 @@ class Reached(BaseException):
     """Every layer that was asked for has been read: nothing above need run. Not an `Exception`, so that no module catches it."""
 
 
-def first(part: Any, output: Any) -> Any:
-    """The tensor a layer is read by, samples first: its output, or the first of several; None where that is no tensor."""
-    if isinstance(output, nn.utils.rnn.PackedSequence):
-        return nn.utils.rnn.pad_packed_sequence(output, batch_first=True)[0]
-    value = output[0] if isinstance(output, (tuple, list)) and output else output
-    return turned(part, value) if isinstance(value, torch.Tensor) and value.is_floating_point() else None
+def first(output: Any) -> Any:
+    """What a layer is read by: its output, or the first of several; None where that is no tensor of numbers, nor a packed sequence of them."""
+    several = isinstance(output, (tuple, list)) and not isinstance(output, _torch_packed.Packed)
+    value = output[0] if several and output else output
+    data = value.data if isinstance(value, _torch_packed.Packed) else value
+    return value if isinstance(data, torch.Tensor) and data.is_floating_point() else None
 
 
 def turned(part: Any, value: Any) -> Any:
@@ -210,19 +211,21 @@ def turned(part: Any, value: Any) -> Any:
 
 
 @contextlib.contextmanager
-def hooked(parts: Mapping[str, Any], change: Callable[[str, Any], Any]) -> Iterator[None]:
-    """Each part's output passed through `change(name, output)`, samples first; None leaves it. Of several outputs the first is meant."""
+def hooked(parts: Mapping[str, Any], change: Callable[[str, Any], Any], length: _torch_packed.Length = _torch_packed.LONGEST) -> Iterator[None]:
+    """Each part's output passed through `change(name, output)`, samples first; None leaves it. Of several outputs the first is meant; what is packed is padded
+    to `length` meanwhile."""
 
     def hook_of(name: str) -> Callable[..., Any]:
         def hook(part: Any, _: Any, output: Any) -> Any:
-            value = first(part, output)
-            changed = change(name, value) if value is not None else None
+            value = first(output)
+            if value is None:
+                return None
+            packed = isinstance(value, _torch_packed.Packed)
+            changed = change(name, _torch_packed.padded(name, value, length(name, value)) if packed else turned(part, value))
             if changed is None:
                 return None
-            if isinstance(output, nn.utils.rnn.PackedSequence):
-                raise UnsupportedError(f"layer '{name}' gives a packed sequence, whose gradient is not served yet.")
-            changed = turned(part, changed)
-            return (changed, *output[1:]) if isinstance(output, (tuple, list)) else changed
+            changed = _torch_packed.repacked(value, changed) if packed else turned(part, changed)
+            return changed if value is output else (changed, *output[1:])
 
         return hook
 
@@ -265,8 +268,9 @@ class _Watch(TorchFunctionMode):  # type: ignore[misc]
     """Notes what a forward pass does: calls of softmax and sigmoid, with the axis of a sample that a softmax is over, the first convolution's input, the bytes
     that are made, and those of the largest tensor."""
 
-    def __init__(self) -> None:
+    def __init__(self, samples: int) -> None:
         super().__init__()
+        self.packings = _torch_packed.Packings(samples)
         self.heads: list[tuple[str, int, Any]] = []
         self.convolved: Shape | None = None
         self.convolutions: list[Shape] = []
@@ -284,6 +288,7 @@ class _Watch(TorchFunctionMode):  # type: ignore[misc]
         if name == "batch_norm" and (kwargs.get("training") or any(value is True for value in args[5:6])):
             raise ModelError(BY_BATCH)
         result = func(*args, **kwargs)
+        self.packings.note(name, args, result)
         if func in SOFTMAX or func in LOG_SOFTMAX:
             dim = kwargs.get("dim", args[1] if len(args) > 1 else None)
             implicit = 0 if result.ndim in (0, 1, 3) else 1
@@ -294,7 +299,7 @@ class _Watch(TorchFunctionMode):  # type: ignore[misc]
             self.heads.append(("sigmoid", -1, weakref.ref(result)))
         made = _made(result, args)
         self.largest = max(self.largest, made)
-        self.bytes += made * (GATES + 1 if name in ("lstm", "gru", "rnn_tanh", "rnn_relu") else 1)
+        self.bytes += made * ((GATES + 1) * self.packings.steps_for_one(args) if name in ("lstm", "gru", "rnn_tanh", "rnn_relu") else 1)
         return result
 
     def read(self, inside: Inside) -> None:
@@ -319,7 +324,7 @@ class Meeting:
     """What a sample of a shape showed. `parts` holds every part that was called, `layers` those that compute something, in the order of their last call;
     `uses` how often each was called; `last` those whose output is the network's. `place` counts the calls of softmax and sigmoid before the head. `bytes` is
     what a sample makes in all, `largest` in one tensor. `format` is the order of images in memory: with channels last, convolutions on a processor are a
-    tenth to a third faster. `class_axis` is the axis of the output that counts classes."""
+    tenth to a third faster. `class_axis` is the axis of the output that counts classes. `packed` says how long the packed sequences of a layer are padded."""
 
     layers: tuple[Layer, ...]
     parts: Mapping[str, Layer] = field(default_factory=dict)
@@ -334,6 +339,11 @@ class Meeting:
     format: Any = torch.contiguous_format
     class_axis: int = -1
     convolutions: tuple[Shape, ...] = ()
+    packed: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def length(self) -> _torch_packed.Length:
+        return _torch_packed.known(self.packed)
 
     @functools.cached_property
     def known(self) -> Mapping[str, Layer]:
@@ -375,7 +385,7 @@ def meet(module: Any, x: Any, wanted: str = "", call: Call | None = None) -> Mee
 
 
 def _meet(module: Any, x: Any, memory_format: Any, wanted: str, call: Call | None) -> Meeting:
-    parts, watch = named(module), _Watch()
+    parts, watch = named(module), _Watch(len(x))
     uses: Counter[str] = Counter()
     seen: dict[str, tuple[Shape, Any]] = {}
 
@@ -385,8 +395,10 @@ def _meet(module: Any, x: Any, memory_format: Any, wanted: str, call: Call | Non
         seen[name] = tuple(value.shape), weakref.ref(value)  # a reference that keeps no layer's output in memory
 
     samples, shape = len(x), tuple(x.shape[1:])
-    with hooked(parts, note), contextlib.ExitStack() as stack:
+    with hooked(parts, note, watch.packings.length), contextlib.ExitStack() as stack:
         inside = stack.enter_context(Inside()) if holds_script(module) else None
+        if not is_scripted(module):
+            stack.callback(module.register_forward_pre_hook(watch.packings.begin, with_kwargs=True).remove)
         for part in parts.values():
             if getattr(part, "batch_first", True) is False:
                 stack.callback(part.register_forward_pre_hook(functools.partial(_check_time_first, samples)).remove)
@@ -416,6 +428,7 @@ def _meet(module: Any, x: Any, memory_format: Any, wanted: str, call: Call | Non
         memory_format,
         -1 if axis == output.ndim - 2 else axis,
         tuple(watch.convolutions),
+        watch.packings.found,
     )
 
 

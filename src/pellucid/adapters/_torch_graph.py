@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch.utils import _pytree
 
 from pellucid.adapters._torch import removed
+from pellucid.adapters._torch_packed import LONGEST, Length, Packed, leaves_of, with_data
 from pellucid.core.model import INPUT, Call
 
 Names = tuple[str, ...]
@@ -21,8 +21,8 @@ class Traced:
     """The nodes at which layers' outputs begin, and what is found going back from others to them. Each output is copied first, so that it has a node of its
     own, also where a layer gives back what it was given."""
 
-    def __init__(self, inner: frozenset[str]) -> None:
-        self.inner = inner
+    def __init__(self, inner: frozenset[str], length: Length) -> None:
+        self.inner, self.length = inner, length
         self.found: dict[str, Call] = {}
         self._uses: Counter[str] = Counter()
         self._begins: dict[Any, str] = {}
@@ -38,14 +38,19 @@ class Traced:
 
     def note(self, name: str, given: Any, made: Any, samples: int) -> Any:
         """Note what feeds a layer that made this of what it was given; what it gives instead. One that holds other layers is fed by the last of them."""
-        tensors = [one for one in _pytree.tree_leaves(made if name in self.inner else given) if isinstance(one, torch.Tensor)]
+        leaves = [one.data if isinstance(one, Packed) else one for one in leaves_of(made if name in self.inner else given)]
+        tensors = [one for one in leaves if isinstance(one, torch.Tensor)]
         sources = [source for one in tensors if one.grad_fn is not None for source in self._back(one.grad_fn)]
         whole = not sources and any(one.ndim and len(one) == samples for one in tensors)
         self._uses[name] += 1
         use = name if self._uses[name] == 1 else f"{name} ({self._uses[name]})"
-        shape = next((tuple(one.shape[1:]) for one in _pytree.tree_leaves(made) if isinstance(one, torch.Tensor)), None)
+        shape = next((self._shape(name, one) for one in leaves_of(made) if isinstance(one, (torch.Tensor, Packed))), None)
         self.found[use] = Call(name, (INPUT,) if whole else tuple(dict.fromkeys(sources)), shape)
-        return _pytree.tree_map(lambda one: self.begin(use, one), made)
+        return with_data(made, lambda one: self.begin(use, one))
+
+    def _shape(self, name: str, made: Any) -> tuple[int | None, ...]:
+        """Of what a layer gave, without the axis of samples."""
+        return (self.length(name, made) or len(made.batch_sizes), *made.data.shape[1:]) if isinstance(made, Packed) else tuple(made.shape[1:])
 
     def _back(self, last: Any) -> Names:
         """The layers from which a node comes; where several meet at one, its own name."""
@@ -73,10 +78,10 @@ class Traced:
         return (name,)
 
 
-def calls(call: Callable[[Any], Any], x: Any, parts: Mapping[str, Any]) -> dict[str, Call]:
+def calls(call: Callable[[Any], Any], x: Any, parts: Mapping[str, Any], length: Length = LONGEST) -> dict[str, Call]:
     """Every use of each of these parts and its sources, as a pass of `x` (samples, *shape) through the module shows; the module is borrowed already."""
     inner = frozenset(name for name in parts if any(other.startswith(f"{name}.") for other in parts))
-    traced = Traced(inner)
+    traced = Traced(inner, length)
     with _hooked(parts, lambda name, given, made: traced.note(name, given, made, len(x))):
         call(traced.begin(INPUT, x))
     return traced.found

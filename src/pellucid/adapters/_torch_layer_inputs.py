@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from pellucid.adapters import _torch_packed
 from pellucid.adapters._layer_inputs import in_order, joined
 from pellucid.adapters._torch import removed
 from pellucid.core.errors import UnsupportedError
@@ -18,32 +19,35 @@ from pellucid.core.model import batches
 Array = np.ndarray
 
 
-def tensors(value: Any) -> Iterator[Any]:
-    """Every tensor in an argument, nested ones in their order; a packed sequence is unpacked, samples first."""
-    if isinstance(value, nn.utils.rnn.PackedSequence):
-        yield nn.utils.rnn.pad_packed_sequence(value, batch_first=True)[0]
+Unpack = Callable[[Any], list[Any]]
+
+
+def tensors(value: Any, unpack: Unpack) -> Iterator[Any]:
+    """Every tensor in an argument, nested ones in their order; a packed sequence is unpacked."""
+    if isinstance(value, _torch_packed.Packed):
+        yield from unpack(value)
     elif isinstance(value, torch.Tensor):
         if value.ndim:
             yield value
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from tensors(item)
+            yield from tensors(item, unpack)
     elif isinstance(value, (tuple, list)):
         for item in value:
-            yield from tensors(item)
+            yield from tensors(item, unpack)
 
 
-def of_call(part: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+def of_call(part: Any, args: Sequence[Any], kwargs: Mapping[str, Any], unpack: Unpack) -> list[Any]:
     """The tensors that one call of a layer is given."""
     given = in_order(part.forward, args, kwargs)
     if isinstance(part, nn.RNNBase) and given:
         sequence, *states = given.values()
         time_first = not part.batch_first and isinstance(sequence, torch.Tensor) and sequence.ndim == 3
-        found = [sequence.transpose(0, 1)] if time_first else list(tensors(sequence))
-        return [*found, *(value.transpose(0, 1) if value.ndim == 3 else value for value in tensors(states))]
+        found = [sequence.transpose(0, 1)] if time_first else list(tensors(sequence, unpack))
+        return [*found, *(value.transpose(0, 1) if value.ndim == 3 else value for value in tensors(states, unpack))]
     if isinstance(part, nn.MultiheadAttention):
         return [_of_attention(part, name, value) for name, value in given.items() if isinstance(value, torch.Tensor)]
-    return list(tensors(given))
+    return list(tensors(given, unpack))
 
 
 def _of_attention(part: Any, name: str, value: Any) -> Any:
@@ -59,7 +63,7 @@ def layer_inputs(model: Any, inputs: Array, chosen: Mapping[str, Any]) -> dict[s
     def parts() -> Iterator[tuple[int, dict[str, list[Any]]]]:
         for part in batches(len(inputs), model.forward_batch_size):
             seen: dict[str, list[list[Any]]] = {}
-            with model._borrowed(gradients=False), watched(chosen, seen):
+            with model._borrowed(gradients=False), watched(chosen, seen, model._meeting.length):
                 model._outputs(model._tensor(inputs[part]), logits=False)
             for name in chosen:
                 if name not in seen:
@@ -70,12 +74,17 @@ def layer_inputs(model: Any, inputs: Array, chosen: Mapping[str, Any]) -> dict[s
 
 
 @contextlib.contextmanager
-def watched(parts: Mapping[str, Any], seen: dict[str, list[list[Any]]]) -> Iterator[None]:
-    """Notes of each call of these parts what it is given; the tensors are kept apart from what the module may change in place."""
+def watched(parts: Mapping[str, Any], seen: dict[str, list[list[Any]]], length: _torch_packed.Length) -> Iterator[None]:
+    """Notes of each call of these parts what it is given; the tensors are kept apart from what the module may change in place. A packed sequence is given as
+    one that is padded to `length`, samples first, and the mask of its steps."""
 
     def hook_of(name: str) -> Any:
+        def unpack(packed: Any) -> list[Any]:
+            steps = length(name, packed)
+            return [_torch_packed.padded(name, packed, steps), _torch_packed.mask(packed, steps)]
+
         def hook(part: Any, args: Any, kwargs: Any) -> None:
-            seen.setdefault(name, []).append([value.detach().clone() for value in of_call(part, args, kwargs)])
+            seen.setdefault(name, []).append([value.detach().clone() for value in of_call(part, args, kwargs, unpack)])
 
         return hook
 

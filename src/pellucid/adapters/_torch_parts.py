@@ -53,7 +53,7 @@ class Above(Part):
 
     def _outputs(self, x: Any, logits: bool) -> Any:
         context = self.context.repeat(len(x), *(1,) * (self.context.ndim - 1)) if self.copies else self.context.clone()
-        with self._help.hooked(self.cut, lambda name, value: x):
+        with self._help.hooked(self.cut, lambda name, value: x, self._meeting.length):
             return self._run(context, logits, len(x))
 
 
@@ -75,7 +75,7 @@ class Below(Part):
             if len(seen) == self.uses:
                 raise self._help.Reached
 
-        with self._help.hooked(self.cut, note), contextlib.suppress(self._help.Reached):
+        with self._help.hooked(self.cut, note, self._meeting.length), contextlib.suppress(self._help.Reached):
             self._run(x, False, len(x))
         self._help.check_samples(seen[-1], len(x))
         return seen[-1]

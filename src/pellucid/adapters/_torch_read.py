@@ -26,7 +26,7 @@ def read(model: Any, inputs: Array, layers: Sequence[str], *, every: bool) -> di
     found: dict[str, Array] = {}
     reading = _Reading(model, layers, every)
     parts = list(batches(len(inputs), _at_once(model, layers, len(inputs))))
-    with model._borrowed(gradients=False), model._help.hooked(reading.chosen, reading.note):
+    with model._borrowed(gradients=False), model._help.hooked(reading.chosen, reading.note, model._meeting.length):
         if len(inputs) > FEW and model._given_batch_size is None:
             reading.try_out(inputs[:1])
         for part in parts:

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from pellucid.adapters._torch import on_host, removed
+from pellucid.adapters import _torch_packed
+from pellucid.adapters._torch import first, on_host, removed, turned
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.model import batches
 from pellucid.core.recurrence import GRU, LSTM, SIMPLE, Cell, Recurrence, StateGradients
@@ -63,15 +64,18 @@ def state_gradients(model: Any, inputs: Array, target: Target, chosen: Mapping[s
 
 
 @contextlib.contextmanager
-def probed(parts: Mapping[str, Any], calls: dict[str, list[list[Any]]]) -> Iterator[None]:
-    """Notes the probes of each call of these parts."""
+def probed(parts: Mapping[str, Any], calls: dict[str, list[list[Any]]], length: _torch_packed.Length) -> Iterator[None]:
+    """Notes the probes of each call of these parts; what is packed is padded to `length` for its probe."""
 
     def hook_of(name: str) -> Any:
-        def hook(_: Any, __: Any, output: Any) -> Any:
+        def hook(part: Any, _: Any, output: Any) -> Any:
             probes: list[Any] = []
-            changed = with_probes(name, output, probes)
             calls[name].append(probes)
-            return changed
+            packed = first(output)
+            if not isinstance(packed, _torch_packed.Packed):
+                return with_probes(output, probes)
+            sequence = with_probes(turned(part, _torch_packed.padded(name, packed, length(name, packed))), probes)
+            return _torch_packed.repacked(packed, turned(part, sequence)), *with_probes(output[1:], probes)
 
         return hook
 
@@ -79,12 +83,10 @@ def probed(parts: Mapping[str, Any], calls: dict[str, list[list[Any]]]) -> Itera
         yield
 
 
-def with_probes(name: str, output: Any, probes: list[Any]) -> Any:
+def with_probes(output: Any, probes: list[Any]) -> Any:
     """An output with a probe added to each tensor in it."""
-    if isinstance(output, nn.utils.rnn.PackedSequence):
-        raise UnsupportedError(f"layer '{name}' gives a packed sequence, whose gradient is not served yet.")
     if isinstance(output, (tuple, list)):
-        return type(output)([with_probes(name, one, probes) for one in output])
+        return type(output)([with_probes(one, probes) for one in output])
     probes.append(torch.zeros_like(output, requires_grad=True))
     return output + probes[-1]
 

@@ -104,7 +104,7 @@ class KerasTorch(_keras.KerasModel, TorchModule):
             def wrap(name: str, layer: Any, call: Callable[..., Any]) -> Callable[..., Any]:
                 def recorded(*args: Any, **kwargs: Any) -> Any:
                     calls[name].append([])
-                    return help_.with_probes(name, call(*args, **kwargs), calls[name][-1])
+                    return help_.with_probes(call(*args, **kwargs), calls[name][-1])
 
                 return recorded
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,6 +52,7 @@ class TorchModule(Model):
         self.module = getattr(module, "_orig_mod", module)  # what torch.compile wraps: hooks do not reach into compiled code
         self._help.check_module(self.module)
         self._met: tuple[int, ...] | None = None
+        self._sample: Array | None = None
         self._meeting, self._output = self._help.before_meeting(self.module), ""
         self._given_batch_size, self._own_batch_size = batch_size, 1
         kinds = {self._help.kind_of(part) for part in self.module.modules()}
@@ -111,7 +113,7 @@ class TorchModule(Model):
             self._meeting = self._first_meeting(self._tensor(inputs[:1]))
         if self.packing is not None:
             self.packing = replace(self.packing, channels=self._help.channels_apart(self.packing.shapes, self._meeting.convolutions))
-        self._met = shape
+        self._met, self._sample = shape, inputs[:1].copy()
         row = max(self._meeting.bytes, self._meeting.largest * BATCH_BUDGET / LARGEST_TENSOR)
         self._own_batch_size = max(power_of_two_batch(row, BATCH_BUDGET), power_of_two_batch(row, CACHED, MOST))
         learned = self._meeting
@@ -177,14 +179,14 @@ class TorchModule(Model):
         shape = self._met or self.traits.input_shape
         if shape is None or None in shape or not self.layers():
             return {}
-        zeros = np.zeros((1, *(size or 1 for size in shape)), np.float32)
-        self.meet(zeros)
+        one = np.zeros((1, *(size or 1 for size in shape)), np.float32) if self._met is None or self._sample is None else self._sample
+        self.meet(one)
         from pellucid.adapters import _torch_graph
 
         parts = self._help.named(self.module)
         listed = {layer.name: parts[layer.name] for layer in self.layers()}
         with self._borrowed(gradients=True):
-            return _torch_graph.calls(lambda x: self._called(x, self._meeting.format), self._twice(self._tensor(zeros)), listed)
+            return _torch_graph.calls(lambda x: self._called(x, self._meeting.format), self._twice(self._tensor(one)), listed, self._meeting.length)
 
     def predict(self, inputs: Array, *, logits: bool = False) -> Array:
         self.meet(inputs)
@@ -219,7 +221,8 @@ class TorchModule(Model):
         self.meet(inputs)
         from pellucid.adapters import _torch_recurrence
 
-        return _torch_recurrence.state_gradients(self, inputs, target, self._named(layers), _torch_recurrence.probed, _torch_recurrence.of_layer)
+        probed = functools.partial(_torch_recurrence.probed, length=self._meeting.length)
+        return _torch_recurrence.state_gradients(self, inputs, target, self._named(layers), probed, _torch_recurrence.of_layer)
 
     def gradients(self, inputs: Array, target: Target, wrt: Sequence[str] = (INPUT,)) -> Gradients:
         self.meet(inputs)
@@ -418,7 +421,7 @@ class TorchModule(Model):
         if INPUT in wrt:
             probes[INPUT] = x.requires_grad_()
             x = x.clone(memory_format=self._meeting.format if x.ndim == 4 else self.torch.preserve_format)  # what the module may change in place
-        with self._help.hooked(chosen, probe):
+        with self._help.hooked(chosen, probe, self._meeting.length):
             scores, outputs = self._scores(x, weights, target)
         leaves = [probes[name] for name in wrt]
         found = self.torch.autograd.grad(scores.sum(), leaves, allow_unused=True) if scores.requires_grad else [None] * len(leaves)

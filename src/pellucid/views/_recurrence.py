@@ -224,12 +224,11 @@ def _at_steps(run: Run, gradient: Array, described: Recurrence) -> Array:
 def _with_gradients(run: Run, outside: Array, last: tuple[Array, ...]) -> Run:
     """A run with the gradient of all that is read of it, and of what is read last alone."""
     outside = outside.copy()
-    end = 0 if run.cell.backwards else -1
     ends = tuple(np.asarray(one, np.float64) for one in last)
     whole = backpropagate(run.cell, run.made, outside, ends)
     reads = (outside != 0).any(axis=-1)
     if ends:
-        reads[:, end] |= np.any([(one != 0).any(axis=-1) for one in ends], axis=0)
+        reads[np.arange(len(reads)), _last_of(run, run.used)] |= np.any([(one != 0).any(axis=-1) for one in ends], axis=0)  # which stands still from there on
     read = _last_of(run, reads)
     if (reads.sum(axis=1) <= 1).all():
         return replace(run, back=whole, norms=whole.norms, alone=whole.norms, read=read)
@@ -240,7 +239,7 @@ def _with_gradients(run: Run, outside: Array, last: tuple[Array, ...]) -> Run:
 
 
 def _last_of(run: Run, reads: Array) -> Array:
-    """The last step, in the order in which they are made, that is read; −1 where none is."""
+    """The last of these steps, (samples, time), in the order in which they are made; −1 where there is none."""
     steps = reads.shape[1]
     back_from_last = np.argmax(run.processed(reads)[:, ::-1], axis=1)
     place = back_from_last if run.cell.backwards else steps - 1 - back_from_last
