@@ -205,6 +205,21 @@ def test_classes_and_convolutions_are_both_made_features_of() -> None:
     assert made({"feature_visualization": {"channels": [0]}}) == [False]
 
 
+@pytest.mark.once
+def test_of_a_module_that_has_seen_no_input_convolutions_are_found_too() -> None:
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(32, 2))
+    settings = {"feature_visualization": {"budget": 4}, "top_examples": {"count": 1}}
+    images = generator.random((6, 1, 6, 6)).astype(np.float32)
+    found = look(module, images, views=["feature_visualization", "top_examples"], settings=settings)
+    assert [(view.view, list(view.values)) for view in found.views] == [
+        ("top_examples", ["0", "3"]),
+        ("feature_visualization", ["output"]),
+        ("feature_visualization", ["0"]),
+    ]
+
+
 def test_the_bar_says_which_view_is_made_and_which_drawn(monkeypatch) -> None:
     import contextlib
 

@@ -12,6 +12,9 @@ import numpy as np
 
 from pellucid.adapters import adapt
 from pellucid.api._data import picked
+from pellucid.api._given import applied_to_view
+from pellucid.api._inputs import gather
+from pellucid.api._parts import split_output
 from pellucid.api._progress import progress_after_patience
 from pellucid.api.inspect import inspect
 from pellucid.api.visualize import visualize
@@ -147,8 +150,9 @@ def look(
     """
     adapted = adapt(model, allow_unsafe=allow_unsafe)
     settings = _with_path(settings or {}, training)
-    runs = _runs(adapted, views, settings)
     rows = _count(x)
+    met = _met(adapted, x, more) if rows else adapted
+    runs = _runs(met, views, settings)
     shown = np.arange(min(SAMPLES, rows)) if samples is None else _shown(samples, rows)
     found: list[View] = []
     seconds: dict[str, float] = {}
@@ -162,7 +166,9 @@ def look(
                 index = _index(run, shown, rows)
                 if reason := VIEWS.load(run.view).refuses(adapted):
                     raise UnsupportedError(reason)
-                view = _one(run, adapted, None if index is None else picked(x, index), _of(labels, index), settings.get(run.view, {}), more)
+                given = None if index is None else picked(x, index)
+                chosen = {"layers": run.layers(met), **run.settings, **settings.get(run.view, {})}
+                view = visualize(adapted, given, run.view, labels=_of(labels, index), progress=False, **more, **chosen)
                 found.append(view if index is None or VIEWS.load(run.view).looks_at == NONE else _placed(view, data, index))
                 seconds[run.view] = seconds.get(run.view, 0.0) + time.perf_counter() - start
             except FAILURES as error:
@@ -170,6 +176,18 @@ def look(
             done += run.weight
     inspection = replace(inspect(adapted), views={run.view: missing.get(run.view, "") for run in runs})
     return Looked((*found, *training), seconds, missing, inspection)
+
+
+def _met(model: Model, x: Any, more: Mapping[str, Any]) -> Model:
+    """The network as it is once it has seen a sample: before, a PyTorch module's layers have no shapes by which to choose among them. What fails here, each
+    view tells of itself."""
+    try:
+        whole = model if more.get("output") is None else split_output(model, {more["output"]: None})[0]
+        found, first = gather(whole, applied_to_view(more.get("preprocessing"), picked(x, np.zeros(1, int)))[0])
+        found.meet(first)
+    except FAILURES:
+        return model
+    return found
 
 
 def _with_path(settings: Mapping[str, Mapping[str, Any]], training: Sequence[View]) -> Mapping[str, Mapping[str, Any]]:
@@ -227,8 +245,3 @@ def _index(run: Run, shown: Array, rows: int) -> Array | None:
 
 def _of(labels: Sequence[int] | None, index: Array | None) -> list[int] | None:
     return None if labels is None or index is None else [int(labels[row]) for row in index]
-
-
-def _one(run: Run, model: Model, x: Any, labels: list[int] | None, settings: Mapping[str, Any], more: Mapping[str, Any]) -> View:
-    """One view, with the table's settings and the caller's, which come first."""
-    return visualize(model, x, run.view, labels=labels, layers=run.layers(model), progress=False, **more, **{**run.settings, **settings})
