@@ -55,6 +55,19 @@ def test_several_optimizers_tell_each_of_the_weights_they_move() -> None:
     assert not seldom._optimizer_step_post_hooks
 
 
+def test_steps_that_an_optimizer_told_of_are_kept_when_the_epoch_is_told_after_the_block() -> None:
+    module = network()
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    recorder = pellucid.Recorder(module, data()[0][:8], optimizer=optimizer)
+    for _ in range(2):
+        with recorder:
+            for loss in losses(module):
+                loss.backward()
+                optimizer.step()
+        recorder.epoch()
+    assert recorder.view.details["network"]["step"].tolist() == [0, 4, 8]
+
+
 @pytest.mark.parametrize("to_none", [True, False])
 def test_gradients_that_were_cleared_too_early_are_warned_of_once(to_none: bool) -> None:
     module = network()

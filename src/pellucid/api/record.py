@@ -223,7 +223,7 @@ class Recorder:
         if self._meter is not None and self._meter.rate is not None:
             told.setdefault(RATE, self._meter.rate)
         gradients = None if self._meter is None else self._meter.taken()
-        made = self._earlier + self._meter.steps if self._meter is not None and self._watching else 0
+        made = self._earlier + (self._meter.steps if self._meter is not None and self._watching else 0)
         self._felt = self._felt or bool(gradients and any(gradients.values()))
         if whole and self._meter is not None and self._steps and not (self._felt or self._warned):
             self._warn_of_gradients()

@@ -73,11 +73,11 @@ def train(
 
     A named data set is trained on its `train` part and judged on its `test` part, by which nothing is chosen. Of a file or a single `Dataset`
     a fifth of each class is held out; a pair is (training, held-out). Sparse cross-entropy, Adam, a learning rate that falls along a cosine;
-    images are shifted and turned a little in the pipeline. `preprocessing` makes numbers of sentences and of rows with words in them (`fitted`, of
-    `pellucid.data.preprocessing`, fits one to what is trained on); where it makes several inputs, the function that builds gets a mapping
-    name → shape. `schedule` takes the place of the network's own. `recorder`, such as `pellucid.Recorder()`, watches the training, on 128 held-out samples
-    where it brings none of its own, and changes nothing of it. The same seed gives the same network on the same machine, as far as TensorFlow
-    adds in the same order.
+    images are shifted and turned a little in the pipeline. `preprocessing` makes numbers of sentences and of rows with words in them, and standardises
+    columns with names (`fitted`, of `pellucid.data.preprocessing`, fits one to what is trained on); where it makes several inputs, the function that builds
+    gets a mapping name → shape. `schedule` takes the place of the network's own. `recorder`, such as `pellucid.Recorder()`, watches the training, on 128
+    held-out samples where it brings none of its own, and changes nothing of it. The same seed gives the same network on the same machine, as far as
+    TensorFlow adds in the same order.
 
     Errors: `UnknownNetworkError`, `UnknownDatasetError`, `DataNotFoundError`, `SettingError`, `ShapeError` (a network that does not take such samples),
     `DtypeError` (sentences, or rows with words in them, without a preprocessing), `MissingExtraError` (no TensorFlow).
