@@ -219,6 +219,16 @@ def test_longer_sequences_than_were_met_are_refused() -> None:
         model.activations(x, ["r"])
 
 
+def test_layers_of_one_length_a_batch_are_refused() -> None:
+    made, x = network(cut=True, batch_first=True), noise()
+    model = adapt(made)
+    model.batch_size = 2
+    target = resolve_target(1, "logit", model.predict(x))
+    for read in (model.activations, model.layer_inputs, lambda x, names: model.gradients(x, target, names)):
+        with pytest.raises(errors.UnsupportedError, match=r"layer 'norm' meets \(7, 3\) in one batch and \(5, 3\) in another"):
+            read(x, ["norm"])
+
+
 def test_the_module_is_left_as_it_was() -> None:
     made, x = network(batch_first=True), noise()
     pellucid.visualize(made, x, "recurrent_state")

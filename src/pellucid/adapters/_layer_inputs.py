@@ -40,7 +40,23 @@ def joined(parts: Iterable[tuple[int, Mapping[str, Sequence[Any]]]]) -> dict[str
     for samples, given in parts:
         for name, arrays in given.items():
             found.setdefault(name, []).append([samples_first(name, np.asarray(array), samples) for array in arrays])
-    return {name: tuple(np.concatenate(pieces) for pieces in zip(*batches, strict=True)) for name, batches in found.items()}
+    return {name: tuple(one_after_another(name, pieces) for pieces in zip(*batches, strict=True)) for name, batches in found.items()}
+
+
+def one_after_another(layer: str, pieces: Sequence[Array]) -> Array:
+    """What a layer gives, or is given, for all batches."""
+    check_alike(layer, pieces)
+    return np.concatenate(pieces)
+
+
+def check_alike(layer: str, pieces: Sequence[Array]) -> None:
+    """Raise where batches differ in more than their number of samples."""
+    shapes = list(dict.fromkeys(piece.shape[1:] for piece in pieces))
+    if len(shapes) > 1:
+        raise UnsupportedError(
+            f"layer '{layer}' meets {shapes[0]} in one batch and {shapes[1]} in another: the network cuts its input to the longest of each batch, so that "
+            "these have no common shape. Leave this layer out, or let the network keep the input's length."
+        )
 
 
 def samples_first(layer: str, array: Array, samples: int) -> Array:

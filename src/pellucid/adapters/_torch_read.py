@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from pellucid.adapters._layer_inputs import check_alike
 from pellucid.adapters._torch_walk import parts_of, tensors_of
 from pellucid.core.errors import UnsupportedError
 from pellucid.core.model import batches, rows_to_keep
@@ -38,6 +39,7 @@ def read(model: Any, inputs: Array, layers: Sequence[str], *, every: bool) -> di
                     continue
                 if name not in found:
                     found[name] = np.empty_like(rows, shape=(len(inputs), *rows.shape[1:]))  # in the same order in memory
+                check_alike(name, [found[name], rows])
                 found[name][part] = rows
     return found
 

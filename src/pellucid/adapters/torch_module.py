@@ -16,6 +16,7 @@ import numpy as np
 
 from pellucid.adapters import _losses, _torch_read
 from pellucid.adapters._arguments import Arguments, call_with, specs_of
+from pellucid.adapters._layer_inputs import one_after_another
 from pellucid.core.connections import uses_joined
 from pellucid.core.errors import MissingExtraError, ModelError, PellucidError, ShapeError, UnknownLayerError, UnsafeModelError, UnsupportedError, unknown
 from pellucid.core.loss import LOSSES
@@ -40,7 +41,7 @@ class TorchModule(Model):
     It computes on the device of its parameters and in their precision. Shapes, the order of layers and the head are known once it has met data. Layers are
     named by their dotted path (`layer4.1.conv2`); a part that holds layers (`layer4.1`) can be named too. The module is touched only while a verb runs, and
     left as it was: mode, hooks, gradients, random state. Several inputs come as its `forward` takes them: one after the other, by keywords, or in one mapping;
-    those that are given as whole numbers as such. Two threads must not explain one module at once.
+    those that are given as whole numbers as such. Sequences that it packs are shown padded again, zero past the end of each. Two threads must not explain one module at once.
     """
 
     suffixes: tuple[str, ...] = (".pt2",)
@@ -237,8 +238,8 @@ class TorchModule(Model):
         return Gradients(
             np.concatenate([scores for scores, *_ in found]).astype(np.float64),
             np.concatenate([outputs for _, outputs, _, _ in found]),
-            {name: np.concatenate([gradients[i] for *_, gradients, _ in found]) for i, name in enumerate(wrt)},
-            {name: np.concatenate([values[i] for *_, values in found]) for i, name in enumerate(wrt)},
+            {name: one_after_another(name, [gradients[i] for *_, gradients, _ in found]) for i, name in enumerate(wrt)},
+            {name: one_after_another(name, [values[i] for *_, values in found]) for i, name in enumerate(wrt)},
         )
 
     def path_gradients(self, rows: PathRows, target: Target) -> tuple[Array, Array]:
