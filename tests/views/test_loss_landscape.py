@@ -310,7 +310,7 @@ def test_a_slope_is_no_barrier() -> None:
     ],
 )
 def test_files_that_are_not_there(setting: str, words: str, oracle: NumpyModel) -> None:
-    with pytest.raises(PellucidError, match=f"^{setting}: .*{words}.*the record of a training"):
+    with pytest.raises(PellucidError, match=f"^{setting} takes .*the record of a training.*: .*{words}"):
         landscape(oracle, **{setting: "nothing"})
 
 

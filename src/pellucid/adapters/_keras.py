@@ -464,9 +464,7 @@ def probe_with(add: Callable[[str, Any], Any]) -> Callable[[str, Any, Call], Cal
         def probed(*args: Any, **kwargs: Any) -> Any:
             output = call(*args, **kwargs)
             if name in used:
-                error = UnsupportedError(f"layer '{name}' is used more than once; its gradient is not served yet.")
-                vars(error)["_keras_call_info_injected"] = True  # Keras would write the layer's arguments around it
-                raise error
+                raise _plain(f"layer '{name}' is used more than once; its gradient is not served yet.")
             used.add(name)
             place = place_of(name)[1]
             changed = add(name, first(output, place))
@@ -477,6 +475,13 @@ def probe_with(add: Callable[[str, Any], Any]) -> Callable[[str, Any, Call], Cal
     return wrap
 
 
+def _plain(text: str) -> UnsupportedError:
+    """An error from within a layer's call, around which Keras does not write the layer's arguments."""
+    error = UnsupportedError(text)
+    vars(error)["_keras_call_info_injected"] = True
+    return error
+
+
 def put_in(value: Any) -> Callable[[str, Any, Call], Call]:
     """A wrap for `wrapped_calls` by which a value stands for a layer's output."""
     used: set[str] = set()
@@ -484,7 +489,7 @@ def put_in(value: Any) -> Callable[[str, Any, Call], Call]:
     def wrap(name: str, layer: Any, call: Call) -> Call:
         def given(*args: Any, **kwargs: Any) -> Any:
             if name in used:
-                raise UnsupportedError(f"layer '{name}' is used more than once, so that nothing can be attributed to one output of it.")
+                raise _plain(f"layer '{name}' is used more than once, so that nothing can be attributed to one output of it.")
             used.add(name)
             return value
 

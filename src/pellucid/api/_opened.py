@@ -39,7 +39,7 @@ def _opened(name: str, file: str | os.PathLike[str], kinds: frozenset[str], allo
         return adapt(file, allow_unsafe=allow_unsafe)
     except (FormatError, ModelError, DataNotFoundError) as error:
         wanted = " or ".join(FILES[kind] for kind in sorted(kinds))
-        raise type(error)(f"{name}: {error} What is expected of {name} is {wanted}.") from error
+        raise type(error)(f"{name} takes {wanted}: {error}") from error
 
 
 def record_of(file: str | os.PathLike[str], name: str) -> View:
