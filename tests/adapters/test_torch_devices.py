@@ -97,11 +97,9 @@ def test_what_is_drawn_on_mps_is_put_back(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(torch.mps, "get_rng_state", lambda: list(state))
     monkeypatch.setattr(torch.mps, "set_rng_state", lambda kept: state.__setitem__(slice(None), kept))
 
-    class Lies(nn.Linear):
-        def parameters(self, recurse: bool = True) -> Any:
-            return iter([type("There", (), {"device": torch.device("mps"), "requires_grad": False})()])
-
-    with _torch.borrowed(Lies(2, 2), gradients=False):
+    lies = nn.Linear(2, 2)
+    vars(lies)["_parameters"] = {"weight": type("There", (), {"device": torch.device("mps"), "requires_grad": False})()}
+    with _torch.borrowed(lies, gradients=False):
         state[0] = 8
     assert state == [7]
 

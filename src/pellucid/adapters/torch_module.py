@@ -41,7 +41,8 @@ class TorchModule(Model):
     It computes on the device of its parameters and in their precision. Shapes, the order of layers and the head are known once it has met data. Layers are
     named by their dotted path (`layer4.1.conv2`); a part that holds layers (`layer4.1`) can be named too. The module is touched only while a verb runs, and
     left as it was: mode, hooks, gradients, random state. Several inputs come as its `forward` takes them: one after the other, by keywords, or in one mapping;
-    those that are given as whole numbers as such. Sequences that it packs are shown padded again, zero past the end of each. Two threads must not explain one module at once.
+    those that are given as whole numbers as such. Sequences that it packs are shown padded again, zero past the end of each. Two threads must not explain one
+    module at once.
     """
 
     suffixes: tuple[str, ...] = (".pt2",)
