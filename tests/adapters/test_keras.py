@@ -362,5 +362,6 @@ def test_where_most_is_kept_all_samples_go_together_and_else_in_batches(small_cn
 def test_why_a_layer_that_is_used_again_has_no_attribution_is_told_without_its_arguments() -> None:
     inputs, shared = keras.Input((4,)), keras.layers.Dense(4, name="shared")
     network = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(shared(shared(inputs))))
-    with pytest.raises(errors.UnsupportedError, match=r"^layer 'shared' is used more than once, so that nothing can be attributed to one output of it\.$"):
+    with pytest.raises(errors.UnsupportedError) as caught:
         explain(network, np.ones((1, 4), np.float32), "saliency", layer="shared")
+    assert str(caught.value) == "layer 'shared' is used more than once, so that nothing can be attributed to one output of it."
