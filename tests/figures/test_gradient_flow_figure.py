@@ -59,3 +59,16 @@ def test_one_layer_and_given_axes(view: View) -> None:
     assert ax.get_title() == "here"
     with pytest.raises(UnknownLayerError, match="dense_0"):
         draw(view, layer="none")
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.0])
+def test_a_layer_without_a_gradient_has_a_scale_that_holds_its_weights(scale: float) -> None:
+    stack = random_stack(1, (6, 8, 3))
+    stack[0], stack[1] = Dense(0 * stack[0].weights, stack[0].bias - 1e3, "relu"), Dense(scale * stack[1].weights, np.zeros(3), "relu")
+    view = pellucid.visualize(NumpyModel(stack, (6,)), X, "gradient_flow", labels=np.arange(40) % 3, progress=False)
+    for layer in view.values:  # warnings are errors
+        artists = draw(view, layer=layer)
+        weight, (low, high) = float(view.details[layer]["weight_rms"]), artists[0].axes.get_xlim()
+        assert 0 < low < high
+        assert not weight or low < weight < high
+        artists[0].figure.canvas.draw()

@@ -91,6 +91,7 @@ def _marks(ax: Axes, values: Array, mark: str, colour: str, label: str) -> Line2
 def _scaled(ax: Axes, rows: int, shown: Array) -> None:
     """A logarithmic scale that holds all these numbers."""
     positive = _above_zero(shown)
+    ax.set_autoscalex_on(False)  # of bars that are all left out matplotlib would make a scale without width first, and warn of it
     if np.isfinite(positive).any():
         ax.set_xlim(float(np.nanmin(positive)) / 2.5, float(np.nanmax(positive)) * 2)
     ax.set_ylim(rows - 0.4, -0.6)
