@@ -206,6 +206,32 @@ def test_classes_and_convolutions_are_both_made_features_of() -> None:
 
 
 @pytest.mark.once
+def test_what_was_read_of_a_layer_that_is_used_again_stands_at_its_last_use_and_its_weights_at_the_first() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Twice(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.relu = torch.nn.Linear(4, 4), torch.nn.Linear(4, 3), torch.nn.ReLU()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.relu(self.b(self.relu(self.a(self.a(x)))))
+
+    module = Twice()
+    with torch.no_grad():
+        module.b.bias.fill_(-1e3)
+    found = composed(look(module, X.astype(np.float32), labels=[0] * 40, views=["graph", "activation_map", "activation_statistics", "gradient_flow"]))
+    sheets = {sheet.name: sheet for sheet in found.sheets}
+    titles = {name: [part.title for part in sheet.parts] for name, sheet in sheets.items()}
+    assert titles["relu"] == []
+    assert titles["relu (2)"] == ["Activation maps", "Activation statistics"]
+    assert titles["a"] == ["Gradient flow"]
+    assert titles["a (2)"] == ["Activation maps", "Activation statistics"]
+    assert [told[0] for told in sheets["relu (2)"].found] == ["fault"]
+    assert not sheets["relu"].found
+
+
+@pytest.mark.once
 def test_of_a_module_that_has_seen_no_input_convolutions_are_found_too() -> None:
     torch = pytest.importorskip("torch")
     torch.manual_seed(0)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import math
 import os
+import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +46,8 @@ OF_SOME = ("top_examples", "feature_visualization", "inversion")
 """Views that take long, so that they are made of some layers alone."""
 OF_FEW_INPUTS = frozenset({"dead layer", "dead units", "saturated layer", "saturated units"})
 """What `activation_map` finds for a few inputs, and `activation_statistics` settles for a data set."""
+OF_WEIGHTS = ("graph", "filters", "gradient_flow", "training")
+"""Views of what a layer is, wherever it is used."""
 PAGE, RECORDS = ".html", ".safetensors"
 SCRIPT = (Path(__file__).parent / "templates" / "inside.js").read_text(encoding="utf-8")
 Told = tuple[str, str, str]
@@ -216,7 +219,7 @@ def composed(looked: Looked, title: str | None = None, start: float | None = Non
         progress(place / len(drawn), view.view)
         for subject, part in _parts(view, names, answer, shown):
             parts[subject].append(part)
-    findings = [(_subject(finding.layer, names, answer), finding) for finding in _settled(looked.views, answer)]
+    findings = [(_subject(view.view, finding.layer, names, answer), finding) for view, finding in _settled(looked.views, answer)]
     by_name = {name: [finding for subject, finding in findings if subject == name] for name in (NETWORK, *names)}
     marks = {name: max((finding.severity for finding in found), default=0) for name, found in by_name.items()}
     some = {view.view: plain_title(view.view) for view in drawn if view.view in OF_SOME}
@@ -249,15 +252,15 @@ def _answer(graph: View | None) -> str:
     return ends[0] if len(ends) == 1 else NETWORK
 
 
-def _settled(views: Sequence[View], answer: str) -> Iterator[Finding]:
-    """What was found, the gravest of each view first, without what a few inputs seemed to show where the whole data set was asked, and without the news that
-    the units of the network's answer belong to classes."""
+def _settled(views: Sequence[View], answer: str) -> Iterator[tuple[View, Finding]]:
+    """What each view found, the gravest first, without what a few inputs seemed to show where the whole data set was asked, and without the news that the units
+    of the network's answer belong to classes."""
     asked = {layer for view in views if view.view == "activation_statistics" for layer in view.values}
     for view in views:
         for finding in sorted(view.findings, key=lambda one: -one.severity):
             settled = view.view == "activation_map" and finding.code in OF_FEW_INPUTS and finding.layer in asked
             if not settled and not (finding.code == "class unit" and finding.layer == answer):
-                yield finding
+                yield view, finding
 
 
 def _looked(looked: Looked) -> Iterator[tuple[str, str, str]]:
@@ -275,10 +278,12 @@ def _told(finding: Finding) -> Told:
     return SEVERITIES[finding.severity], finding.told, finding.advised
 
 
-def _subject(name: str, names: Sequence[str], answer: str) -> str:
-    """The layer of the graph that a view means: of this name, or what the name begins with (a direction of a recurrent layer), or else the network."""
+def _subject(view: str, name: str, names: Sequence[str], answer: str) -> str:
+    """The layer of the graph that a view means: of this name, or what the name begins with (a direction of a recurrent layer), or else the network. Of a layer
+    that is used again, which has an entry for each use, the first is meant by views of its weights, and the last by others, which read it there."""
     if name in names:
-        return name
+        uses = [known for known in names if re.fullmatch(rf"{re.escape(name)}( \(\d+\))?", known)]
+        return name if view in OF_WEIGHTS else uses[-1]
     if name == OUTPUT:
         return answer
     return max((known for known in names if name.startswith(known) and not name[len(known)].isalnum() and name[len(known)] != "_"), key=len, default=NETWORK)
@@ -288,10 +293,10 @@ def _parts(view: View, names: Sequence[str], answer: str, shown: Array) -> Itera
     """What a view says, subject by subject."""
     shots: dict[str, list[Shot]] = {}
     for layer, shot in inside_parts.shots(view, shown):
-        shots.setdefault(_subject(layer, names, answer), []).append(shot)
+        shots.setdefault(_subject(view.view, layer, names, answer), []).append(shot)
     frames: dict[str, list[Frames]] = {}
     for layer, one in inside_parts.frames(view, shown):
-        frames.setdefault(_subject(layer, names, answer), []).append(one)
+        frames.setdefault(_subject(view.view, layer, names, answer), []).append(one)
     for subject in dict.fromkeys((*shots, *frames)):
         words = caption_for(view, _("the chosen sample")) if subject in shots else ""
         asked = _(answers(view.view)[0]) if view.view in VIEWS else ""
