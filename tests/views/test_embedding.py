@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,14 @@ import pytest
 
 import pellucid
 from pellucid.adapters.numpy_model import Dense, NumpyModel
+from pellucid.api._data import Batches
 from pellucid.core.errors import InputError, MissingExtraError, SettingError
 from pellucid.core.model import Layer, Model, Traits
-from pellucid.views import _kept, _representation, embedding
+from pellucid.core.scene import Scene
+from pellucid.maths.climbing import BUDGET, TOLERANCE
+from pellucid.views import _kept, _projections, _representation, embedding
 from pellucid.views._spool import Spool
+from pellucid.views.embedding import Embedding
 
 Array = np.ndarray
 
@@ -240,6 +245,63 @@ def test_channels_first_and_last_give_the_same(small_cnn: Any, torch_cnn: Any) -
     assert one.inputs.shape == (12, 12, 12, 1)
     np.testing.assert_array_equal(one.inputs, x[one.details["flat"]["picture"]])
     np.testing.assert_array_equal(np.moveaxis(other.inputs, 1, -1), one.inputs)
+
+
+@pytest.mark.once
+def test_tsne_ends_where_it_has_settled_or_says_that_its_budget_did() -> None:
+    pytest.importorskip("sklearn")
+    x, _ = groups(120)
+    view = pellucid.visualize(network(), x, "embedding", projection="tsne", layers=["dense_0", "dense_1"])
+    resolved = view.provenance["resolved"]
+    assert resolved["ended"] == {"dense_0": TOLERANCE, "dense_1": TOLERANCE}
+    assert 1000 <= resolved["iterations"]["dense_0"] < 5000
+    assert "budget ended" not in [one.code for one in view.findings]
+    short = pellucid.visualize(network(), x, "embedding", projection="tsne", budget=400)
+    assert (short.provenance["resolved"]["ended"], short.provenance["resolved"]["iterations"]) == ({"dense_0": BUDGET}, {"dense_0": 400})
+    (cut,) = [one for one in short.findings if one.code == "budget ended"]
+    assert "budget of 400 iterations" in str(cut)
+    assert "ended" not in pellucid.visualize(network(), x, "embedding").provenance["resolved"]
+    with pytest.raises(SettingError, match="budget must be at least 250"):
+        pellucid.visualize(network(), x, "embedding", projection="tsne", budget=100)
+
+
+@pytest.mark.parametrize(("divergences", "budget", "iterations", "settled"), [
+    ((2.0, 1.9, 1.85, 1.84, 0.1), 5000, 750 + 3 * 251, True),
+    ((2.0, 1.995, 0.1), 5000, 750 + 251, True),
+    ((2.0, 1.9, 1.8), 1300, 750 + 2 * 251, False),
+    ((2.0,), 1000, 750, False),
+    ((2.0,), 500, 500, False),
+])  # fmt: skip
+def test_stages_of_tsne_go_on_from_each_other_until_one_takes_off_less_than_a_hundredth(
+    divergences: tuple[float, ...], budget: int, iterations: int, settled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("threadpoolctl")
+    stages, told = iter(divergences), list[float]()
+
+    class Scripted:
+        def __init__(self, _: int, *, init: Array, max_iter: int, early_exaggeration: float, **given: Any) -> None:
+            self.start, self.n_iter_, self.kl_divergence_ = init, max_iter - 1, next(stages)
+            assert (early_exaggeration == 1) == (max_iter == 251)
+
+        def fit_transform(self, rows: Array) -> Array:
+            return self.start + 1
+
+    monkeypatch.setattr(_projections, "_package", lambda projection: SimpleNamespace(TSNE=Scripted))
+    found = _projections.tsne(np.random.default_rng(0).normal(size=(30, 4)), 0, budget, told.append)
+    assert (found.iterations, found.settled) == (iterations, settled)
+    np.testing.assert_allclose(found.plane.mean(axis=0), len(told), atol=1e-3)
+    assert told == sorted(told)
+    assert told[-1] < 1
+
+
+@pytest.mark.once
+def test_the_bar_goes_up_layer_by_layer() -> None:
+    x, _ = groups(60)
+    told: list[float] = []
+    model = network()
+    Embedding().show(Scene(model, x, ("dense_0", "dense_1"), data=Batches(model, x), progress=told.append))
+    assert told == sorted(told)
+    assert len(set(told)) == 5
 
 
 @pytest.mark.once

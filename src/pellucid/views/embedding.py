@@ -11,9 +11,11 @@ import numpy as np
 
 from pellucid.core.errors import InputError, SettingError
 from pellucid.core.language import later
+from pellucid.core.method import Progress
 from pellucid.core.model import Layer
 from pellucid.core.scene import DATA, Scene, Shown, ViewMethod
 from pellucid.core.view import FAULT, NOTE, WARNING, Finding
+from pellucid.maths.climbing import BUDGET, TOLERANCE
 from pellucid.maths.neighbours import nearest, trustworthiness
 from pellucid.maths.pca import Components, blocks, pca
 from pellucid.views import _projections
@@ -27,6 +29,8 @@ SEARCHED, QUERIES, TOGETHER = 20_000, 1_000, 256
 INNER = 50
 """Principal components that t-SNE and UMAP are given."""
 PICTURES, DOUBTFUL = 12, 100
+READING, PLACING = 0.7, 0.5
+"""The share of the work, as it is told, that is the network's; and of the rest, that which is to place points in the plane."""
 LOW, VERY_LOW, NEARLY_ALL, COLLAPSED, ONE_DIRECTION = 0.9, 0.8, 0.9, 1e-6, 0.95
 """Trustworthiness below which neighbours in the plane are often none, and nearly as good as drawn; the share of neighbours of another class that puts a label
 in doubt; the share of a representation's size that varies, below which it is the same for all samples; the share of variance along one direction above which
@@ -43,6 +47,8 @@ class Embedding(ViewMethod):
 
     `projection`: "pca", the two directions along which most varies, of all samples; "tsne" and "umap", which keep neighbours together, of the first 50
     principal components of at most `most` samples, drawn evenly: the others are left out of the plane (NaN). They need pip install 'pellucid[embedding]'.
+    `budget`: the most iterations of t-SNE, which ends when 251 more take less than a hundredth off its divergence. PCA has no iterations; UMAP's are of a fixed
+    number, by which its method lets positions come to rest.
     `pooling`: "mean" averages a grid over its places and a sequence over its steps, "last" takes a sequence's last step, "flat" everything side by side.
     `neighbours`: how many. They are looked for in the representation, not in the plane, among 20,000 samples where there are more.
 
@@ -67,6 +73,7 @@ class Embedding(ViewMethod):
     pooling: str = "mean"
     neighbours: int = 10
     most: int = 2_000
+    budget: int = 5_000
     title: ClassVar[str] = "Embedding"
     answers: ClassVar[str] = "What does a layer tell apart in a data set, and what lies beside what?"
     citation: ClassVar[str] = "Venna & Kaski 2001, doi:10.1007/3-540-44668-0_68"
@@ -75,7 +82,7 @@ class Embedding(ViewMethod):
     def __post_init__(self) -> None:
         _projections.check_projection(self.projection)
         check_pooling(self.pooling)
-        for name, value, least in (("neighbours", self.neighbours, 1), ("most", self.most, 10)):
+        for name, value, least in (("neighbours", self.neighbours, 1), ("most", self.most, 10), ("budget", self.budget, _projections.LEAST)):
             if value < least:
                 raise SettingError(f"{name} must be at least {least}, got {value}.")
 
@@ -92,28 +99,35 @@ class Embedding(ViewMethod):
             points, kept = read.points(), read.kept
             if len(points) < 4:
                 raise InputError(f"an embedding needs at least 4 samples to say what lies beside what, and {len(points)} came.")
-            seen = {layer.name: self._seen(spools[layer.name], points, scene) for layer in layers}
+            seen = {layer.name: self._seen(spools[layer.name], points, scene, i / len(layers), 1 / len(layers)) for i, layer in enumerate(layers)}
         return self._shown(scene, layers, points, kept, seen)
 
-    def _seen(self, rows: Spool, points: _Points, scene: Scene) -> _Seen:
-        """One layer's points, neighbours and quality."""
+    def _seen(self, rows: Spool, points: _Points, scene: Scene, begun: float, share: float) -> _Seen:
+        """One layer's points, neighbours and quality: a `share` of what is to do after the data is read, of which so much is done when it begins."""
+
+        def told(part: float) -> None:
+            scene.progress(READING + (1 - READING) * (begun + share * part))
+
         generator = np.random.default_rng(scene.seed)
         inner = 2 if self.projection == "pca" else INNER
         components = pca(rows, inner, scene.seed)
         placed = np.arange(len(rows)) if self.projection == "pca" or len(rows) <= self.most else _drawn(generator, len(rows), self.most)
         plane = np.full((len(rows), 2), np.nan)
-        plane[placed] = self._plane(rows, components, placed, scene.seed)
-        scene.progress(0.8)
+        plane[placed], descent = self._plane(rows, components, placed, scene.seed, lambda part: told(PLACING * part))
+        told(PLACING)
         quality = self._quality(rows, plane, placed, generator)
-        scene.progress(0.9)
-        return _Seen(components, plane.astype(np.float32), self._neighbours(rows, points, generator), quality, len(placed))
+        told((1 + PLACING) / 2)
+        return _Seen(components, plane.astype(np.float32), self._neighbours(rows, points, generator), quality, len(placed), descent)
 
-    def _plane(self, rows: Spool, components: Components, placed: Array, seed: int) -> Array:
+    def _plane(self, rows: Spool, components: Components, placed: Array, seed: int, progress: Progress) -> tuple[Array, _projections.Descent | None]:
         if self.projection == "pca":
             found = np.concatenate([components.project(block) for _, block in blocks(rows)])
-            return found if found.shape[1] == 2 else np.concatenate([found, np.zeros((len(found), 2 - found.shape[1]))], axis=1)
+            return found if found.shape[1] == 2 else np.concatenate([found, np.zeros((len(found), 2 - found.shape[1]))], axis=1), None
         chosen = np.concatenate([components.project(rows[int(number) : int(number) + 1]) for number in placed])
-        return _projections.tsne(chosen, seed) if self.projection == "tsne" else _projections.umap(chosen, seed)
+        if self.projection == "umap":
+            return _projections.umap(chosen, seed), None
+        descent = _projections.tsne(chosen, seed, int(self.budget), progress)
+        return descent.plane, descent
 
     def _neighbours(self, rows: Spool, points: _Points, generator: np.random.Generator) -> dict[str, Array]:
         """Neighbours of every sample, −1 of those among which none were looked for, and how many are of its own class."""
@@ -164,6 +178,10 @@ class Embedding(ViewMethod):
         axes |= dict.fromkeys(seen[layers[0].name].quality, ())
         resolved: dict[str, Any] = {"samples": len(points), "placed": seen[layers[0].name].placed, "layers": [layer.name for layer in layers]}
         resolved |= {"samples searched": min(len(points), SEARCHED), "samples asked": min(seen[layers[0].name].placed, QUERIES)}
+        descents = {name: one.descent for name, one in seen.items() if one.descent is not None}
+        if descents:
+            resolved["iterations"] = {name: descent.iterations for name, descent in descents.items()}
+            resolved["ended"] = {name: TOLERANCE if descent.settled else BUDGET for name, descent in descents.items()}
         resolved |= {f"width of {layer.name}": len(seen[layer.name].components.mean) for layer in layers}
         return Shown(
             {name: one.plane for name, one in seen.items()},
@@ -210,6 +228,7 @@ class _Seen:
     neighbours: dict[str, Array]
     quality: dict[str, float]
     placed: int
+    descent: _projections.Descent | None
 
 
 @dataclass
@@ -238,7 +257,7 @@ class _Read:
             yield batch
             self.count += len(batch)
             if self.scene.data.count:
-                self.scene.progress(0.7 * self.count / self.scene.data.count)
+                self.scene.progress(READING * self.count / self.scene.data.count)
 
     def add(self, batch: Array, classes: Array | None, confidence: Array | None) -> None:
         self.kept.add(batch)
@@ -288,6 +307,15 @@ def _findings(layer: str, view: Embedding, one: _Seen, doubtful: Array, count: i
             later("{share} of what varies in layer {layer} lies along one of its {width} directions."),
             later("Units do the same work, or one of them is far larger than the others; a smaller layer, or normalisation before it, may do as well."),
             {"share": float(components.shares[0]), "width": len(components.mean)},
+            NOTE,
+        )
+    if one.descent is not None and not one.descent.settled:
+        yield Finding(
+            "budget ended",
+            layer,
+            later("The points of layer {layer} had not come to rest when t-SNE's budget of {steps} iterations ended."),
+            later("Groups may still part or meet. A larger budget= lets them come to rest."),
+            {"steps": view.budget},
             NOTE,
         )
     trust = one.quality["trustworthiness"]
