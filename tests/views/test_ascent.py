@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pellucid.maths.climbing import BUDGET, NOISE, Plateau
-from pellucid.maths.parameterisation import Coefficients, Palette, Pixels
+from pellucid.maths.climbing import BUDGET, LIMIT, NOISE, TOLERANCE, Plateau
+from pellucid.maths.parameterisation import Coefficients, Palette, Phases, Pixels
 from pellucid.maths.transformations import Moves
-from pellucid.views._ascent import ascend
+from pellucid.maths.variation import contrast
+from pellucid.views._ascent import WITHIN, ascend
 
 GRID = (8, 8)
 PALETTE = Palette(np.zeros(1), np.ones(1), np.full(1, 0.5), np.eye(1))
@@ -85,3 +86,37 @@ def test_what_no_gradient_ever_moves_rests_early_though_it_is_above_the_limit() 
     assert found.ends == (NOISE, NOISE)
     assert found.steps.max() < 200
     assert (found.redrawn > 0).all()
+
+
+def _at_the_ends(inputs: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rises ever less with the contrast of the left half to the right one, which so goes to the ends of the range."""
+    side = np.where(np.arange(GRID[1]) < 4, 1.0, -1.0)[None, None, :, None] / np.prod(GRID)
+    return (inputs * side).sum(axis=(1, 2, 3)), np.broadcast_to(side, inputs.shape)
+
+
+def test_a_flat_climb_above_a_limit_is_brought_within_it_and_ends_on_its_plateau() -> None:
+    reach = PALETTE.high - PALETTE.low
+    start = np.where(np.arange(8) < 4, 4.0, -4.0)[None, None, :, None] * np.ones((1, *GRID, 1))  # far out on the sigmoid, where a limit's pull is lost
+    found = ascend(_at_the_ends, Pixels(GRID, PALETTE), Plateau(400), seeds=SEEDS[:1], start=start, contrast=0.2)
+    assert found.ends[0] in (NOISE, TOLERANCE)
+    assert found.steps[0] < 400
+    assert contrast(found.inputs, reach)[0] <= 0.2 * (1 + WITHIN)
+    assert found.history[found.steps[0] - 1, 0] > 0.19  # of 0.2 that the contrast allows
+
+
+def test_what_cannot_come_within_a_limit_says_so_and_not_that_it_still_rose() -> None:
+    made = Phases(GRID, PALETTE)  # amplitudes that are fixed
+    found = ascend(_at_the_ends, made, Plateau(300), seeds=SEEDS[:1], contrast=0.001)
+    assert found.ends == (LIMIT,)
+    assert found.steps[0] == 300
+
+
+def test_progress_follows_how_near_the_plateau_is() -> None:
+    """Of a climb of some hundred steps, under a budget of many thousands."""
+    told: list[float] = []
+    found = ascend(_towards, Coefficients(GRID, PALETTE), Plateau(20_000, tolerance=1e-4), seeds=SEEDS, progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(told) == found.steps.max() < 2000
+    assert told[len(told) * 3 // 4] > 0.1
+    assert max(np.diff(told)) < 0.6

@@ -9,8 +9,8 @@ import numpy as np
 from pellucid.maths.variation import unit
 
 Array = np.ndarray
-NOISE, TOLERANCE, BUDGET = "not told apart from noise", "below the tolerance", "budget"
-"""Why a climb ended: it no longer rose by more than its own error, or by little; or there were no steps left."""
+NOISE, TOLERANCE, BUDGET, LIMIT = "not told apart from noise", "below the tolerance", "budget", "above a limit"
+"""Why a climb ended: it no longer rose by more than its own error, or by little; or there were no steps left, while it rose, or was flat above a limit."""
 FAR = 6.0
 """How far a parameter could have gone when steps are half as large as at first."""
 BLOCK, FEWEST = 8, 4
@@ -74,19 +74,25 @@ class Plateau:
 
     def ended(self, history: Array, since: int = 0) -> list[str]:
         """Why each climb ended, "" for one that goes on; `history` (steps, rows) holds the values so far, of which the line leaves out those before `since`."""
+        return self.judged(history, since)[0]
+
+    def judged(self, history: Array, since: int = 0) -> tuple[list[str], Array]:
+        """What `ended` says, and how near each climb is to its end, (rows,): what 16 steps more may bring there, over what they may bring now; 1 at the end."""
         steps, rows = history.shape
-        found = [""] * rows
+        found, near = [""] * rows, np.zeros(rows)
         all_blocks = (steps - since) // BLOCK
         if all_blocks >= 2 * FEWEST:
             means = history[steps - all_blocks * BLOCK :].reshape(all_blocks, BLOCK, rows).mean(axis=1)
             total = np.abs(means[-1] - history[:BLOCK].mean(axis=0))
             gain, error = self._ahead(means, max(FEWEST, all_blocks // 3))
-            ended = np.maximum(gain, 0) + error <= self.tolerance * total
+            left, enough = np.maximum(gain, 0) + error, self.tolerance * total
+            ended = left <= enough
             if all_blocks >= 3 * FEWEST:
                 whole, hidden = self._ahead(means, all_blocks)
                 ended |= (whole <= hidden) & (gain <= error)
             found = [("" if not end else NOISE if none else TOLERANCE) for end, none in zip(ended, gain <= error, strict=True)]
-        return [why or (BUDGET if steps >= self.budget else "") for why in found]
+            near = np.divide(enough, left, out=np.ones(rows), where=~ended)
+        return [why or (BUDGET if steps >= self.budget else "") for why in found], near
 
     def _ahead(self, means: Array, last: int) -> tuple[Array, Array]:
         """What `ahead` steps more would bring by the line through the `last` of the blocks' means (blocks, rows), and its error, each (rows,)."""

@@ -13,7 +13,7 @@ import numpy as np
 from pellucid.core.errors import ModelError
 from pellucid.core.layout import from_last, to_last
 from pellucid.core.method import Progress
-from pellucid.maths.climbing import BLOCK, BUDGET, Adam, Plateau
+from pellucid.maths.climbing import BLOCK, BUDGET, LIMIT, Adam, Plateau
 from pellucid.maths.parameterisation import Parameterisation
 from pellucid.maths.transformations import Moves, Resampling
 from pellucid.maths.variation import Limit, contrast_with_gradient, unit, variation_with_gradient
@@ -25,6 +25,8 @@ AGAIN = 8
 """How often a start without a gradient is drawn again, each time louder."""
 EVERY = BLOCK
 """At every so many steps it is asked which rows have reached their plateau."""
+NOT_YET = 0.95
+"""The most of its way that a row which goes on is told to have made."""
 WITHIN = 0.02
 """By what share a row may be above a limit when it rests."""
 
@@ -58,6 +60,11 @@ def side_by_side(parts: Sequence[Ascent]) -> Ascent:
     histories = [np.pad(part.history, ((0, longest - len(part.history)), (0, 0)), constant_values=np.nan) for part in parts]
     together = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _BY_ROW}
     return Ascent(history=np.concatenate(histories, axis=1), ends=tuple(end for part in parts for end in part.ends), **together)
+
+
+def within(progress: Progress, begin: float, end: float) -> Progress:
+    """What is told how far a part has come, and tells how far the whole has."""
+    return lambda share: progress(begin + (end - begin) * share)
 
 
 def model_objective(value: Callable[[Array, Array], tuple[Array, Array]], channels: str) -> Objective:
@@ -101,7 +108,7 @@ def ascend(
             climb.redrawn[row] += 1
             climb.parameters[row] = parameterisation.start(generators[row], 0.1 * 1.5 ** climb.redrawn[row])
         climb.rest(plateau)
-        progress(float(np.mean(np.where(np.isin(np.arange(len(climb.ends)), climb.rows), (step + 1) / plateau.budget, 1.0))))
+        progress(float(np.maximum(climb.near, (step + 1) / plateau.budget).mean()))
         if not len(climb.rows):
             break
     return climb.result()
@@ -117,7 +124,7 @@ class _Climb:
         self.history = np.full((budget, len(parameters)), np.nan)
         self.redrawn, self.steps, self.ends = np.zeros(len(parameters), int), np.zeros(len(parameters), int), [""] * len(parameters)
         self.importance = np.zeros((len(parameters), *made.grid))
-        self.finer, self.slower = 1.0, np.ones(len(parameters))
+        self.finer, self.slower, self.near = 1.0, np.ones(len(parameters)), np.zeros(len(parameters))
         self.above, self.since = np.zeros(len(parameters), bool), np.zeros(len(parameters), int)
 
     def limit_to(self, variation: float | None, contrast: float | None) -> None:
@@ -150,18 +157,42 @@ class _Climb:
         taken = int(self.steps.max())
         if taken % EVERY and taken < plateau.budget:
             return
-        for row in self.rows:
-            (why,) = plateau.ended(self.history[:taken, [row]], int(self.since[row]))
-            held = self.above[row] and self.importance[row].any()  # what never had a gradient has no image that could be brought below a limit
-            if why and not held and self.slower[row] < self.finer and taken < plateau.budget:
-                self.slower[row], self.since[row], why = self.finer, taken, ""
-            self.ends[row] = BUDGET if taken >= plateau.budget and (held or not why) else "" if held else why
+        for row in map(int, self.rows):
+            (why,), near = plateau.judged(self.history[:taken, [row]], int(self.since[row]))
+            part = near[0] if self.finer <= 1 else (near[0] + (self.slower[row] > 1)) / 2
+            self.ends[row] = self._end(row, why, taken, taken >= plateau.budget)
+            self.near[row] = 1.0 if self.ends[row] else max(self.near[row], NOT_YET * part)
         going = np.array([not self.ends[row] for row in self.rows])
         if not going.all():
             self.adam.keep(going)
             for limit in self.limits:
                 limit.keep(going)
             self.rows = self.rows[going]
+
+    def _end(self, row: int, why: str, taken: int, last: bool) -> str:
+        """How a row ends for which a plateau has been found, or the budget; "" where it goes on, within a limit or in finer steps."""
+        held = self.above[row] and self.importance[row].any()  # what never had a gradient has no image that could be brought below a limit
+        if held and last:
+            return BUDGET if why == BUDGET else LIMIT
+        if held:
+            self.since[row] = taken if why and self._brought_within(row) else self.since[row]
+            return ""
+        if why and not last and self.slower[row] < self.finer:
+            self.slower[row], self.since[row], why = self.finer, taken, ""
+        return why
+
+    def _brought_within(self, row: int) -> bool:
+        """Bring a flat row that is above a limit down to it, all values nearer to their mean: in proportion to that, variation and contrast fall. Left to the
+        limit's pull, values far out on the sigmoid hardly move. False where the parameterisation does not make such an image, as fixed amplitudes do not."""
+        image = self.made.made_of(self.parameters[[row]])
+        mean = image.mean(axis=tuple(range(1, image.ndim - 1)), keepdims=True)
+        share = min(float(limit.most / limit.measure(image, limit.reach)[0][0]) for limit in self.limits)
+        parameters = self.made.fitted(mean + share * (image - mean))
+        nearer = self.made.made_of(parameters)
+        within = all(limit.measure(nearer, limit.reach)[0][0] <= limit.most * (1 + WITHIN) for limit in self.limits)
+        if within:
+            self.parameters[row] = parameters[0]
+        return within
 
     def result(self) -> Ascent:
         taken = int(self.steps.max(initial=0))

@@ -13,7 +13,7 @@ from pellucid.views._features import Subjects
 Array = np.ndarray
 SURE, ABOVE_REAL, NATURAL = 0.99, 99.0, 2.0
 """The probability of a class, the percentile among real inputs, and the multiple of real inputs' variation within which an image is as it should be."""
-BUDGET_END = 2
+BUDGET_END, LIMIT_END = 2, 3
 
 
 def findings_of(subjects: Subjects, told: Mapping[str, Array], budget: int) -> list[Finding]:
@@ -60,4 +60,13 @@ def findings_of(subjects: Subjects, told: Mapping[str, Array], budget: int) -> l
             "The images are not the best there are. A larger budget= lets them rise to their plateau; a larger tolerance= calls them settled sooner."
         )
         found.append(Finding("budget ended", layer, text, advice, {"count": int(cut.sum()), "total": total, "steps": budget}, NOTE))
-    return found
+    return found + above_a_limit(layer, (told["end"] == LIMIT_END) & ~silent)
+
+
+def above_a_limit(layer: str, rows: Array) -> list[Finding]:
+    """Of climbs, of which `rows` are true of those that were flat when the budget ended, and above a limit."""
+    if not rows.any():
+        return []
+    text = later("Of {layer}, {count} of {total} climbs no longer rose, but what they found was still above a limit of variation or contrast at the last step.")
+    advice = later("It is rougher than it was to be. Raise that limit, or take parameterisation='fourier', whose images can be brought within it.")
+    return [Finding("above a limit", layer, text, advice, {"count": int(rows.sum()), "total": rows.size}, NOTE)]

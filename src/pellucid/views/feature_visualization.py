@@ -12,9 +12,9 @@ from pellucid.core.errors import SettingError, unknown
 from pellucid.core.method import Progress
 from pellucid.core.model import Model
 from pellucid.core.scene import NONE, Scene, Shown, ViewMethod
-from pellucid.maths.climbing import BUDGET, NOISE, TOLERANCE, Plateau
+from pellucid.maths.climbing import BUDGET, LIMIT, NOISE, TOLERANCE, Plateau
 from pellucid.maths.variation import contrast, total_variation
-from pellucid.views._ascent import Ascent, ascend, model_objective, side_by_side
+from pellucid.views._ascent import Ascent, ascend, model_objective, side_by_side, within
 from pellucid.views._feature_findings import ABOVE_REAL, findings_of
 from pellucid.views._feature_ground import Ground, moves
 from pellucid.views._features import Facets, Subjects, as_taken, facet_layer, layer_subjects, output_subjects
@@ -25,7 +25,9 @@ PARAMETERISATIONS = ("fourier", "maco", "pixels")
 TRIALS = 32
 """Fresh transformations under which a class's probability is measured."""
 BY_FEATURE = ("number", "facet", "score", "percentile", "probability", "probability_low", "variation", "contrast", "steps", "end", "silent")
-ENDS = (NOISE, TOLERANCE, BUDGET)
+ENDS = (NOISE, TOLERANCE, BUDGET, LIMIT)
+FIRST = 0.75
+"""The share of a layer's work, as it is told, before what comes no higher than real inputs climbs again."""
 TOGETHER = 32e6
 """Bytes of images, in float64, that are climbed side by side."""
 
@@ -51,8 +53,8 @@ class FeatureVisualization(ViewMethod):
     Scores are of the image as it stands: a class's logit (less the mean of all classes' before a softmax), or a channel's activation averaged over its places.
     Shapes: per layer (features, *input), channels last. Details by feature: `number` of the class or channel, `facet`, `score`, `percentile` of the score among
     `real` (samples, features), `probability` and `probability_low`, mean and lowest of the class under 32 fresh transformations, `variation` and `contrast` as
-    multiples of real inputs', `steps`, `end` (0: no rise beyond its error, 1: a rise below the tolerance, 2: budget), `silent` (1: no gradient was ever found)
-    and `importance` (features, *grid), by place the mean size of the gradients, which says where the image matters.
+    multiples of real inputs', `steps`, `end` (0: no rise beyond its error, 1: a rise below the tolerance, 2: budget, 3: budget, flat but above a limit),
+    `silent` (1: no gradient was ever found) and `importance` (features, *grid), by place the mean size of the gradients, which says where the image matters.
     Does not say that the network answers like this to real inputs, nor that the feature is all that excites the unit: see `top_examples`.
 
     >>> import numpy as np, pellucid
@@ -113,8 +115,7 @@ class FeatureVisualization(ViewMethod):
         total, done = sum(len(subjects.numbers) for subjects in chosen), 0
         values, details, found, ended = {}, {}, [], {}
         for subjects in chosen:
-            begun, share = done / total, len(subjects.numbers) / total
-            climb, real = self._climbed(scene, ground, subjects, lambda part, begun=begun, share=share: scene.progress(begun + share * part))  # type: ignore[misc]
+            climb, real = self._climbed(scene, ground, subjects, within(scene.progress, done / total, (done + len(subjects.numbers)) / total))
             told = self._measured(scene, ground, subjects, climb, real)
             values[subjects.layer], details[subjects.layer] = climb.inputs.astype(np.float32), told
             found += findings_of(subjects, told, self.budget)
@@ -144,23 +145,27 @@ class FeatureVisualization(ViewMethod):
         count = len(subjects.numbers)
         together = max(1, int(TOGETHER // (8 * np.prod(ground.shape))) // self.diversity) * self.diversity
         parts = [np.arange(start, min(start + together, count)) for start in range(0, count, together)]
+        share = FIRST if len(ground.real) else 1.0
         first = [
-            self._part(scene, ground, subjects, rows, None, lambda part, k=k: progress((k + part) / len(parts)))  # type: ignore[misc]
+            self._part(scene, ground, subjects, rows, None, within(progress, share * k / len(parts), share * (k + 1) / len(parts)))
             for k, rows in enumerate(parts)
         ]
         climb, real = side_by_side(first), subjects.scores_of_many(scene.model, scene.inputs)
         if not len(real):
             return climb, real
         rows = np.flatnonzero((real.max(axis=0) > real.min(axis=0)) & (_percentile(real, self._scores(scene, ground, subjects, climb)) <= ABOVE_REAL))
-        for some in (rows[start : start + together] for start in range(0, len(rows), together)):
+        for begun in range(0, len(rows), together):
+            some = rows[begun : begun + together]
             start = ground.parameterisation.fitted(ground.real[real[:, some].argmax(axis=0)].astype(np.float64))
-            again = self._part(scene, ground, subjects, some, start, lambda part: None)
+            told = within(within(progress, share, 1.0), begun / len(rows), (begun + len(some)) / len(rows))
+            again = self._part(scene, ground, subjects, some, start, told)
             both = side_by_side([climb, again])
             scores = self._scores(scene, ground, subjects.taken([*range(count), *some]), both)
             order = np.arange(count)
             better = scores[count:] > scores[some]
             order[some[better]] = count + np.flatnonzero(better)
             climb = both.taken(order)
+        progress(1.0)
         return climb, real
 
     @staticmethod

@@ -17,11 +17,12 @@ from pellucid.core.method import Progress
 from pellucid.core.model import INPUT, Layer, Model
 from pellucid.core.scene import Scene, Shown, ViewMethod
 from pellucid.core.view import NOTE, WARNING, Finding
-from pellucid.maths.climbing import BUDGET, NOISE, TOLERANCE, Plateau
+from pellucid.maths.climbing import BUDGET, LIMIT, NOISE, TOLERANCE, Plateau
 from pellucid.maths.colour import channel_root
 from pellucid.maths.parameterisation import Coefficients, Palette, Parameterisation, Pixels
 from pellucid.maths.variation import total_variation
-from pellucid.views._ascent import Ascent, Objective, ascend, model_objective, side_by_side
+from pellucid.views._ascent import Ascent, Objective, ascend, model_objective, side_by_side, within
+from pellucid.views._feature_findings import above_a_limit
 from pellucid.views._units import is_head
 
 Array = np.ndarray
@@ -39,7 +40,7 @@ ALMOST, HARDLY, FAR = 0.95, 0.5, 0.1
 """The correlation with the input from which a layer is said to know it almost wholly, below which hardly; and the residual from which no inverse was found."""
 FINER = 20.0
 """By what steps are smaller after a first plateau, for a residual that is small."""
-ENDS = (NOISE, TOLERANCE, BUDGET)
+ENDS = (NOISE, TOLERANCE, BUDGET, LIMIT)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Inversion(ViewMethod):
     more would bring less than this share of all that it gained in the logarithm of the residual; then once more, in steps a twentieth as large.
     Shapes: per layer (samples, restarts, *input), channels last. Details: "residual", that ratio, and "correlation" with the input (samples, restarts);
     "spread" (samples, *grid), the standard deviation over restarts as a share of the range, averaged over channels: 0 where the layer determines the input;
-    "steps" and "end" (samples, restarts; 0: no rise beyond its error, 1: below the tolerance, 2: budget).
+    "steps" and "end" (samples, restarts; 0: no rise beyond its error, 1: below the tolerance, 2: budget, 3: budget, flat above the limit).
     Does not say that what is not found is lost: a climb may stop short, which its residual shows; and a smooth prior fills in what the layer does not tell.
 
     >>> import numpy as np, pellucid
@@ -111,7 +112,7 @@ class Inversion(ViewMethod):
             if not norms.all():
                 findings.append(_silent(layer))
                 norms = np.where(norms > 0, norms, 1.0)
-            part = _within(scene.progress, i / len(chosen), (i + 1) / len(chosen))
+            part = within(scene.progress, i / len(chosen), (i + 1) / len(chosen))
             climb = self._climbed(scene, made, limit, layer, wanted, norms, part)
             found = climb.inputs.reshape(len(real), self.restarts, *real.shape[1:])
             values[layer.name] = found.astype(np.float32)
@@ -134,7 +135,7 @@ class Inversion(ViewMethod):
         found, part = [], scene.model.below(layer.name)
         for rows in parts:
             objective = _objective(part, wanted[of[rows]], norms[of[rows]], scene.model.traits.channels)
-            told = _within(progress, rows[0] / len(of), (rows[-1] + 1) / len(of))
+            told = within(progress, rows[0] / len(of), (rows[-1] + 1) / len(of))
             plateau = Plateau(int(self.budget), float(self.tolerance))
             found.append(ascend(objective, made, plateau, seeds=seeds[rows], seed=scene.seed, limit=limit, finer=FINER, progress=told))
         return side_by_side(found)
@@ -150,11 +151,6 @@ class Inversion(ViewMethod):
             "steps": climb.steps.reshape(shape),
             "end": ends.reshape(shape),
         }
-
-
-def _within(progress: Progress, begin: float, end: float) -> Progress:
-    """What tells how far a part has come, to what is told how far the whole has."""
-    return lambda share: progress(begin + (end - begin) * share)
 
 
 def _objective(part: Any, wanted: Array, norms: Array, channels: str) -> Objective:
@@ -220,12 +216,15 @@ def _silent(layer: Layer) -> Finding:
 
 
 def _cut(layer: Layer, found: Mapping[str, Array], budget: int) -> list[Finding]:
-    cut = found["end"] == ENDS.index(BUDGET)
+    cut, above = (found["end"] == ENDS.index(end) for end in (BUDGET, LIMIT))
     if not cut.any():
-        return []
+        return above_a_limit(layer.name, above)
     text = later("Of {layer}, {count} of {total} inversions still came nearer when the budget of {steps} steps ended.")
     advice = later("What they lack may be not yet found, and not forgotten; a larger budget= or a larger tolerance= lets them end by themselves.")
-    return [Finding("budget ended", layer.name, text, advice, {"count": int(cut.sum()), "total": cut.size, "steps": budget}, NOTE)]
+    return [
+        Finding("budget ended", layer.name, text, advice, {"count": int(cut.sum()), "total": cut.size, "steps": budget}, NOTE),
+        *above_a_limit(layer.name, above),
+    ]
 
 
 def _told(layer: Layer, found: Mapping[str, Array]) -> list[Finding]:
