@@ -200,6 +200,8 @@ def test_of_a_module_with_several_outputs_all_is_shown() -> None:
     assert costs(view) == {"body": 12, "kind": 8, "size": 4}
     with pytest.raises(SeveralOutputsError, match="output='kind'"):
         pellucid.visualize(Two(), np.zeros((2, 3), np.float32), "activation_map")
+    with pytest.raises(SeveralOutputsError, match="output='kind'"):  # it needs no samples, and asks an output all the same
+        pellucid.visualize(Two(), np.zeros((2, 3), np.float32), "feature_visualization")
 
 
 def test_a_network_that_goes_step_by_step_has_one_entry_a_layer() -> None:
