@@ -131,6 +131,7 @@ BAD: list[tuple[str, dict[str, Any], type[errors.PellucidError], str]] = [
     ("labels in words", {"labels": ["cat", "dog"]}, errors.SettingError, r"numbers of the true classes.*class_names\.index"),
     ("one-hot labels", {"labels": np.eye(2)}, errors.SettingError, r"numbers of the true classes.*labels\.argmax\(axis=1\)"),
     ("labels with a point", {"labels": [0.0, 1.0]}, errors.SettingError, r"labels\.astype\(int\)"),
+    ("labels that are no classes", {"labels": [0.5, 1.0]}, errors.SettingError, r"got float64 of shape \(2,\)\.$"),
     ("too few labels", {"labels": [1]}, errors.SettingError, "one for each of the 2 samples"),
     ("class names", {"class_names": ["a"]}, errors.SettingError, "one name per output"),
     ("no layer", {"method": "grad_cam", "layer": "conv_x"}, errors.UnknownLayerError, "Known: conv_a"),

@@ -103,7 +103,7 @@ def test_a_recorded_recipe_is_the_same_network_and_what_the_recorder_brings_is_k
         ),
         ("visualize tiny.keras data.npz:x_test --view loss_landscape --set to=no.keras --out o.png", "expected a network's file or the record of a training"),
         ("visualize tiny.keras data.npz:x_test --view similarity --set other=no.keras --out o.png", "expected a network's file."),
-        ("visualize tiny.keras data.npz:x_test --view loss_landscape --set path=tiny.keras --out o.png", "path: 'tiny.keras': not a safetensors file"),
+        ("visualize tiny.keras data.npz:x_test --view loss_landscape --set path=tiny.keras --out o.png", "--snapshots): 'tiny.keras': not a safetensors file"),
         ("train cnn mnist5000 --out o.keras --record a_file/o.safetensors", "a_file"),
         ("film data.npz --out o.gif", "not a safetensors file"),
         ("film missing.safetensors --out o.gif", "there is no file"),

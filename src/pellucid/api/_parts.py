@@ -164,7 +164,8 @@ def _as_numbers(labels: Array) -> str:
         return " One-hot rows become numbers by labels.argmax(axis=1)."
     if labels.dtype.kind in "USO":
         return " Names become numbers by [class_names.index(label) for label in labels]."
-    return " Write labels.astype(int)." if labels.dtype.kind == "f" and labels.ndim == 1 else ""
+    whole = labels.dtype.kind == "f" and labels.ndim == 1 and np.isfinite(labels).all() and not (labels % 1).any()
+    return " Write labels.astype(int)." if whole else ""
 
 
 def as_predictions(model: Model, outputs: Array, logits: bool) -> Array:
