@@ -265,6 +265,7 @@ def test_tsne_ends_where_it_has_settled_or_says_that_its_budget_did() -> None:
         pellucid.visualize(network(), x, "embedding", projection="tsne", budget=100)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("divergences", "budget", "iterations", "settled"), [
     ((2.0, 1.9, 1.85, 1.84, 0.1), 5000, 750 + 3 * 251, True),
     ((2.0, 1.995, 0.1), 5000, 750 + 251, True),
