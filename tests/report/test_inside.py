@@ -387,18 +387,40 @@ def test_chinese(graph) -> None:
 def test_pictures_lose_their_margins_and_nothing_else() -> None:
     from io import BytesIO
 
+    from matplotlib.figure import Figure
     from PIL import Image
 
-    from pellucid.report.inside_parts import MARGIN, smaller
-    from pellucid.report.pictures import Picture
+    from pellucid.report.inside_parts import DPI, MARGIN, small_png
 
-    sheet = Image.new("RGB", (200, 300), "white")
-    sheet.paste((200, 30, 40), (50, 80, 120, 100))
-    written = BytesIO()
-    sheet.save(written, "PNG")
-    found = smaller(Picture("one", written.getvalue(), "text"))
-    assert found.size == (70 + 2 * MARGIN, 20 + 2 * MARGIN)
-    opened = Image.open(BytesIO(found.png)).convert("RGB")
+    figure = Figure(figsize=(200 / DPI, 300 / DPI), facecolor="white")
+    sheet = np.full((300, 200, 3), 255, np.uint8)
+    sheet[80:100, 50:120] = (200, 30, 40)
+    figure.figimage(sheet, origin="upper")
+    opened = Image.open(BytesIO(small_png(figure))).convert("RGB")
+    assert opened.size == (70 + 2 * MARGIN, 20 + 2 * MARGIN)
     assert opened.getpixel((MARGIN, MARGIN)) == (200, 30, 40)
     assert opened.getpixel((0, 0)) == (255, 255, 255)
-    assert (found.name, found.alt) == ("one", "text")
+    assert Image.open(BytesIO(small_png(Figure(facecolor="white")))).size == (1 + MARGIN, 1 + MARGIN)  # nothing drawn at all
+
+
+def _chain(count: int) -> NumpyModel:
+    return NumpyModel([Dense(np.eye(4), np.zeros(4), "relu") for _ in range(count)], (4,))
+
+
+def test_of_many_layers_those_with_weights_are_shown_and_less_is_climbed(monkeypatch) -> None:
+    from pellucid.api import inside as table
+
+    run = next(one for one in RUNS if one.view == "activation_map")
+    small, large = _chain(3), _chain(table.MOST_MAPS + 3)
+    assert run.layers(small) == [layer.name for layer in small.layers()]
+    assert run.layers(large) == [layer.name for layer in large.layers() if layer.parameters][: table.MOST_MAPS]
+    asked: list[int] = []
+
+    def heard(*given, budget: int, **settings):
+        asked.append(budget)
+        raise InputError("enough")
+
+    monkeypatch.setattr(table, "visualize", heard)
+    for model, settings in ((small, {}), (large, {}), (large, {"inversion": {"budget": 7}})):  # the caller's come first
+        look(model, X, views=["inversion"], settings=settings)
+    assert asked == [256, 128, 7]

@@ -32,7 +32,7 @@ Array = np.ndarray
 SAMPLES = 3
 """Samples that are shown where nothing is said."""
 MOST_MAPS, FEATURED = 90, 3
-"""Layers whose activations are shown, of a network with more those that compute with weights and then the first of the others; convolutions with features."""
+"""Layers whose activations are shown, of a network with more those that compute with weights alone; convolutions with features."""
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 """What colours a terminal, in messages of frameworks."""
 FAILURES = (PellucidError, ArithmeticError, ImportError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
@@ -42,7 +42,8 @@ FAILURES = (PellucidError, ArithmeticError, ImportError, LookupError, MemoryErro
 @dataclass(frozen=True)
 class Run:
     """One view: how many samples it goes through, 0 for those that are shown; its settings; which layers, where the view's own choice (None) is not taken, an
-    empty list leaving the view out; a guess of its share of the time; and settings of the caller's with which it is left out."""
+    empty list leaving the view out; a guess of its share of the time; settings of the caller's with which it is left out; and other settings for a network of
+    more than `MOST_MAPS` layers, which would else take many minutes."""
 
     view: str
     rows: int = 0
@@ -50,13 +51,15 @@ class Run:
     layers: Callable[[Model], list[str] | None] = lambda model: None
     weight: float = 1.0
     left_out_with: tuple[str, ...] = ()
+    large: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _mapped(model: Model) -> list[str] | None:
-    """The layers whose activations are shown: as many as fit, those with weights before the others, in their order."""
+    """The layers whose activations are shown: all, or of a network of many those with weights alone, as many as fit, in their order."""
     layers = [layer for layer in model.layers() if layer.shape is not None or layer.sequential]
-    kept = sorted(sorted(layers, key=lambda layer: not (layer.parameters and "Norm" not in layer.kind))[:MOST_MAPS], key=layers.index)
-    return [layer.name for layer in kept] or None
+    weighted = [layer for layer in layers if layer.parameters and "Norm" not in layer.kind]
+    chosen = layers if len(layers) <= MOST_MAPS else weighted or layers
+    return [layer.name for layer in chosen[:MOST_MAPS]] or None
 
 
 def _featured(model: Model) -> list[str]:
@@ -72,6 +75,8 @@ def _exemplified(model: Model) -> list[str] | None:
     return list(dict.fromkeys([*convolutions, *weighted[-1:]])) if convolutions else None
 
 
+SOONER = {"budget": 128, "most": 2}
+"""Features of a large network."""
 RUNS = (
     Run("graph", weight=0.2),
     Run("activation_map", layers=_mapped),
@@ -81,12 +86,27 @@ RUNS = (
     Run("activation_statistics", rows=1000, weight=2),
     Run("gradient_flow", rows=256, settings={"samples": 256}, weight=2),
     Run("top_examples", rows=1000, settings={"count": 6}, layers=_exemplified, weight=4),
-    Run("feature_visualization", rows=64, settings={"budget": 256, "tolerance": 0.05, "most": 6}, weight=5, left_out_with=("channels", "direction")),
-    Run("feature_visualization", rows=64, settings={"budget": 256, "tolerance": 0.05, "most": 6}, layers=_featured, weight=10, left_out_with=("classes",)),
+    Run(
+        "feature_visualization",
+        rows=64,
+        settings={"budget": 256, "tolerance": 0.05, "most": 6},
+        weight=5,
+        left_out_with=("channels", "direction"),
+        large=SOONER,
+    ),
+    Run(
+        "feature_visualization",
+        rows=64,
+        settings={"budget": 256, "tolerance": 0.05, "most": 6},
+        layers=_featured,
+        weight=10,
+        left_out_with=("classes",),
+        large=SOONER,
+    ),
     Run("embedding", rows=1000, weight=2),
     Run("similarity", rows=256, weight=4),
-    Run("inversion", settings={"budget": 256, "tolerance": 0.05, "most": 1, "restarts": 2}, weight=10),
-    Run("loss_landscape", rows=128, settings={"samples": 128, "points": 9, "directions": 3}, weight=10),
+    Run("inversion", settings={"budget": 256, "tolerance": 0.05, "most": 1, "restarts": 2}, weight=10, large={"budget": 128, "restarts": 1}),
+    Run("loss_landscape", rows=128, settings={"samples": 128, "points": 9, "directions": 3}, weight=10, large={"samples": 32, "points": 5}),
     Run("decision_boundary", settings={"points": 32}, weight=3),
 )
 """The views of `inside`, in the order of the page, and what each may cost: a small network is shown within a minute or two on a processor, at any of these
@@ -157,7 +177,7 @@ def look(
     found: list[View] = []
     seconds: dict[str, float] = {}
     missing: dict[str, str] = {}
-    total, done = sum(run.weight for run in runs), 0.0
+    total, done, many = sum(run.weight for run in runs), 0.0, len(met.layers()) > MOST_MAPS
     with progress_after_patience("looking inside", progress) as report:
         for run in runs:
             report(done / total, run.view)
@@ -167,7 +187,7 @@ def look(
                 if reason := VIEWS.load(run.view).refuses(adapted):
                     raise UnsupportedError(reason)
                 given = None if index is None else picked(x, index)
-                chosen = {"layers": run.layers(met), **run.settings, **settings.get(run.view, {})}
+                chosen = {"layers": run.layers(met), **run.settings, **(run.large if many else {}), **settings.get(run.view, {})}
                 view = visualize(adapted, given, run.view, labels=_of(labels, index), progress=False, **more, **chosen)
                 found.append(view if index is None or VIEWS.load(run.view).looks_at == NONE else _placed(view, data, index))
                 seconds[run.view] = seconds.get(run.view, 0.0) + time.perf_counter() - start

@@ -18,6 +18,7 @@ from pellucid.core.catalogue import Catalogue
 from pellucid.core.errors import UnknownPartError
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from pellucid.core.view import View
     from pellucid.figures._network import Plan
 
-__all__ = ["FIGURES", "headed", "label", "limits", "panels", "plan_of_graph", "png_bytes", "save", "scale_key", "stacked"]
+__all__ = ["FIGURES", "headed", "label", "limits", "panels", "pixels", "plan_of_graph", "png_bytes", "save", "scale_key", "stacked"]
 
 FIGURES = Catalogue("figure", __name__, Path(__file__).parent, UnknownPartError, plain=True)
 
@@ -84,6 +85,13 @@ def png_bytes(figure: Figure, dpi: int = 110) -> bytes:
     from pellucid.figures import _canvas
 
     return _canvas.png_bytes(figure, dpi)
+
+
+def pixels(figure: Figure, dpi: int = 110) -> np.ndarray:
+    """The figure's pixels (rows, columns, red green blue), where no file of them is wanted."""
+    from pellucid.figures import _canvas
+
+    return _canvas.pixels(figure, dpi)
 
 
 def save(figure: Figure, path: str | os.PathLike[str], dpi: int = 150) -> Path:

@@ -232,6 +232,20 @@ def png_bytes(figure: Figure, dpi: int = 110) -> bytes:
     return buffer.getvalue()
 
 
+def pixels(figure: Figure, dpi: int = 110) -> np.ndarray:
+    """The figure's pixels (rows, columns, red green blue): what `png_bytes` would write."""
+    own = figure.dpi
+    figure.set_dpi(dpi)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from")
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+    finally:
+        figure.set_dpi(own)
+    return np.array(canvas.buffer_rgba())[..., :3]
+
+
 def save(figure: Figure, path: str | os.PathLike[str], dpi: int = 150) -> Path:
     """Write the figure as PNG under a temporary name, then rename."""
     return write_whole(path, png_bytes(figure, dpi))

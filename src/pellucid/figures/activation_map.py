@@ -17,6 +17,7 @@ from pellucid.core.errors import SettingError, UnknownLayerError, unknown
 from pellucid.core.view import View
 from pellucid.figures._canvas import INK, POSITIVE, SIGNED, letters_of, own_axes, panels, short_name, words
 from pellucid.figures._canvas import drawn as _
+from pellucid.figures._labels import labelled
 from pellucid.figures._picture import check_sample, colour_bar
 
 Array = np.ndarray
@@ -105,8 +106,9 @@ def mosaic(values: Array, columns: int) -> tuple[Array, list[tuple[int, int]]]:
     rows = math.ceil(channels / columns)
     canvas = np.full((rows * (tall + above), columns * (broad + beside)), np.nan)
     corners = [((k // columns) * (tall + above) + above, (k % columns) * (broad + beside)) for k in range(channels)]
+    grown = values.repeat(grow, axis=0).repeat(grow, axis=1)
     for k, (top, left) in enumerate(corners):
-        canvas[top : top + tall, left : left + broad] = np.kron(values[..., k], np.ones((grow, grow)))
+        canvas[top : top + tall, left : left + broad] = grown[..., k]
     return canvas, corners
 
 
@@ -130,7 +132,7 @@ def _tiles(values: Array, numbers: Array, marks: list[str], heading: str, ax: Ax
     ax = tiles_axes(canvas, columns, ax)
     image = show(ax, canvas, "equal")
     named = [f"{k} {marks[k]}".rstrip() for k in numbers]
-    texts = [ax.text(left, top - 1, name, va="bottom", ha="left", **words(5.5)) for name, (top, left) in zip(named, corners, strict=True)]
+    texts = labelled(ax, named, corners, 5.5)
     ax.set_axis_off()
     colour_bar(image, ax, thin=True)
     below(ax, _legend(marks))

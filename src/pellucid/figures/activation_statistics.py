@@ -160,6 +160,7 @@ def _one(view: View, name: str, ax: Axes | None, title: str | None) -> tuple[Art
     under.set_xlim(-0.7, len(mean) - 0.3)
     under.legend(loc="upper left", bbox_to_anchor=(0, 1.2), ncols=4, frameon=False, **_keys())
     for part in (above, under):
+        part.locator_params(nbins=5)
         _plain(part)
         part.spines["left"].set_visible(True)
     ax.set_title(title if title is not None else name, y=1.0, **words(9))

@@ -13,6 +13,7 @@ from pellucid.core.language import number, percent
 from pellucid.core.view import View
 from pellucid.figures._canvas import INK, SIGNED, own_axes, panels, words
 from pellucid.figures._canvas import drawn as _
+from pellucid.figures._labels import labelled
 from pellucid.figures._picture import colour_bar
 from pellucid.figures.activation_map import below, columns_of, mosaic, tiles_axes, view_layer
 
@@ -57,7 +58,7 @@ def _order(norm: Array, by_norm: bool) -> Array:
 def _labels(ax: Axes, order: Array, norm: Array, corners: Sequence[tuple[int, int]], columns: int) -> list[Artist]:
     room = columns <= 16
     said = [f"{k}  {norm[k]:.2g}" if room else str(k) for k in order]
-    return [ax.text(left, top - 1, text, va="bottom", ha="left", **words(5)) for text, (top, left) in zip(said, corners, strict=True)]
+    return [*labelled(ax, said, corners, 5)]
 
 
 def _said(shown: int, total: int, text: str) -> str:

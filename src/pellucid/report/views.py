@@ -35,18 +35,22 @@ SHOWS: Mapping[str, Callable[[View, int], Iterator[Figure]]] = {
 """Views whose pictures are not one a layer by the figure of the view's own name: what draws them, for one sample where the view has samples."""
 
 
+def _png(figure: Any) -> bytes:
+    return png_bytes(figure, DPI)
+
+
 def view_pictures(view: View, row: int, stem: str) -> list[Picture]:
     """The pictures of a view, of one of its samples where it has an entry for each."""
     return [picture for _layer, picture in pictures_by_layer(view, row, stem)]
 
 
-def pictures_by_layer(view: View, row: int, stem: str, dpi: int = DPI) -> Iterator[tuple[str, Picture]]:
-    """The same, each with the layer that it is of, empty where it is of none."""
+def pictures_by_layer(view: View, row: int, stem: str, written: Callable[[Any], bytes] = _png) -> Iterator[tuple[str, Picture]]:
+    """The same, each with the layer that it is of, empty where it is of none; `written` makes a PNG of a figure."""
     for end, figure, keywords, text in SHOWS.get(view.view, _by_layer)(view, row):
         artists = FIGURES.load(figure)(view, **keywords)
         drawn = artists[0].figure
         if drawn is not None:
-            yield str(keywords.get("layer") or ""), Picture(f"{stem}-{end}", png_bytes(drawn.figure, dpi), text)
+            yield str(keywords.get("layer") or ""), Picture(f"{stem}-{end}", written(drawn.figure), text)
 
 
 def _by_layer(view: View, row: int) -> Iterator[Figure]:
