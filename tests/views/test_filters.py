@@ -217,6 +217,33 @@ def test_planted_dead_filters_are_found_by_name() -> None:
     assert [one.code for one in filters(dense(weights)).findings] == ["not finite"]
 
 
+@pytest.mark.once
+def test_small_filters_before_a_normalisation_are_not_dead() -> None:
+    torch = pytest.importorskip("torch")
+    weights = _draw.normal(size=(6, 3, 3, 3))
+    weights[2] *= 1e-6
+    conv = torch_twins.filled(torch.nn.Conv2d(3, 6, 3, bias=False), weights)
+
+    def codes(*after) -> list[str]:
+        return [finding.code for finding in filters(torch.nn.Sequential(conv, *after, torch.nn.ReLU())).findings]
+
+    assert codes() == ["dead filters"]
+    assert codes(torch.nn.BatchNorm2d(6)) == []
+    assert codes(torch.nn.GroupNorm(2, 6)) == ["dead filters"]  # channels are scaled together
+
+    class Beside(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm, self.last = conv, torch.nn.BatchNorm2d(6), torch.nn.ReLU()
+
+        def forward(self, x):
+            read = self.conv(x)
+            return self.last(read + self.norm(read))
+
+    met = pellucid.visualize(pellucid.adapt(Beside().eval(), input_shape=(3, 8, 8)), view="filters")
+    assert [finding.code for finding in met.findings] == ["dead filters"]  # not all goes through the normalisation
+
+
 def test_what_is_too_large_or_has_no_kernel_is_said() -> None:
     view = filters(NumpyModel([Dense(_draw.normal(size=(30, 20)), np.zeros(20)), Dense(_draw.normal(size=(20, 2)), np.zeros(2))], (30,)), largest=100)
     assert list(view.values) == ["dense_1"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,6 +24,8 @@ FEWEST, LARGEST = 8, 4096
 """A filter of fewer weights may be like another by chance; of more filters than this not every pair is looked at."""
 FAINT = 0.02
 """A filter is dead when its norm is below so much of the layer's median."""
+CHANNEL_NORMS = ("BatchNorm", "InstanceNorm")
+"""Within the kinds of normalisations that scale each channel by itself."""
 NEAREST, ROWS = 5, 10_000
 """Nearest entries of an embedding that are told, for tables of up to so many."""
 AT_ONCE = 1024
@@ -43,6 +46,7 @@ class Filters(ViewMethod):
     each filter over its inputs, as long as its share of the filter, which "share" (outputs,) gives; "recurrent" (parts, units, units); "pointwise"; of
     embeddings "plane" (entries, 2), their first two principal components, "nearest" (entries, 5) and "similarity", the entries whose direction is most alike
     and the cosine.
+    Small filters are no finding where a normalisation of each channel is all that reads them: it undoes their size.
     Does not say what deeper filters answer to in an input: `activation_map` and `feature_visualization` do. A weight's size says little of its importance.
 
     >>> import numpy as np, pellucid
@@ -72,13 +76,14 @@ class Filters(ViewMethod):
         left_out = [one.subject for one in found if one not in kept]
         values, axes, details, findings = {}, {}, {}, []
         resolved: dict[str, Any] = {}
+        scaled = _scaled(scene.model)
         for i, kernel in enumerate(kept):
             values[kernel.subject], axes[kernel.subject] = kernel.values, kernel.axes
             details[kernel.subject] = _details(kernel)
             resolved[f"kind of {kernel.subject}"] = kernel.layer.kind
             if kernel.parts:
                 resolved[f"parts of {kernel.subject}"] = list(kernel.parts)
-            findings += _findings(kernel, details[kernel.subject]["norm"])
+            findings += _findings(kernel, details[kernel.subject]["norm"], kernel.layer.name in scaled)
             scene.progress((i + 1) / len(kept))
         if left_out:
             resolved["left out as larger than largest"] = left_out
@@ -162,7 +167,20 @@ def _table(table: Array) -> dict[str, Array]:
     return found
 
 
-def _findings(kernel: Kernel, norm: Array) -> list[Finding]:
+def _scaled(model: Model) -> set[str]:
+    """Layers that feed nothing but a normalisation of each channel, which undoes the size of their filters."""
+    layers, sources = model.layers(), model.connections()
+    norms = {layer.name for layer in layers if any(kind in layer.kind for kind in CHANNEL_NORMS)}
+    readers: dict[str, set[str]] = {}
+    for name, read in sources.items():
+        for source in read:
+            readers.setdefault(source, set()).add(name)
+    if not sources:  # not known: what stands next reads
+        readers = {layer.name: {after.name} for layer, after in pairwise(layers)}
+    return {name for name, reading in readers.items() if reading <= norms}
+
+
+def _findings(kernel: Kernel, norm: Array, scaled: bool = False) -> list[Finding]:
     layer, total = kernel.subject, len(norm)
     broken = int((~np.isfinite(kernel.values)).sum())
     if broken:
@@ -170,7 +188,7 @@ def _findings(kernel: Kernel, norm: Array) -> list[Finding]:
         return [Finding("not finite", layer, text, later("Train again with a lower learning rate, or clip gradients."), {"count": broken}, FAULT)]
     dead = norm <= FAINT * np.median(norm[norm > 0]) if (norm > 0).any() else np.ones(total, bool)
     found = []
-    if dead.any() and kernel.axes != PARTS:
+    if dead.any() and kernel.axes != PARTS and not scaled:
         numbers = {"dead": int(dead.sum()), "total": total, "share_dead": float(dead.mean())}
         if kernel.axes == TABLE:
             text = later("{dead} of the {total} entries of {layer} ({share_dead}) are near zero.")
