@@ -54,6 +54,18 @@ def test_skips_go_round_and_do_not_move_the_way_that_they_skip() -> None:
             assert np.abs(found.x[found.row == row] - x).min() >= (1 + THIN) / 2 - 1e-9, (start, stop)
 
 
+@pytest.mark.parametrize(("blocks", "depth"), [(3, 2), (16, 3)])
+def test_residual_blocks_stand_below_each_other(blocks: int, depth: int) -> None:
+    edges, last = [], 0
+    for _ in range(blocks):
+        first, inner = last, list(range(last + 1, last + depth + 2))
+        edges += [*itertools.pairwise([first, *inner]), (first, inner[-1])]
+        last = inner[-1]
+    found = layered(last + 1, edges)
+    assert np.ptp(found.x) < 0.005  # of a node's width: less than a pixel
+    assert max(x for route in found.routes for _row, x in route) > 0.6  # what skips goes round
+
+
 def test_crossings_that_need_not_be_are_taken_out() -> None:
     rng = np.random.default_rng(0)
     mixed = rng.permutation(6)

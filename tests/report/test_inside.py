@@ -424,3 +424,15 @@ def test_of_many_layers_those_with_weights_are_shown_and_less_is_climbed(monkeyp
     for model, settings in ((small, {}), (large, {}), (large, {"inversion": {"budget": 7}})):  # the caller's come first
         look(model, X, views=["inversion"], settings=settings)
     assert asked == [256, 128, 7]
+
+
+def test_a_reason_that_several_views_share_is_said_once() -> None:
+    found = look(NumpyModel(STACK, (4,), softmax=True), X, views=["activation_map"])
+    same = dict.fromkeys(("filters", "activation_statistics"), "data that cannot be prepared")
+    wanted = {name: f"view '{name}' needs the true classes" for name in ("gradient_flow", "loss_landscape")}
+    page = composed(replace(found, missing={**same, **wanted, "attention": "has none"}))
+    assert page.missing == (
+        ("Filters, Activation statistics", "data that cannot be prepared"),
+        ("Gradient flow, Loss landscape", "needs the true classes"),
+        ("Attention", "has none"),
+    )

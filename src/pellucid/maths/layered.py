@@ -123,7 +123,7 @@ def _placed(order: Sequence[Sequence[int]], rows: Sequence[int], links: Sequence
         gaps.append(np.concatenate([[0.0], np.cumsum(half[1:] + half[:-1])]))
         x[list(row)] = gaps[-1] - gaps[-1][-1] / 2
     above, below = _neighbours(len(rows), links)
-    heavy = np.where(widths < 1, 0.05, 1.0)  # nodes are drawn towards nodes, and passing lines give way
+    heavy = np.where(widths < 1, 1e-3, 1.0)  # nodes are drawn towards nodes, and passing lines give way
     for pull in range(PULLS):
         near = above if pull % 2 == 0 else below
         for row, gap in list(zip(order, gaps, strict=True))[:: 1 if pull % 2 == 0 else -1]:

@@ -235,7 +235,7 @@ def composed(looked: Looked, title: str | None = None, start: float | None = Non
         sheets,
         inside_parts.thumbs(looked.views, shown),
         tuple((name, names.index(name) if name in names else -1, _told(finding)) for name, finding in order if finding.severity or name != NETWORK),
-        tuple((plain_title(name), reason) for name, reason in looked.missing.items()),
+        tuple(_missing(looked.missing)),
         tuple(_looked(looked)),
         0.0 if start is None or not looked.seconds else time.perf_counter() - start,
         SCRIPT,
@@ -272,6 +272,15 @@ def _looked(looked: Looked) -> Iterator[tuple[str, str, str]]:
         of = ", ".join(found) if len(found) <= FEW else _("{count} layers").format(count=number(len(found)))
         taken = _("{seconds} s").format(seconds=number(looked.seconds[name], 2)) if name in looked.seconds else ""
         yield plain_title(name), of or _("the whole network"), taken
+
+
+def _missing(missing: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Each reason for which views gave nothing, once, with all of these."""
+    views: dict[str, list[str]] = {}
+    for name, reason in missing.items():
+        views.setdefault(reason.removeprefix(f"view '{name}' "), []).append(plain_title(name))
+    for reason, titles in views.items():
+        yield ", ".join(titles), reason
 
 
 def _told(finding: Finding) -> Told:
