@@ -66,6 +66,14 @@ def test_residual_blocks_stand_below_each_other(blocks: int, depth: int) -> None
     assert max(x for route in found.routes for _row, x in route) > 0.6  # what skips goes round
 
 
+def test_layers_on_the_way_round_do_not_move_the_main_line() -> None:
+    """Twelve blocks of two layers with one on the shortcut, as where a projection stands there: the main line went half a node aside at each."""
+    edges = [(4 * block + start, 4 * block + stop) for block in range(12) for start, stop in ((0, 1), (1, 2), (2, 4), (0, 3), (3, 4))]
+    found = layered(49, edges)
+    assert np.ptp(np.delete(found.x, np.arange(3, 49, 4))) < 0.05
+    assert np.ptp(found.x) < 1.1
+
+
 def test_crossings_that_need_not_be_are_taken_out() -> None:
     rng = np.random.default_rng(0)
     mixed = rng.permutation(6)

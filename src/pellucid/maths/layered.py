@@ -10,6 +10,8 @@ import numpy as np
 
 Array = np.ndarray
 SWEEPS, PULLS = 12, 16
+MAIN, BESIDE, PASSING = 1.0, 1e-3, 1e-5
+"""How heavy a node of the longest path is, which stays straight, another one, and a line that passes."""
 THIN = 0.3
 """Room that a passing line takes, of a node's."""
 
@@ -40,7 +42,9 @@ def layered(count: int, edges: Sequence[tuple[int, int]]) -> Layered:
         chains.append([first, *between, last])
     links = [pair for chain in chains for pair in itertools.pairwise(chain) if pair[0] != pair[1]]
     order = _ordered(node_rows, links)
-    x = _placed(order, node_rows, links, np.array([1.0 if node < count else THIN for node in range(len(node_rows))]))
+    main = _longest(row, edges)
+    heavy = np.array([MAIN if node in main else BESIDE if node < count else PASSING for node in range(len(node_rows))])
+    x = _placed(order, node_rows, links, np.array([1.0 if node < count else THIN for node in range(len(node_rows))]), heavy)
     x -= x.min(initial=0.0)
     routes = tuple(tuple((node_rows[node], float(x[node])) for node in chain) for chain in chains)
     return Layered(row, x[:count], routes)
@@ -114,8 +118,22 @@ def _crossings(order: Sequence[Sequence[int]], below: Sequence[Sequence[int]]) -
     return total
 
 
-def _placed(order: Sequence[Sequence[int]], rows: Sequence[int], links: Sequence[tuple[int, int]], widths: Array) -> Array:
-    """Places that draw each node towards its neighbours' mean, in its row's order and with room for its width."""
+def _longest(row: Array, edges: Sequence[tuple[int, int]]) -> set[int]:
+    """A longest path, from its end back; the first of several."""
+    before: dict[int, list[int]] = {}
+    for start, stop in edges:
+        if row[start] == row[stop] - 1:
+            before.setdefault(stop, []).append(start)
+    node = int(row.argmax()) if len(row) else -1
+    found = {node}
+    while node in before:
+        node = min(before[node])
+        found.add(node)
+    return found
+
+
+def _placed(order: Sequence[Sequence[int]], rows: Sequence[int], links: Sequence[tuple[int, int]], widths: Array, heavy: Array) -> Array:
+    """Places that draw each node towards its neighbours' mean, in its row's order and with room for its width; the lighter give way to the heavier."""
     x = np.zeros(len(rows))
     gaps = []
     for row in order:
@@ -123,7 +141,6 @@ def _placed(order: Sequence[Sequence[int]], rows: Sequence[int], links: Sequence
         gaps.append(np.concatenate([[0.0], np.cumsum(half[1:] + half[:-1])]))
         x[list(row)] = gaps[-1] - gaps[-1][-1] / 2
     above, below = _neighbours(len(rows), links)
-    heavy = np.where(widths < 1, 1e-3, 1.0)  # nodes are drawn towards nodes, and passing lines give way
     for pull in range(PULLS):
         near = above if pull % 2 == 0 else below
         for row, gap in list(zip(order, gaps, strict=True))[:: 1 if pull % 2 == 0 else -1]:
