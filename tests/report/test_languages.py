@@ -17,6 +17,7 @@ from matplotlib.text import Text
 import pellucid
 import synthetic
 from pellucid.adapters.numpy_model import Dense, NumpyModel
+from pellucid.api.inside import look
 from pellucid.core.errors import SettingError
 from pellucid.core.language import current, number, percent, said, speaking
 from pellucid.core.outcome import Check
@@ -206,6 +207,18 @@ def test_checks_have_words() -> None:
             plain = re.sub(r"\{[^}]*\}", "12", plain)
             with speaking(language("zh")):
                 assert told(plain) is not None, plain
+
+
+def test_why_views_are_missing_has_words() -> None:
+    draw = np.random.default_rng(0)
+    network = NumpyModel([Dense(draw.normal(size=(5, 4)), np.zeros(4), "relu"), Dense(draw.normal(size=(4, 3)), np.zeros(3))], (5,))
+    given = {"network": (network, draw.normal(size=(40, 5))), "no data": (network, None), "function": (linear, draw.normal(size=(40, 5)))}
+    views = ["recurrent_state", "attention", "gradient_flow", "filters", "loss_landscape", "top_examples"]
+    for name, (model, x) in given.items():
+        missing = look(model, x, views=views, progress=False).missing
+        with speaking(language("zh")):
+            assert [(view, reason) for view, reason in missing.items() if told(reason) is None] == [], name
+        assert len(missing) >= 4
 
 
 def test_an_order_of_features_has_words() -> None:

@@ -94,6 +94,17 @@ SENTENCES = (
     _("serves one input; this network takes {count}: {names}"),
     _("compares maps by SSIM, which takes images of at least {size}; use similarity='spearman'"),
     _("needs what the input was set against, and the method knows nothing of the kind"),
+    # why a view does not serve: core/scene.py, views, api/visualize.py
+    _("needs the network's weights, which {framework} does not show"),
+    _("needs a recurrent layer; this network has none"),
+    _("needs attention layers; this network shows none"),
+    _("needs an output that names one class, (classes,); this network's is of shape {shape}"),
+    _("changes an input's values step by step, and this network reads tokens, whole numbers that have no gradient"),
+    _("changes an input's values step by step, and tokens are whole numbers, which have no gradient; see what excites a unit in top_examples"),
+    _("goes from sample to sample through what lies between, and this network reads whole numbers (tokens), between which there is nothing"),
+    _("needs the true classes of the samples: labels=[...], one a sample."),
+    _("view '{view}' needs the true classes of the samples: labels=[...], one a sample."),
+    _("looks at samples, and none were given."),
     # what was done so that two explanations could be compared: api/compare.py
     _("Their features differ: both were brought to the coarser ones, {count} {kind}."),
     _("The values of one have no sign: of {method} the size is compared."),
