@@ -179,6 +179,14 @@ def test_a_dead_unit_is_named_and_one_that_real_inputs_wake_begins_at_them() -> 
     assert helped.details["dense_0"]["score"][1] > 1
 
 
+def test_the_noise_of_a_dead_unit_is_not_called_rough() -> None:
+    model = NumpyModel([Dense(np.ones((64, 1)), np.array([-1000.0]), "relu")], (8, 8, 1))
+    smooth = np.linspace(0.4, 0.6, 64).reshape(1, 8, 8, 1) * np.array([1.0, 1.1]).reshape(2, 1, 1, 1)
+    view = pellucid.visualize(model, smooth, NAME, layers="dense_0", budget=60, variation=None, contrast=None, range=(0, 1))
+    assert view.details["dense_0"]["variation"][0] > 2
+    assert [finding.code for finding in view.findings] == ["silent feature"]
+
+
 def test_an_image_that_excites_less_than_real_inputs_says_so() -> None:
     model = NumpyModel([Dense(np.ones((16, 1)), np.zeros(1))], (4, 4, 1))
     real = np.full((5, 4, 4, 1), 7.0)

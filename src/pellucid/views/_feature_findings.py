@@ -45,9 +45,9 @@ def findings_of(subjects: Subjects, told: Mapping[str, Array], budget: int) -> l
             advice = later("The image rests on exact places. Raise transformations= or budget=.")
             found.append(Finding("fragile class", layer, text, advice, numbers, WARNING))
     if "variation" in told:
-        rough = told["variation"] > NATURAL
+        rough = (told["variation"] > NATURAL) & ~silent
         if rough.any():
-            numbers = {"count": int(rough.sum()), "total": total, "most": float(told["variation"].max())}
+            numbers = {"count": int(rough.sum()), "total": total, "most": float(told["variation"][~silent].max())}
             text = later(
                 "Of {layer}, {count} of {total} images vary more than twice as much as real inputs from place to place; the most, {most} times as much."
             )
