@@ -146,3 +146,16 @@ def test_where_most_is_kept_all_samples_go_together_and_else_in_batches() -> Non
     handle.remove()
     assert max(sizes) <= 8
     np.testing.assert_allclose(few["2"], every["2"], atol=1e-6)
+
+
+def test_nothing_above_the_layers_that_are_read_runs() -> None:
+    run: list[str] = []
+    module = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))
+    model = adapt(module)
+    model.meet(X)
+    handles = [module[i].register_forward_pre_hook(lambda *_, name=name: run.append(name)) for i, name in enumerate(("low", "middle", "top"))]
+    model.activations(X, ["0", "1"])
+    for handle in handles:
+        handle.remove()
+    assert "middle" in run
+    assert "top" not in run
